@@ -1,0 +1,51 @@
+# make help          what there is
+# make mnist-dmvae   the main job: a DMVAE on MNIST, from nothing
+
+PRESET = default
+SEED = 0
+EPOCHS =
+WORKDIR = runs
+
+# The active virtual environment, or one of our own.
+VENV := $(or $(VIRTUAL_ENV),.venv)
+PYTHON := $(VENV)/bin/python
+INSTALLED := $(VENV)/.vae_moe_installed
+RUNS := $(foreach data,mnist fashion_mnist digits spiral,$(data)-dmvae $(data)-vade)
+
+.PHONY: help install check test clean tensorboard figures readme $(RUNS)
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z_ -]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  Runs (options PRESET=default|paper SEED=0 EPOCHS=n WORKDIR=runs DATA_DIR=folder):"
+	@for run in $(RUNS); do echo "    make $$run"; done
+
+install: $(INSTALLED)  ## virtual environment and package, once
+$(INSTALLED): setup.cfg setup.py
+	@test -x $(PYTHON) || python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(RUNS): $(INSTALLED)
+	@$(PYTHON) -m experiments.train $@ --preset $(PRESET) --seed $(SEED) --workdir $(WORKDIR) \
+		$(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(DATA_DIR),--data-dir $(DATA_DIR))
+
+figures: $(INSTALLED)  ## Figures 4 to 11 of all runs, one page a data set
+	@$(PYTHON) -m experiments.figures --workdir $(WORKDIR)
+
+readme: $(INSTALLED)  ## the tables of README.md again, from the records of the runs
+	@$(PYTHON) -m experiments.readme --workdir $(WORKDIR)
+
+tensorboard: $(INSTALLED)  ## curves, pictures and latents of all runs in the browser
+	@$(VENV)/bin/tensorboard --logdir $(WORKDIR)
+
+check: $(INSTALLED)  ## lint and types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+test: $(INSTALLED)  ## the tests
+	$(PYTHON) -m pytest
+
+clean:  ## caches and the virtual environment; runs stay
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache

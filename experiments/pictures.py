@@ -1,0 +1,122 @@
+"""The pictures of a run: a model and a data set -> figures, PNG files and TensorBoard's projector."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
+from sklearn.manifold import TSNE
+
+from vae_moe import metrics, plots
+from vae_moe.callbacks import pixels
+
+IMAGES_PER_COMPONENT = 10
+POINTS_PER_COMPONENT = 500
+IMAGES = 100
+#: Rows in the t-SNE pictures and in the projector.
+EMBEDDED_ROWS = 3000
+
+
+def during(model, split, image_shape) -> dict[str, Figure]:
+    """What is worth seeing during training: reconstructions, and samples beside the latent space.
+
+    Args:
+        model: a mixture VAE.
+        split: the rows to show.
+        image_shape: (H, W), or None for points.
+    """
+    return _Scene(model, split, image_shape).report_figures()
+
+
+def at_the_end(model, split, image_shape, history: dict[str, list[float]]) -> dict[str, Figure]:
+    """Everything worth seeing: the report's two figures, the latent space, the confusions, the curves.
+
+    Args:
+        model: a mixture VAE.
+        split: the rows to show.
+        image_shape: (H, W), or None for points.
+        history: as Keras' ``fit`` gives it.
+    """
+    scene = _Scene(model, split, image_shape)
+    n = len(scene.embedding)
+    return {
+        **scene.report_figures(),
+        "latent_space": plots.latent_space(scene.embedding, split.y[:n], scene.clusters[:n], scene.names),
+        "confusion": plots.confusion(split.y, scene.clusters, len(scene.names), scene.names),
+        "training_curves": plots.training_curves(history),
+    }
+
+
+class _Scene:
+    """A model's view of some rows: components [N], their names, t-SNE of z [M, 2] for the first M rows."""
+
+    def __init__(self, model, split, image_shape):
+        self.model, self.split, self.image_shape = model, split, image_shape
+        self.clusters = model.cluster(split.x)
+        majority = metrics.majority_classes(split.y, self.clusters, model.mixture.n_components)
+        self.names = plots.component_names(majority, "class" if image_shape is None else "digit")
+        z = model.encode(split.x[:EMBEDDED_ROWS])
+        perplexity = min(30.0, (len(z) - 1) / 3)
+        self.embedding = TSNE(perplexity=perplexity, init="random", random_state=0).fit_transform(z)
+
+    def report_figures(self) -> dict[str, Figure]:
+        """Figures 4, 5, 8, 9 ("reconstructed") and 6, 7, 10, 11 ("generated") of the report."""
+        n = IMAGES if self.image_shape else len(self.split)
+        x, y = self.split.x[:n], self.split.y[:n]
+        title = type(self.model).__name__
+        return {
+            "reconstructed": plots.reconstructions(
+                x, self.model.reconstruct(x), image_shape=self.image_shape, labels=y, title=title
+            ),
+            "generated": plots.generated(
+                self._samples(),
+                self.embedding,
+                self.clusters[: len(self.embedding)],
+                image_shape=self.image_shape,
+                names=self.names,
+                title=title,
+            ),
+        }
+
+    def _samples(self) -> np.ndarray:
+        """Generated examples of every component, [K, n, D]."""
+        n = IMAGES_PER_COMPONENT if self.image_shape else POINTS_PER_COMPONENT
+        return np.stack([self.model.generate(n, k, seed=k) for k in range(len(self.names))])
+
+
+def save(figures: dict[str, Figure], folder: Path) -> None:
+    """Write each figure as ``<folder>/<name>.png``."""
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{name}.png")
+
+
+def write_summaries(figures: dict[str, Figure], folder: Path, step: int) -> None:
+    """Write each figure as a TensorBoard image."""
+    with tf.summary.create_file_writer(str(folder)).as_default(step=step):
+        for name, figure in figures.items():
+            tf.summary.image(name, pixels(figure)[np.newaxis])
+
+
+def write_projector(model, split, image_shape, folder: Path) -> None:
+    """Write z of the first rows for TensorBoard's projector: vectors, classes, components, and thumbnails of images."""
+    rows = slice(0, EMBEDDED_ROWS)
+    np.savetxt(folder / "z.tsv", model.encode(split.x[rows]), fmt="%.5f", delimiter="\t")
+    labels = np.stack([split.y[rows], model.cluster(split.x[rows])], -1)
+    np.savetxt(folder / "labels.tsv", labels, fmt="%d", delimiter="\t", header="class\tcomponent", comments="")
+    lines = ['tensor_name: "z"', 'tensor_path: "z.tsv"', 'metadata_path: "labels.tsv"']
+    if image_shape:
+        sprite = _sprite(split.x[rows].reshape(-1, *image_shape))
+        tf.io.write_file(str(folder / "thumbnails.png"), tf.io.encode_png(sprite[..., np.newaxis]))
+        size = " ".join(f"single_image_dim: {side}" for side in reversed(image_shape))
+        lines.append(f'sprite {{ image_path: "thumbnails.png" {size} }}')
+    text = "embeddings {\n" + "".join(f"  {line}\n" for line in lines) + "}\n"
+    (folder / "projector_config.pbtxt").write_text(text, encoding="utf-8")
+
+
+def _sprite(images: np.ndarray) -> np.ndarray:
+    """Images [M, H, W] in [0, 1] as one square sheet of uint8, row after row, as the projector wants it."""
+    side = int(np.ceil(np.sqrt(len(images))))
+    sheet = np.zeros((side * side, *images.shape[1:]), np.uint8)
+    sheet[: len(images)] = np.round(255 * images)
+    height, width = images.shape[1:]
+    return sheet.reshape(side, side, height, width).swapaxes(1, 2).reshape(side * height, side * width)

@@ -1,0 +1,69 @@
+"""A run's folder: where it lies, what is in it, and how its files are written whole."""
+
+import datetime
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from experiments.recipes import Recipe
+
+#: Figures that differ between two identical runs; all others must not.
+TIMING_KEYS = ("seconds", "epoch_seconds", "warm_start_seconds", "finished_at")
+
+
+def folder(workdir: str | Path, recipe: Recipe) -> Path:
+    """``<workdir>/<dataset>-<model>/seed<k>``; presets other than the default have theirs in the run's name."""
+    suffix = "" if recipe.preset == "default" else f"-{recipe.preset}"
+    return Path(workdir) / f"{recipe.name}{suffix}" / f"seed{recipe.seed}"
+
+
+def start(path: Path, recipe: Recipe, data: Mapping[str, Any]) -> None:
+    """Make the folder, clear an earlier run of it, and write ``config.json``.
+
+    Args:
+        path: the run's folder.
+        recipe: what will be trained.
+        data: further facts, such as the protocol.
+    """
+    shutil.rmtree(path, ignore_errors=True)
+    (path / "figures").mkdir(parents=True)
+    write_json(path / "config.json", {"recipe": asdict(recipe), **data, **versions(), "git_commit": git_commit()})
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a JSON file so that it is whole or absent: to a temporary name beside it, then renamed."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def finished(workdir: str | Path) -> Iterator[dict[str, Any]]:
+    """The ``metrics.json`` of every finished run under ``workdir``, with its ``folder``, sorted by folder."""
+    for path in sorted(Path(workdir).glob("*/*/metrics.json")):
+        yield {**json.loads(path.read_text(encoding="utf-8")), "folder": str(path.parent)}
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the figures depend on."""
+    packages = ("tensorflow", "keras", "tensorflow-probability", "numpy", "scikit-learn")
+    return {name.replace("-", "_"): metadata.version(name) for name in packages}
+
+
+def git_commit() -> str:
+    """The commit of this checkout, "-dirty" appended if it was changed since; "unknown" outside of one."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def now() -> str:
+    """The time, ISO 8601 in UTC."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")

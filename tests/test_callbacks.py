@@ -1,0 +1,65 @@
+"""Schedules against their formulas, and what a compiled step sees of them."""
+
+import keras
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from vae_moe import DMVAE, callbacks
+
+SIZES = {"n_components": 3, "latent_dim": 2, "z_encoder_sizes": (8,), "c_encoder_sizes": (8,), "decoder_sizes": (8,)}
+
+
+def _fit(x, *extra, epochs=4, **options):
+    model = DMVAE(x.shape[1], relaxation="gumbel", temperature=1.0, **SIZES, **options)
+    model.compile(keras.optimizers.Adam(1e-3), jit_compile=True)
+    return model, model.fit(x, epochs=epochs, batch_size=100, verbose=0, callbacks=list(extra)).history
+
+
+def test_temperature_is_exponential_with_a_floor(digits):
+    model, history = _fit(digits[0][:200], callbacks.TemperatureAnnealing(1.0, 0.5, 0.2))
+    assert history["temperature"] == [1.0, 0.5, 0.25, 0.2]
+    np.testing.assert_allclose(model.mixture.gumbel_softmax.temperature, 0.2)
+
+
+def test_kl_weight_rises_linearly_or_in_steps():
+    linear, stairs = callbacks.KLWarmUp(4), callbacks.KLWarmUp(8, steps=2)
+    assert [linear.weight(epoch) for epoch in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+    assert [stairs.weight(epoch) for epoch in range(9)] == [0.5] * 7 + [1.0] * 2
+    assert callbacks.KLWarmUp(0).weight(0) == 1.0
+
+
+def test_the_compiled_step_sees_the_kl_weight(digits):
+    """Right after the switch the loss must count the KL in full."""
+    _, history = _fit(digits[0][:200], callbacks.KLWarmUp(4))
+    for loss, recon, kl_z, kl_c, weight in zip(
+        *(history[name] for name in ("loss", "recon", "kl_z", "kl_c", "kl_weight")), strict=True
+    ):
+        np.testing.assert_allclose(loss, recon + weight * (kl_z + kl_c), rtol=1e-4)
+
+
+def test_clustering_metrics_join_the_history(digits):
+    x, y = digits
+    _, history = _fit(x[:200], callbacks.ClusteringMetrics(x[200:400], y[200:400]))
+    assert len(history["val_clustering_accuracy"]) == len(history["val_nmi"]) == len(history["val_ari"]) == 4
+
+
+def test_figures_reach_tensorboard(digits, tmp_path):
+    _fit(digits[0][:200], callbacks.FigureLogger(tmp_path, lambda model: {"drawn": Figure()}, every=3))
+    events = EventAccumulator(str(tmp_path), size_guidance={"tensors": 0}).Reload()
+    assert [event.step for event in events.Tensors("drawn")] == [2, 3]
+
+
+def test_nan_stops_and_names_the_term(digits):
+    with pytest.raises(
+        FloatingPointError, match=r"epoch 1, batch 1: .*recon is no longer finite. Try: .*recon: scale x"
+    ):
+        _fit(np.where(digits[0][:200] > 0.9, np.inf, 0.0).astype("f"), callbacks.StopOnNaN())
+
+
+def test_bad_schedules_are_named():
+    with pytest.raises(ValueError, match="initial=0"):
+        callbacks.TemperatureAnnealing(0)
+    with pytest.raises(ValueError, match="epochs=-1"):
+        callbacks.KLWarmUp(-1)

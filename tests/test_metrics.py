@@ -1,0 +1,33 @@
+"""Scores against brute force over all assignments."""
+
+import itertools
+
+import numpy as np
+
+from vae_moe import metrics
+
+
+def test_accuracy_is_the_best_over_all_permutations(rng):
+    y, clusters = rng.integers(0, 5, 200), rng.integers(0, 5, 200)
+    best = max(np.mean(np.array(order)[clusters] == y) for order in itertools.permutations(range(5)))
+    assert metrics.clustering_accuracy(y, clusters) == best
+    assert np.mean([metrics.best_assignment(y, clusters)[c] == t for c, t in zip(clusters, y, strict=True)]) == best
+
+
+def test_renaming_clusters_changes_nothing():
+    y = np.repeat([0, 1, 2], 10)
+    assert metrics.clustering_accuracy(y, (y + 1) % 3) == 1.0
+    assert metrics.clustering_scores(y, np.eye(3)[(y + 1) % 3])["ari"] == 1.0
+
+
+def test_more_or_fewer_clusters_than_classes():
+    y = np.repeat([0, 1], 10)
+    assert metrics.clustering_accuracy(y, np.zeros(20, int)) == 0.5
+    assert metrics.clustering_accuracy(y, np.arange(20) // 5) == 0.5
+
+
+def test_components_used_and_majorities():
+    clusters = np.array([0] * 50 + [2] * 49 + [3])
+    assert metrics.components_used(clusters, 4) == 2
+    y = np.array([7] * 40 + [1] * 59 + [1])
+    assert metrics.majority_classes(y, clusters, 4) == [7, None, 1, 1]

@@ -1,0 +1,43 @@
+"""Batches: each row once an epoch, views that belong to their rows, the same sequence for the same seed."""
+
+import numpy as np
+
+from vae_moe import pipelines
+
+
+def test_every_row_once_an_epoch_in_another_order():
+    x = np.arange(12, dtype="f")[:, None]
+    data = pipelines.batches(x, batch_size=4, seed=1)
+    first, second = (np.concatenate([batch[0] for batch in data]).ravel() for _ in range(2))
+    assert sorted(first) == sorted(second) == list(range(12)) and not np.array_equal(first, second)
+    assert all(len(batch[0]) == 5 for batch in pipelines.batches(x, batch_size=5))
+
+
+def test_views_are_neighbours_and_targets_stay_with_their_rows(rng):
+    x = np.arange(20, dtype="f")[:, None]
+    neighbors = rng.integers(0, 20, (20, 3))
+    seen = set()
+    data = pipelines.batches(x, x * 2, batch_size=10, neighbors=neighbors, augment=lambda v: v + 0.5)
+    for _ in range(5):
+        for inputs, y in data:
+            rows, views = np.ravel(inputs["x"]).astype(int), np.ravel(inputs["view"])
+            np.testing.assert_array_equal(np.ravel(y), 2 * rows)
+            assert all(view - 0.5 in neighbors[row] for row, view in zip(rows, views, strict=True))
+            seen |= set(zip(rows, views, strict=True))
+    assert len(seen) > 30  # drawn anew, not one fixed neighbour
+
+
+def test_same_seed_same_batches(rng):
+    x, neighbors = rng.normal(size=(30, 2)).astype("f"), rng.integers(0, 30, (30, 4))
+
+    def draw(seed):
+        data = pipelines.batches(x, batch_size=7, seed=seed, neighbors=neighbors)
+        return np.concatenate([np.hstack([b["x"], b["view"]]) for _ in range(2) for (b,) in data])
+
+    np.testing.assert_array_equal(draw(3), draw(3))
+    assert not np.array_equal(draw(3), draw(4))
+
+
+def test_in_order_keeps_the_order():
+    x = np.arange(7, dtype="f")[:, None]
+    np.testing.assert_array_equal(np.concatenate([b[0] for b in pipelines.in_order(x, batch_size=3)]), x)

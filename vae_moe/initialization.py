@@ -1,0 +1,190 @@
+"""A start for the mixture: autoencoder, clusters of its latents, prior, and the network of q(c|x).
+
+Each stage stands alone and takes what the one before gives:
+
+    pretrain_autoencoder(mixture, x)            encoder and decoder from reconstruction alone
+    z = model.encode(x)
+    resp = gmm_start(z, K) or spectral_start(z, K)
+    assign_prior(mixture.prior, z, resp)        means, variances and weights of the components
+    distill(mixture, x, resp)                   the network of q(c|x) learns the responsibilities
+"""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import scipy.sparse
+import scipy.sparse.linalg
+import tensorflow as tf
+from sklearn.cluster import KMeans
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import normalize
+
+from vae_moe.layers import LatentMixture, MixturePrior
+from vae_moe.models.base import map_batches
+from vae_moe.pipelines import batches
+
+#: Least variance given to the prior, as a share of the mean variance of the latents: a component of equal points has 0.
+VARIANCE_FLOOR = 1e-3
+
+
+def pretrain_autoencoder(
+    mixture: LatentMixture,
+    x: np.ndarray,
+    *,
+    epochs: int,
+    batch_size: int = 256,
+    learning_rate: float = 1e-3,
+    augment: Callable | None = None,
+    seed: int = 0,
+    **fit_options,
+) -> keras.callbacks.History:
+    """Train encoder and decoder to reconstruct x from the mean of q(z|x), without sampling and without a prior.
+
+    Args:
+        mixture: built; its trunk, z-encoder and decoder are trained.
+        x: [N, D].
+        epochs: passes over x.
+        batch_size: rows a step.
+        learning_rate: of Adam, falling to 0 along a cosine.
+        augment: [B, D] -> [B, D]; the input is then augmented, and is what has to be reconstructed.
+        seed: of the order of the rows.
+        fit_options: ``steps_per_execution`` as in Keras' ``compile``; ``callbacks``, ``verbose`` as in its ``fit``.
+
+    Returns:
+        Keras' history, of ``loss`` in nats per example.
+    """
+    inputs = keras.Input((mixture.input_dim,))
+    z_mean = mixture.z_encoder(mixture.trunk(inputs))[:, : mixture.latent_dim]
+    autoencoder = keras.Model(inputs, mixture.decoder(z_mean), name="autoencoder")
+    data = batches(x, batch_size=batch_size, seed=seed, augment=augment)
+    data = data.map(lambda batch: (batch, batch) if augment is None else (batch["view"], batch["view"]))
+
+    def loss(x_true, params):
+        return -mixture.x_likelihood.log_prob(params, x_true)  # [B]
+
+    return _fit_stage(autoencoder, loss, data, epochs, learning_rate, **fit_options)
+
+
+def gmm_start(z: np.ndarray, n_components: int, *, n_init: int = 20, seed: int = 0) -> np.ndarray:
+    """Responsibilities of scikit-learn's Gaussian mixture of diagonal covariances (VaDE, Jiang et al. 2017).
+
+    Args:
+        z: latents [N, L].
+        n_components: K.
+        n_init: starts; the best likelihood is kept.
+        seed: of the starts.
+
+    Returns:
+        [N, K] probabilities.
+    """
+    mixture = GaussianMixture(n_components, covariance_type="diag", n_init=n_init, random_state=seed)
+    return mixture.fit(z).predict_proba(z)
+
+
+def spectral_start(
+    neighbors: np.ndarray, n_components: int, *, n_eigenvectors: int | None = None, seed: int = 0
+) -> np.ndarray:
+    """One-hot responsibilities by normalised spectral clustering of a nearest-neighbour graph (Ng et al. 2002).
+
+    The graph is made symmetric, the leading eigenvectors of its normalised adjacency are taken as coordinates, their
+    rows scaled to length 1 and clustered by k-means. (scikit-learn's SpectralClustering factorises the Laplacian to
+    get the same vectors, which does not finish in reasonable time on 60000 points.)
+
+    Args:
+        neighbors: [N, M] row numbers of each row's nearest neighbours (:func:`nearest_neighbors`).
+        n_components: K.
+        n_eigenvectors: coordinates; K + 2 by default, which separates clusters that K alone still joins.
+        seed: of the eigenvector iteration and of k-means.
+
+    Returns:
+        [N, K] of zeros and ones.
+    """
+    n_rows, n_neighbors = neighbors.shape
+    rows = np.repeat(np.arange(n_rows), n_neighbors)
+    graph = scipy.sparse.csr_matrix((np.ones(rows.size), (rows, neighbors.ravel())), (n_rows, n_rows))
+    adjacency = 0.5 * (graph + graph.T)
+    scale = scipy.sparse.diags_array(1.0 / np.sqrt(np.asarray(adjacency.sum(1)).ravel()))
+    start = np.random.default_rng(seed).standard_normal(n_rows)
+    n_eigenvectors = min(n_eigenvectors or n_components + 2, n_rows - 1)
+    _, vectors = scipy.sparse.linalg.eigsh(scale @ adjacency @ scale, n_eigenvectors, which="LA", v0=start, tol=1e-4)
+    clusters = KMeans(n_components, n_init=10, random_state=seed).fit_predict(normalize(vectors))
+    return np.eye(n_components)[clusters]
+
+
+def nearest_neighbors(z: np.ndarray, n_neighbors: int = 10) -> np.ndarray:
+    """Row numbers of each row's nearest other rows, Euclidean, z [N, L] -> [N, M] with M = min(n_neighbors, N - 1)."""
+    index = NearestNeighbors(n_neighbors=min(n_neighbors, len(z) - 1), n_jobs=-1).fit(z)
+    return index.kneighbors(return_distance=False).astype(np.int32)
+
+
+def assign_prior(prior: MixturePrior, z: np.ndarray, resp: np.ndarray) -> None:
+    """Set the prior to the weighted moments of the latents in each component.
+
+    Args:
+        prior: of K components.
+        z: latents [N, L].
+        resp: responsibilities [N, K].
+
+    Raises:
+        ValueError: if a component has no point.
+    """
+    counts = resp.sum(0)  # [K]
+    if (counts < 1e-6).any():
+        empty = np.flatnonzero(counts < 1e-6).tolist()
+        raise ValueError(f"components {empty} have no points: use fewer components or another start.")
+    means = resp.T @ z / counts[:, np.newaxis]  # [K, L]
+    variances = resp.T @ np.square(z) / counts[:, np.newaxis] - np.square(means)  # [K, L]
+    floor = VARIANCE_FLOOR * z.var(0).mean()
+    prior.assign(counts / counts.sum(), means, np.maximum(variances, floor))
+
+
+def distill(
+    mixture: LatentMixture,
+    x: np.ndarray,
+    resp: np.ndarray,
+    *,
+    epochs: int,
+    batch_size: int = 256,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+    **fit_options,
+) -> keras.callbacks.History:
+    """Train the network of q(c|x), and nothing else, to give the responsibilities.
+
+    Args:
+        mixture: built, with a c-encoder; trunk, z-encoder, decoder and prior stay as they are.
+        x: [N, D].
+        resp: [N, K].
+        epochs: passes over x.
+        batch_size: rows a step.
+        learning_rate: of Adam, falling to 0 along a cosine.
+        seed: of the order of the rows.
+        fit_options: ``steps_per_execution`` as in Keras' ``compile``; ``callbacks``, ``verbose`` as in its ``fit``.
+
+    Returns:
+        Keras' history, of ``loss``: the cross-entropy in nats.
+
+    Raises:
+        ValueError: if q(c|x) is Bayes' rule, which has no network to train.
+    """
+    if mixture.c_encoder is None:
+        raise ValueError(
+            "this mixture's q(c|x) is Bayes' rule on z: it has no network to distill into; skip this step."
+        )
+    hidden = map_batches(tf.function(mixture.trunk, reduce_retracing=True), x)  # [N, H], the trunk stays as it is
+    inputs = keras.Input((hidden.shape[1],))
+    network = keras.Model(inputs, mixture.c_encoder(inputs), name="c_network")
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    data = batches(hidden, resp.astype(np.float32), batch_size=batch_size, seed=seed)
+    return _fit_stage(network, loss, data, epochs, learning_rate, **fit_options)
+
+
+def _fit_stage(model, loss, data, epochs, learning_rate, steps_per_execution=1, **fit_options):
+    """Fit with Adam, its rate falling to 0 along a cosine."""
+    rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(data))
+    model.compile(
+        keras.optimizers.Adam(rate), loss, jit_compile=True, steps_per_execution=min(steps_per_execution, len(data))
+    )
+    return model.fit(data, epochs=epochs, shuffle=False, **fit_options)  # the batches come shuffled

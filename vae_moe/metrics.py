@@ -1,0 +1,70 @@
+"""Scores of a clustering against classes: functions of arrays. scikit-learn has NMI and ARI; accuracy is here."""
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.metrics.cluster import contingency_matrix
+
+
+def best_assignment(y, clusters) -> dict[int, int]:
+    """The one-to-one map of clusters to classes that agrees on most points (Kuhn 1955, the Hungarian method).
+
+    Args:
+        y: [N] classes.
+        clusters: [N] cluster numbers.
+
+    Returns:
+        {cluster: class}; with more clusters than classes, some clusters have none.
+    """
+    table = contingency_matrix(y, clusters)  # [C, K]
+    rows, columns = linear_sum_assignment(table, maximize=True)
+    classes, numbers = np.unique(y), np.unique(clusters)
+    return {int(numbers[column]): int(classes[row]) for row, column in zip(rows, columns, strict=True)}
+
+
+def clustering_accuracy(y, clusters) -> float:
+    """Share of points whose cluster's class, under the best one-to-one map, is theirs (Xie et al. 2016), in [0, 1].
+
+    Args:
+        y: [N] classes.
+        clusters: [N] cluster numbers.
+    """
+    table = contingency_matrix(y, clusters)
+    return float(table[linear_sum_assignment(table, maximize=True)].sum() / table.sum())
+
+
+def majority_classes(y, clusters, n_components: int) -> list[int | None]:
+    """The most frequent class of each component, None for one without points; names them in figures.
+
+    Args:
+        y: [N] classes.
+        clusters: [N] integers below ``n_components``.
+        n_components: K.
+    """
+    y, clusters = np.asarray(y), np.asarray(clusters)
+    return [int(np.bincount(y[clusters == k]).argmax()) if (clusters == k).any() else None for k in range(n_components)]
+
+
+def components_used(clusters, n_components: int) -> int:
+    """Number of components that own at least a tenth of an equal share, N / (10 K), of the points."""
+    counts = np.bincount(clusters, minlength=n_components)
+    return int((counts >= len(clusters) / (10 * n_components)).sum())
+
+
+def clustering_scores(y, c_probs) -> dict[str, float]:
+    """All scores of a clustering.
+
+    Args:
+        y: [N] classes.
+        c_probs: [N, K] probabilities.
+
+    Returns:
+        ``clustering_accuracy``, ``nmi`` (arithmetic mean), ``ari``, ``components_used``.
+    """
+    clusters = c_probs.argmax(-1)
+    return {
+        "clustering_accuracy": clustering_accuracy(y, clusters),
+        "nmi": float(normalized_mutual_info_score(y, clusters)),
+        "ari": float(adjusted_rand_score(y, clusters)),
+        "components_used": components_used(clusters, c_probs.shape[1]),
+    }

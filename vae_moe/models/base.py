@@ -1,0 +1,104 @@
+"""What all models share: named terms -> loss, trackers, and readouts in batches."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class TermModel(keras.Model):
+    """Abstract: a model whose loss is the weighted sum of named per-example terms.
+
+    ``call`` returns a dictionary with ``"terms": {name: [B] in nats}``. The terms become one number in one place,
+    ``compute_loss``. In evaluation every term of the bound counts once: ``val_loss`` is minus the bound itself,
+    whatever weights training is at.
+
+    Weights: ``kl_weight``, a non-trainable scalar that a warm-up callback raises.
+
+    Args:
+        term_weights: weight of each term in training, by name; ``"kl_z"`` and ``"kl_c"`` are times ``kl_weight``.
+    """
+
+    #: Terms whose training weight is multiplied by ``kl_weight``.
+    KL_TERMS = ("kl_z", "kl_c")
+    #: Terms that help training but are no part of the objective ``val_loss`` reports.
+    TRAINING_TERMS = ("consistency", "balance")
+
+    def __init__(self, term_weights: dict[str, float], **kwargs):
+        super().__init__(**kwargs)
+        self.term_weights = dict(term_weights)
+        self.kl_weight = self.add_weight(shape=(), initializer="ones", trainable=False, name="kl_weight")
+        self.term_trackers = {name: keras.metrics.Mean(name) for name in term_weights}
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Mean over the batch of the weighted sum of the terms, in nats.
+
+        Args:
+            x: unused; the terms know it.
+            y: targets, if the model has any.
+            y_pred: what ``call`` returned.
+            sample_weight: [B], or None.
+            training: whether training weights apply.
+
+        Returns:
+            A scalar.
+        """
+        terms = self.loss_terms(y, y_pred)
+        loss = tf.zeros(())
+        for name, term in terms.items():
+            self.term_trackers[name].update_state(term, sample_weight)
+            loss += self._weight(name, training) * term  # [B]
+        if sample_weight is not None:
+            loss *= tf.cast(tf.reshape(sample_weight, [-1]), loss.dtype)
+        return tf.reduce_mean(loss)
+
+    def loss_terms(self, y, y_pred):
+        """The terms {name: [B]} of a batch from its targets and outputs; a model with targets adds theirs."""
+        del y
+        return y_pred["terms"]
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """The means of the terms this batch has; a term that was not computed is not reported."""
+        absent = set(self.term_trackers) - set(self.loss_terms(y, y_pred))
+        results = super().compute_metrics(x, y, y_pred, sample_weight)
+        return {name: value for name, value in results.items() if name not in absent}
+
+    def _weight(self, name: str, training: bool):
+        if not training:
+            return 0.0 if name in self.TRAINING_TERMS else 1.0
+        return self.term_weights[name] * (self.kl_weight if name in self.KL_TERMS else 1.0)
+
+
+def map_batches(function, *arrays, batch_size: int = 1000) -> np.ndarray:
+    """``function`` of tensors over consecutive batches of rows, joined: the readouts' loop.
+
+    Args:
+        function: a ``tf.function``: tensors [B, ...] -> tensor [B, ...].
+        arrays: arrays with the same number N of rows.
+        batch_size: rows a batch.
+
+    Returns:
+        [N, ...] array.
+    """
+    n_rows = len(arrays[0])
+    results = [
+        function(*(tf.convert_to_tensor(array[start : start + batch_size]) for array in arrays)).numpy()
+        for start in range(0, n_rows, batch_size)
+    ]
+    return np.concatenate(results)
+
+
+def check_rows(x, n_columns: int) -> np.ndarray:
+    """x as a float32 array [N, D], or an error that says what is wrong with it.
+
+    Raises:
+        ValueError: if x is not a table of N >= 1 rows and D = ``n_columns`` finite numbers.
+    """
+    x = np.asarray(x, np.float32)
+    if x.ndim != 2 or x.shape[1] != n_columns or not len(x):
+        raise ValueError(f"x must be [N, {n_columns}] with N >= 1, got shape {x.shape}: flatten images to rows.")
+    if not np.isfinite(x).all():
+        row, column = np.argwhere(~np.isfinite(x))[0]
+        raise ValueError(
+            f"x has NaN or infinite entries, the first at row {row}, column {column}: impute or drop them."
+        )
+    return x

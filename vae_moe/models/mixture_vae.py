@@ -1,0 +1,190 @@
+"""VAE, VaDE and DMVAE: the clustering variational autoencoders, side by side.
+
+Their bound is the same (:class:`vae_moe.layers.LatentMixture`); they differ in where q(c|x) comes from.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vae_moe.layers import LatentMixture, consistency
+from vae_moe.models.base import TermModel, check_rows, map_batches
+
+#: Samples of z over which readouts average p(c|z) where q(c|x) is Bayes' rule.
+READOUT_SAMPLES = 16
+
+
+class MixtureVAE(TermModel):
+    """Abstract: a mixture of Gaussians in the latent space of a variational autoencoder.
+
+    ``fit`` takes x [N, D], or ``{"x": x, "view": view}`` where the consistency terms are to be used (the rows of
+    ``view`` are augmentations or neighbours of those of x; :mod:`vae_moe.pipelines` makes such batches).
+
+    Args:
+        input_dim: D, columns of x.
+        consistency_weight: weight of the cross-entropy between q(c|x) and q(c|view).
+        balance_weight: weight of the negative entropy of the batch mean of q(c|x).
+        name: of the Keras model.
+        latent: the arguments of :class:`LatentMixture` that ``FIXED`` leaves open: n_components, latent_dim, layer
+            sizes, likelihood, seed and the rest.
+    """
+
+    #: The arguments of :class:`LatentMixture` that make the model what it is.
+    FIXED: Mapping[str, Any]
+
+    def __init__(
+        self,
+        input_dim: int,
+        consistency_weight: float = 0.0,
+        balance_weight: float = 0.0,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype=None,
+        **latent,
+    ):
+        terms = {"recon": 1.0, "kl_z": 1.0, "kl_c": 1.0, "consistency": consistency_weight, "balance": balance_weight}
+        super().__init__(terms, name=name, trainable=trainable, dtype=dtype)
+        self.consistency_weight = consistency_weight
+        self.balance_weight = balance_weight
+        self.mixture = LatentMixture(input_dim, **self.FIXED, **latent, dtype=dtype, name="mixture")
+        self.build((None, input_dim))
+
+    def build(self, input_shape):
+        """Build the mixture for x [B, D]."""
+        if not self.mixture.built:
+            self.mixture.build(input_shape)
+        self.built = True
+
+    def call(self, inputs, training=False):
+        """The gate's output for x (:meth:`LatentMixture.call`), with the consistency terms where there is a view."""
+        x, view = (inputs["x"], inputs["view"]) if isinstance(inputs, Mapping) else (inputs, None)
+        outputs = self.mixture(x, training=training)
+        if view is not None:
+            c_logits = outputs["c_logits"]
+            outputs["terms"]["consistency"] = consistency.consistency(c_logits, self.mixture.infer(view)["c_logits"])
+            outputs["terms"]["balance"] = consistency.balance(c_logits)
+        return outputs
+
+    def predict_proba(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
+        """q(c|x), deterministic.
+
+        Args:
+            x: [N, D].
+            n_samples: samples of z to average p(c|z) over, where q(c|x) is Bayes' rule; the same noise for every row.
+            seed: of those samples.
+
+        Returns:
+            [N, K] probabilities.
+        """
+        noise = tf.random.stateless_normal([n_samples, self.mixture.latent_dim], seed=[seed, 0])  # [S, L]
+        return map_batches(lambda rows: self._c_probs(rows, noise), self._rows(x))
+
+    def cluster(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
+        """The most probable component of each row, x [N, D] -> [N] integers; arguments as in ``predict_proba``."""
+        return self.predict_proba(x, n_samples, seed).argmax(-1)
+
+    def encode(self, x) -> np.ndarray:
+        """Mean of q(z|x), x [N, D] -> [N, L]."""
+        return map_batches(self._z_mean, self._rows(x))
+
+    def reconstruct(self, x) -> np.ndarray:
+        """Mean of p(x|z) at the mean of q(z|x), x [N, D] -> [N, D]."""
+        return map_batches(self._reconstruct, self._rows(x))
+
+    def decode(self, z) -> np.ndarray:
+        """Mean of p(x|z), z [N, L] -> [N, D]."""
+        return map_batches(self._decode, np.asarray(z, np.float32))
+
+    def generate(self, n: int, component: int | None = None, seed: int = 0) -> np.ndarray:
+        """Mean of p(x|z) at n points z from the prior, or from one component of it, [n, D].
+
+        Raises:
+            ValueError: if ``component`` is not in [0, K).
+        """
+        return self.decode(self.mixture.prior.sample(n, component, seed))
+
+    def elbo(self, x, n_samples: int = 1, seed: int = 0) -> np.ndarray:
+        """The evidence lower bound of each row: exact in c, averaged over samples of z.
+
+        Args:
+            x: [N, D].
+            n_samples: samples of z for each row.
+            seed: of those samples.
+
+        Returns:
+            [N] nats.
+        """
+        x = self._rows(x)
+        rng = np.random.default_rng(seed)
+        total = np.zeros(len(x))
+        for _ in range(n_samples):
+            total += map_batches(self._elbo, x, rng.standard_normal((len(x), self.mixture.latent_dim), np.float32))
+        return total / n_samples
+
+    def get_config(self):
+        """The constructor's arguments, flat."""
+        latent = self.mixture.get_config()
+        return {
+            **{name: value for name, value in latent.items() if name not in self.FIXED},
+            **super().get_config(),
+            "consistency_weight": self.consistency_weight,
+            "balance_weight": self.balance_weight,
+        }
+
+    def _rows(self, x) -> np.ndarray:
+        return check_rows(x, self.mixture.input_dim)
+
+    @tf.function(reduce_retracing=True)
+    def _c_probs(self, x, noise):
+        return self.mixture.c_probs(x, noise)
+
+    @tf.function(reduce_retracing=True)
+    def _z_mean(self, x):
+        return self.mixture.z_mean(x)
+
+    @tf.function(reduce_retracing=True)
+    def _decode(self, z):
+        return self.mixture.decode(z)
+
+    @tf.function(reduce_retracing=True)
+    def _reconstruct(self, x):
+        return self.mixture.decode(self.mixture.z_mean(x))
+
+    @tf.function(reduce_retracing=True)
+    def _elbo(self, x, noise):
+        return -tf.add_n(list(self.mixture(x, noise=noise)["terms"].values()))
+
+
+@keras.saving.register_keras_serializable("vae_moe")
+class VAE(MixtureVAE):
+    """The plain variational autoencoder (Kingma & Welling 2013; report, section 2.3): one component, N(0, I)."""
+
+    FIXED = MappingProxyType(
+        {
+            "n_components": 1,
+            "c_posterior": "bayes",
+            "relaxation": "exact",
+            "learn_weights": False,
+            "prior_stddev": 0.0,
+            "trainable_prior": False,
+        }
+    )
+
+
+@keras.saving.register_keras_serializable("vae_moe")
+class VaDE(MixtureVAE):
+    """Variational deep embedding (Jiang et al. 2017; report, section 3): q(c|x) = p(c|z), Bayes' rule at a sample."""
+
+    FIXED = MappingProxyType({"c_posterior": "bayes", "relaxation": "exact"})
+
+
+@keras.saving.register_keras_serializable("vae_moe")
+class DMVAE(MixtureVAE):
+    """Discrete mixture variational autoencoder (report, section 6): q(c|x) is an encoder network of its own."""
+
+    FIXED = MappingProxyType({"c_posterior": "network"})

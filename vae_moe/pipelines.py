@@ -1,0 +1,66 @@
+"""Batches for ``model.fit``: the data stays put as a tensor, and batches are gathered by permuted indices."""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+
+def batches(
+    x: np.ndarray,
+    y: np.ndarray | None = None,
+    *,
+    batch_size: int,
+    seed: int = 0,
+    neighbors: np.ndarray | None = None,
+    augment: Callable | None = None,
+) -> tf.data.Dataset:
+    """Shuffled training batches, the same sequence for the same seed.
+
+    Args:
+        x: [N, D].
+        y: targets [N, ...], or None.
+        batch_size: rows a batch; the last, smaller batch is left out (another one each epoch), so that the compiled
+            step has one shape. With fewer rows than that, the one batch has them all.
+        seed: of the order and of the views.
+        neighbors: [N, M] row numbers; the view of a row is then one of its M neighbours, drawn anew each time.
+        augment: [B, D] tensor -> [B, D] tensor; the view of a row is then its augmentation. If both are given, it is
+            the augmentation of a neighbour.
+
+    Returns:
+        A ``tf.data.Dataset`` of ``(inputs,)`` or ``(inputs, y)``; inputs is x [B, D], or ``{"x", "view"}``.
+    """
+    n_rows = len(x)
+    x, y = tf.constant(x), None if y is None else tf.constant(y)
+    neighbors = None if neighbors is None else tf.constant(neighbors, tf.int32)
+
+    def gather(rows, view_seed):
+        inputs = tf.gather(x, rows)  # [B, D]
+        if neighbors is not None or augment is not None:
+            inputs = {"x": inputs, "view": view(rows, view_seed)}
+        return (inputs,) if y is None else (inputs, tf.gather(y, rows))
+
+    def view(rows, view_seed):
+        if neighbors is not None:
+            choice = tf.random.stateless_uniform(
+                tf.shape(rows), [view_seed, 0], maxval=neighbors.shape[1], dtype=tf.int32
+            )
+            rows = tf.gather_nd(neighbors, tf.stack([tf.cast(rows, tf.int32), choice], -1))  # [B]
+        return tf.gather(x, rows) if augment is None else augment(tf.gather(x, rows))
+
+    order = tf.data.Dataset.range(n_rows).shuffle(n_rows, seed=seed, reshuffle_each_iteration=True)
+    rows = order.batch(min(batch_size, n_rows), drop_remainder=True)
+    view_seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
+    return tf.data.Dataset.zip(rows, view_seeds).map(gather).prefetch(2)
+
+
+def in_order(x: np.ndarray, y: np.ndarray | None = None, *, batch_size: int = 1000) -> tf.data.Dataset:
+    """Batches for evaluation: every row once, in order, as ``(x,)`` or ``(x, y)``.
+
+    Args:
+        x: [N, D].
+        y: targets [N, ...], or None.
+        batch_size: rows a batch.
+    """
+    arrays = (tf.constant(x),) if y is None else (tf.constant(x), tf.constant(y))
+    return tf.data.Dataset.from_tensors(arrays).unbatch().batch(batch_size).cache().prefetch(2)
