@@ -27,6 +27,8 @@ from vae_moe.pipelines import batches
 
 #: Least variance given to the prior, as a share of the mean variance of the latents: a component of equal points has 0.
 VARIANCE_FLOOR = 1e-3
+#: Eigenvectors beyond K that the spectral start tries.
+EXTRA_EIGENVECTORS = (0, 2, 4, 6, 8)
 
 
 def pretrain_autoencoder(
@@ -83,19 +85,20 @@ def gmm_start(z: np.ndarray, n_components: int, *, n_init: int = 20, seed: int =
     return mixture.fit(z).predict_proba(z)
 
 
-def spectral_start(
-    neighbors: np.ndarray, n_components: int, *, n_eigenvectors: int | None = None, seed: int = 0
-) -> np.ndarray:
+def spectral_start(neighbors: np.ndarray, n_components: int, *, seed: int = 0) -> np.ndarray:
     """One-hot responsibilities by normalised spectral clustering of a nearest-neighbour graph (Ng et al. 2002).
 
     The graph is made symmetric, the leading eigenvectors of its normalised adjacency are taken as coordinates, their
-    rows scaled to length 1 and clustered by k-means. (scikit-learn's SpectralClustering factorises the Laplacian to
-    get the same vectors, which does not finish in reasonable time on 60000 points.)
+    rows scaled to length 1 and clustered by k-means. How many eigenvectors separate the clusters best differs from
+    data set to data set (K alone often joins two), so several numbers are tried, and the clustering of greatest
+    modularity on the graph (Newman & Girvan 2004) is kept: no labels are needed.
+
+    scikit-learn's SpectralClustering factorises the Laplacian to get the same vectors, which does not finish in
+    reasonable time on 60000 points.
 
     Args:
         neighbors: [N, M] row numbers of each row's nearest neighbours (:func:`nearest_neighbors`).
         n_components: K.
-        n_eigenvectors: coordinates; K + 2 by default, which separates clusters that K alone still joins.
         seed: of the eigenvector iteration and of k-means.
 
     Returns:
@@ -103,14 +106,32 @@ def spectral_start(
     """
     n_rows, n_neighbors = neighbors.shape
     rows = np.repeat(np.arange(n_rows), n_neighbors)
-    graph = scipy.sparse.csr_matrix((np.ones(rows.size), (rows, neighbors.ravel())), (n_rows, n_rows))
+    graph = scipy.sparse.csr_array((np.ones(rows.size), (rows, neighbors.ravel())), (n_rows, n_rows))
     adjacency = 0.5 * (graph + graph.T)
-    scale = scipy.sparse.diags_array(1.0 / np.sqrt(np.asarray(adjacency.sum(1)).ravel()))
+    scale = scipy.sparse.diags_array(1.0 / np.sqrt(adjacency.sum(1)))
     start = np.random.default_rng(seed).standard_normal(n_rows)
-    n_eigenvectors = min(n_eigenvectors or n_components + 2, n_rows - 1)
+    n_eigenvectors = min(n_components + EXTRA_EIGENVECTORS[-1], n_rows - 1)
     _, vectors = scipy.sparse.linalg.eigsh(scale @ adjacency @ scale, n_eigenvectors, which="LA", v0=start, tol=1e-4)
-    clusters = KMeans(n_components, n_init=10, random_state=seed).fit_predict(normalize(vectors))
-    return np.eye(n_components)[clusters]
+    vectors = vectors[:, ::-1]  # [N, E], the leading one first
+    k_means = KMeans(n_components, n_init=10, random_state=seed)
+    clusterings = [k_means.fit_predict(normalize(vectors[:, : n_components + n])) for n in EXTRA_EIGENVECTORS]
+    one_hot = [np.eye(n_components)[clusters] for clusters in clusterings]
+    return max(one_hot, key=lambda resp: modularity(adjacency, resp))
+
+
+def modularity(adjacency, resp: np.ndarray) -> float:
+    """Share of a graph's edge weight inside clusters, less what a random graph of equal degrees has there.
+
+    Args:
+        adjacency: [N, N], symmetric.
+        resp: one-hot clusters [N, K].
+
+    Returns:
+        Newman & Girvan's (2004) modularity, below 1.
+    """
+    within = np.sum(resp * (adjacency @ resp), 0)  # [K]
+    degrees = resp.T @ adjacency.sum(1)  # [K]
+    return float(np.sum(within / degrees.sum() - np.square(degrees / degrees.sum())))
 
 
 def nearest_neighbors(z: np.ndarray, n_neighbors: int = 10) -> np.ndarray:

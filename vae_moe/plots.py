@@ -51,18 +51,19 @@ def reconstructions(x, x_reconstructed, *, image_shape=None, labels=None, title=
     """
     x = _checked("x", x, ("N", "D"))
     x_reconstructed = _checked("x_reconstructed", x_reconstructed, x.shape)
-    figure = _figure(2 * _PANEL + (0 if image_shape is not None else 0.4 if labels is None else 1), _PANEL + 0.4, title)
+    coloured = labels is not None and image_shape is None
+    figure = _figure(2 * _PANEL + 0.3 + 0.8 * coloured, _PANEL + 0.4, title)
     left, right = figure.subplots(1, 2)
     if image_shape is not None:
         across = min(_GRID, int(np.ceil(np.sqrt(len(x)))))
         _images(left, x[: across**2], across, image_shape)
         _images(right, x_reconstructed[: across**2], across, image_shape)
     else:
-        groups = _checked("labels", np.zeros(len(x), int) if labels is None else labels, (len(x),), np.inf)
+        groups = _checked("labels", labels if coloured else np.zeros(len(x), int), (len(x),), np.inf)
         planes, axis_name = _to_plane(x, x_reconstructed)
         for axes, points in zip((left, right), planes, strict=True):
             _scatter(axes, points, groups, np.concatenate(planes), axis_name)
-        if labels is not None:
+        if coloured:
             _legend(figure, {label: str(label) for label in np.unique(groups).tolist()}, "class")
     left.set_title("original")
     right.set_title("reconstructed")
@@ -103,8 +104,8 @@ def generated(samples, embedding, components, *, image_shape=None, classes=None,
     figure = _figure(width + height + 1.5 + k // _LONG, height + 0.4, title)
     left, right = figure.subplots(1, 2, width_ratios=[width, height])
     if image_shape is not None:
-        rows = _images(left, samples[:, : across * down].reshape(-1, d), across, image_shape)
-        middles = (np.arange(k) + 0.5) * rows / k - 1
+        _images(left, samples[:, : across * down].reshape(-1, d), across, image_shape)
+        middles = (np.arange(k) + 0.5) * down * (image_shape[0] + 1) - 1  # with the lines between
         left.set_yticks(middles, list(named.values()), fontsize=_font(k))
         left.tick_params(axis="y", length=0, pad=16)
         beside = offset_copy(left.get_yaxis_transform(), figure, x=-8, units="points")
@@ -332,8 +333,8 @@ def _legend(figure: Figure, named: dict[int, str], title: str, left: bool = Fals
     )
 
 
-def _images(axes: Axes, images: np.ndarray, across: int, image_shape: tuple[int, int]) -> int:
-    """Draw images [R, H W] as one picture, ``across`` in a row, a white pixel between them; returns its height + 1."""
+def _images(axes: Axes, images: np.ndarray, across: int, image_shape: tuple[int, int]) -> None:
+    """Draw images [R, H W] as one picture, ``across`` in a row, with a white line of one pixel between them."""
     height, width = image_shape
     if height * width != images.shape[1]:
         raise ValueError(
@@ -347,7 +348,6 @@ def _images(axes: Axes, images: np.ndarray, across: int, image_shape: tuple[int,
     axes.imshow(picture[1:, 1:], cmap="gray", vmin=0, vmax=1)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
-    return len(picture)
 
 
 def _to_plane(reference: np.ndarray, *others: np.ndarray) -> tuple[list[np.ndarray], str]:
