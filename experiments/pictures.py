@@ -13,8 +13,9 @@ from vae_moe.callbacks import pixels
 IMAGES_PER_COMPONENT = 10
 POINTS_PER_COMPONENT = 500
 IMAGES = 100
-#: Rows in the t-SNE pictures and in the projector.
+#: Rows in the t-SNE pictures at the end, and in the projector; fewer during training, where the user waits.
 EMBEDDED_ROWS = 3000
+EMBEDDED_ROWS_DURING = 1000
 
 
 def during(model, split, image_shape) -> dict[str, Figure]:
@@ -25,7 +26,7 @@ def during(model, split, image_shape) -> dict[str, Figure]:
         split: the rows to show.
         image_shape: (H, W), or None for points.
     """
-    return _Scene(model, split, image_shape).report_figures()
+    return _Scene(model, split, image_shape, EMBEDDED_ROWS_DURING).report_figures()
 
 
 def at_the_end(model, split, image_shape, history: dict[str, list[float]]) -> dict[str, Figure]:
@@ -37,7 +38,7 @@ def at_the_end(model, split, image_shape, history: dict[str, list[float]]) -> di
         image_shape: (H, W), or None for points.
         history: as Keras' ``fit`` gives it.
     """
-    scene = _Scene(model, split, image_shape)
+    scene = _Scene(model, split, image_shape, EMBEDDED_ROWS)
     n = len(scene.embedding)
     return {
         **scene.report_figures(),
@@ -50,12 +51,12 @@ def at_the_end(model, split, image_shape, history: dict[str, list[float]]) -> di
 class _Scene:
     """A model's view of some rows: components [N], their names, t-SNE of z [M, 2] for the first M rows."""
 
-    def __init__(self, model, split, image_shape):
+    def __init__(self, model, split, image_shape, n_embedded):
         self.model, self.split, self.image_shape = model, split, image_shape
         self.clusters = model.cluster(split.x)
         majority = metrics.majority_classes(split.y, self.clusters, model.mixture.n_components)
         self.names = plots.component_names(majority, "class" if image_shape is None else "digit")
-        z = model.encode(split.x[:EMBEDDED_ROWS])
+        z = model.encode(split.x[:n_embedded])
         perplexity = min(30.0, (len(z) - 1) / 3)
         self.embedding = TSNE(perplexity=perplexity, init="random", random_state=0).fit_transform(z)
 

@@ -165,5 +165,5 @@ _DEFAULT_SIZES = {
     "mnist": _IMAGES_28,
     "fashion_mnist": _IMAGES_28,
     "digits": _Size((256,), (512,), 10, autoencoder_epochs=100, epochs=60, batch_size=100),
-    "spiral": _Size((128,), (128,), 2, autoencoder_epochs=10, epochs=20, batch_size=250),
+    "spiral": _Size((128,), (128,), 10, autoencoder_epochs=10, epochs=20, batch_size=250),
 }

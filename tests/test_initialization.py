@@ -9,7 +9,7 @@ from sklearn.manifold import spectral_embedding
 from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import normalize
 
-from vae_moe import DMVAE, VaDE, initialization, metrics
+from vae_moe import DMVAE, VaDE, datasets, initialization, metrics
 from vae_moe.layers import MixturePrior
 
 
@@ -18,6 +18,13 @@ def test_spectral_start_separates_what_is_not_round():
     neighbors = initialization.nearest_neighbors(z, 10)
     resp = initialization.spectral_start(neighbors, 2)
     assert metrics.clustering_accuracy(y, resp.argmax(-1)) == 1.0
+
+
+def test_parts_without_a_link_are_clusters():
+    """The graph of five spiral arms falls apart: eigenvalue 1 comes five times, which one iteration does not find."""
+    split = datasets.spiral(n_train=400).train
+    resp = initialization.spectral_start(initialization.nearest_neighbors(split.x, 10), 5)
+    assert metrics.clustering_accuracy(split.y, resp.argmax(-1)) == 1.0
 
 
 def test_spectral_start_agrees_with_scikit_learn(digits):

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 import scipy.sparse
+import scipy.sparse.csgraph
 import scipy.sparse.linalg
 import tensorflow as tf
 from sklearn.cluster import KMeans
@@ -29,6 +30,8 @@ from vae_moe.pipelines import batches
 VARIANCE_FLOOR = 1e-3
 #: Eigenvectors beyond K that the spectral start tries.
 EXTRA_EIGENVECTORS = (0, 2, 4, 6, 8)
+#: Relative accuracy of their eigenvalues; k-means does not see finer.
+EIGENVECTOR_TOLERANCE = 1e-3
 
 
 def pretrain_autoencoder(
@@ -108,15 +111,41 @@ def spectral_start(neighbors: np.ndarray, n_components: int, *, seed: int = 0) -
     rows = np.repeat(np.arange(n_rows), n_neighbors)
     graph = scipy.sparse.csr_array((np.ones(rows.size), (rows, neighbors.ravel())), (n_rows, n_rows))
     adjacency = 0.5 * (graph + graph.T)
-    scale = scipy.sparse.diags_array(1.0 / np.sqrt(adjacency.sum(1)))
-    start = np.random.default_rng(seed).standard_normal(n_rows)
-    n_eigenvectors = min(n_components + EXTRA_EIGENVECTORS[-1], n_rows - 1)
-    _, vectors = scipy.sparse.linalg.eigsh(scale @ adjacency @ scale, n_eigenvectors, which="LA", v0=start, tol=1e-4)
-    vectors = vectors[:, ::-1]  # [N, E], the leading one first
+    vectors = _leading_eigenvectors(adjacency, min(n_components + EXTRA_EIGENVECTORS[-1], n_rows), seed)  # [N, E]
     k_means = KMeans(n_components, n_init=10, random_state=seed)
     clusterings = [k_means.fit_predict(normalize(vectors[:, : n_components + n])) for n in EXTRA_EIGENVECTORS]
     one_hot = [np.eye(n_components)[clusters] for clusters in clusterings]
     return max(one_hot, key=lambda resp: modularity(adjacency, resp))
+
+
+def _leading_eigenvectors(adjacency, n_eigenvectors: int, seed: int) -> np.ndarray:
+    """Eigenvectors of the normalised adjacency, [N, N] -> [N, n_eigenvectors], of greatest eigenvalue first.
+
+    Each connected part of the graph is solved alone: each has an eigenvalue 1, and the iteration from one start vector
+    finds one eigenvector of a repeated eigenvalue. A part's first eigenvector is known, the roots of its degrees.
+    """
+    rng = np.random.default_rng(seed)
+    n_parts, parts = scipy.sparse.csgraph.connected_components(adjacency)
+    root_degrees = np.sqrt(adjacency.sum(1))  # [N]
+    scale = scipy.sparse.diags_array(1.0 / root_degrees)
+    normalised = (scale @ adjacency @ scale).tocsr()
+    values, vectors = [], []
+    for part in range(n_parts):
+        rows = np.flatnonzero(parts == part)
+        n_wanted = min(n_eigenvectors - n_parts + 1, len(rows) - 1)
+        if n_wanted > 1:
+            block = normalised[rows][:, rows]
+            found = scipy.sparse.linalg.eigsh(
+                block, n_wanted, which="LA", v0=rng.standard_normal(len(rows)), tol=EIGENVECTOR_TOLERANCE
+            )
+        else:
+            found = np.ones(1), root_degrees[rows, np.newaxis] / np.linalg.norm(root_degrees[rows])
+        for value, vector in zip(found[0], found[1].T, strict=True):
+            values.append(value)
+            vectors.append(np.zeros(len(parts)))
+            vectors[-1][rows] = vector
+    order = np.argsort(values)[::-1][:n_eigenvectors]
+    return np.stack([vectors[i] for i in order], -1)
 
 
 def modularity(adjacency, resp: np.ndarray) -> float:
