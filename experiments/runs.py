@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import platform
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -53,6 +54,26 @@ def versions() -> dict[str, str]:
     """Versions of what the figures depend on."""
     packages = ("tensorflow", "keras", "tensorflow-probability", "numpy", "scikit-learn")
     return {name.replace("-", "_"): metadata.version(name) for name in packages}
+
+
+def machine() -> str:
+    """The processor, its cores and the GPU if there is one, such as "Intel(R) Xeon(R), 2 cores, no GPU"."""
+    import tensorflow as tf
+
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text(encoding="utf-8").splitlines() if described.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    gpus = [
+        tf.config.experimental.get_device_details(gpu)["device_name"] for gpu in tf.config.list_physical_devices("GPU")
+    ]
+    processor = models[0] if models else platform.processor() or platform.machine()
+    return f"{processor}, {os.cpu_count()} cores, {' + '.join(gpus) or 'no GPU'}"
+
+
+def command(recipe: Recipe) -> str:
+    """The command that trains the recipe again."""
+    preset = "" if recipe.preset == "default" else f" --preset {recipe.preset}"
+    return f"python -m experiments.train {recipe.name}{preset} --seed {recipe.seed} --epochs {recipe.epochs}"
 
 
 def git_commit() -> str:

@@ -65,6 +65,8 @@ def run(recipe: recipes.Recipe, workdir="runs", *, data_dir=None, smoke=False, v
         "seconds": round(seconds, 1),
         "warm_start_seconds": round(warm_start_seconds, 1),
         "epoch_seconds": round((seconds - warm_start_seconds) / recipe.epochs, 2),
+        "command": runs.command(recipe),
+        "machine": runs.machine(),
         **runs.versions(),
         "git_commit": runs.git_commit(),
         "finished_at": runs.now(),
