@@ -12,7 +12,7 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.vae_moe_installed
 RUNS := $(foreach data,mnist fashion_mnist digits spiral,$(data)-dmvae $(data)-vade)
 
-.PHONY: help install check test clean tensorboard figures readme $(RUNS)
+.PHONY: help install check test mutations clean tensorboard figures readme $(RUNS)
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -46,6 +46,9 @@ check: $(INSTALLED)  ## lint and types
 
 test: $(INSTALLED)  ## the tests
 	$(PYTHON) -m pytest
+
+mutations: $(INSTALLED)  ## break the mathematics line by line: do the tests notice?
+	@$(PYTHON) tests/mutations.py
 
 clean:  ## caches and the virtual environment; runs stay
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,149 @@
+"""Recipes, runs and their command lines, at their shortest."""
+
+import json
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from experiments import figures, readme, recipes, runs, train
+from vae_moe import datasets, metrics
+
+ALWAYS = {"dataset", "model", "preset", "seed", "epochs", "seconds", "epoch_seconds", "n_parameters", "protocol"}
+ALWAYS |= {"git_commit", "tensorflow", "keras", "finished_at", "command", "machine"}
+CLUSTERING = {"clustering_accuracy", "nmi", "ari", "elbo", "components_used"}
+
+
+@pytest.fixture(scope="module")
+def smoke_run(tmp_path_factory):
+    """One smoke run of digits-dmvae: (folder of runs, folder of the run, figures)."""
+    workdir = tmp_path_factory.mktemp("runs")
+    recipe = recipes.get("digits-dmvae", seed=1)
+    return workdir, runs.folder(workdir, recipe), train.run(recipe, workdir, smoke=True, verbose=0)
+
+
+def test_a_run_leaves_its_folder(smoke_run):
+    _, folder, figures_ = smoke_run
+    assert set(figures_) >= ALWAYS | CLUSTERING
+    assert json.loads((folder / "metrics.json").read_text()) == figures_
+    assert json.loads((folder / "config.json").read_text())["recipe"]["seed"] == 1
+    pictures = {path.stem for path in (folder / "figures").glob("*.png")}
+    assert pictures == {"reconstructed", "generated", "latent_space", "confusion", "training_curves"}
+    header, *rows = (folder / "history.csv").read_text().splitlines()
+    assert {"loss", "recon", "kl_z", "kl_c", "val_clustering_accuracy"} <= set(header.split(",")) and len(rows) == 1
+    assert not list(folder.rglob("*.part"))
+
+
+def test_tensorboard_shows_the_curves_pictures_and_embedding(smoke_run):
+    logs = smoke_run[1] / "tensorboard"
+    tags = {folder.name: set(EventAccumulator(str(folder)).Reload().Tags()["tensors"]) for folder in logs.iterdir()}
+    assert {f"epoch_{name}" for name in ("loss", "recon", "kl_z", "kl_c", "temperature", "kl_weight")} <= tags["train"]
+    assert {"epoch_clustering_accuracy", "epoch_nmi"} <= tags["validation"]
+    assert {"generated", "reconstructed"} <= tags["figures"] and "latent_space" in tags["test"]
+    z, labels = (
+        np.genfromtxt(logs / "test" / name, skip_header=skip) for name, skip in (("z.tsv", 0), ("labels.tsv", 1))
+    )
+    assert len(z) == len(labels) == 64 and "thumbnails.png" in (logs / "test" / "projector_config.pbtxt").read_text()
+
+
+def test_the_saved_model_gives_the_recorded_accuracy(smoke_run):
+    _, folder, figures_ = smoke_run
+    test = datasets.digits(seed=1).head(64).test
+    c_probs = keras.saving.load_model(folder / "model.keras").predict_proba(test.x)
+    assert metrics.clustering_scores(test.y, c_probs)["clustering_accuracy"] == figures_["clustering_accuracy"]
+
+
+def test_the_same_seed_gives_the_same_figures(smoke_run, tmp_path):
+    again = train.run(recipes.get("digits-dmvae", seed=1), tmp_path, smoke=True, verbose=0)
+    other = {"git_commit", *runs.TIMING_KEYS}
+    assert {k: v for k, v in again.items() if k not in other} == {
+        k: v for k, v in smoke_run[2].items() if k not in other
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in recipes.names() if "mnist" not in name])
+@pytest.mark.parametrize("preset", recipes.PRESETS)
+def test_every_recipe_runs(name, preset, tmp_path):
+    figures_ = train.run(recipes.get(name, preset), tmp_path, smoke=True, verbose=0)
+    assert np.isfinite([figures_[key] for key in CLUSTERING]).all()
+
+
+@pytest.mark.parametrize("model", recipes.MODELS)
+def test_mnist_recipes_run_on_own_files(model, tmp_path, rng):
+    """A folder of IDX files in place of the download."""
+    for name, n in (("train", 96), ("t10k", 20)):
+        images, labels = rng.integers(0, 256, (n, 28, 28), np.uint8), np.arange(n, dtype=np.uint8) % 10
+        for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
+            header = np.array([0x800 + array.ndim, *array.shape], ">i4").tobytes()
+            (tmp_path / f"{name}-{kind}-ubyte").write_bytes(header + array.tobytes())
+    figures_ = train.run(recipes.get(f"mnist-{model}"), tmp_path / "runs", data_dir=tmp_path, smoke=True, verbose=0)
+    assert figures_["protocol"] == "train 64 / validation 8 / test 20"
+
+
+def test_the_paper_preset_is_the_reports():
+    dmvae, vade = recipes.get("mnist-dmvae", "paper"), recipes.get("mnist-vade", "paper")
+    model = train.build(dmvae, datasets.digits())
+    assert [layer.units for layer in model.mixture.z_encoder.layers] == [256, 256, 512, 20]
+    assert [layer.units for layer in model.mixture.c_encoder.layers] == [256, 512, 10]
+    assert [layer.units for layer in model.mixture.decoder.layers] == [512, 256, 64]
+    assert model.mixture.relaxation == "gumbel" and float(model.mixture.gumbel_softmax.temperature) == np.float32(0.2)
+    for recipe in (dmvae, vade):
+        assert (recipe.epochs, recipe.batch_size, recipe.learning_rate) == (500, 200, 0.002)
+        assert recipe.warm_start is None and recipe.consistency is None and recipe.temperature_decay == 1
+    vade_model = train.build(vade, datasets.digits())
+    assert [layer.units for layer in vade_model.mixture.z_encoder.layers] == [512, 256, 20]
+    assert 4 < np.std(vade_model.mixture.prior.means) < 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mnits-dmvae"], "unknown run 'mnits-dmvae': did you mean mnist-dmvae"),
+        (["digits-dmvae", "--preset", "papr"], "unknown preset 'papr'"),
+        (["digits-dmvae", "--epochs", "-3"], "epochs must be 1 or more, got -3"),
+        (["digits-dmvae", "--seed", "-1"], "seed must be 0 or more, got -1"),
+        (["mnist-dmvae", "--data-dir", "/nowhere"], "/nowhere"),
+    ],
+)
+def test_bad_input_ends_with_one_message(arguments, message, capsys, tmp_path):
+    assert train.main([*arguments, "--workdir", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.startswith("error: ") and "Traceback" not in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_imports_no_tensorflow():
+    started = time.perf_counter()
+    code = "import sys, experiments.train as t\ntry: t.main(['--help'])\nexcept SystemExit: pass\n"
+    code += "assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert time.perf_counter() - started < 5
+
+
+def test_figures_gather_the_runs_of_lowest_loss(smoke_run, capsys):
+    workdir, _, figures_ = smoke_run
+    assert figures.chosen_runs(workdir)["digits", "dmvae"]["val_loss"] == figures_["val_loss"]
+    assert figures.main(["--workdir", str(workdir)]) == 0
+    assert (workdir / "figures-digits.png").stat().st_size > 10_000
+    assert figures.main(["--workdir", str(workdir / "empty")]) == 2
+    assert "no finished run" in capsys.readouterr().err
+
+
+def test_readme_table_is_made_from_records(smoke_run, tmp_path):
+    assert readme.keep(smoke_run[0], tmp_path) == 1
+    table = readme.table(tmp_path)
+    assert "`python -m experiments.train digits-dmvae --seed 1 --epochs 1`" in table
+    assert f"{100 * smoke_run[2]['clustering_accuracy']:.2f}" in table
+    text = readme.rewrite(f"a\n{readme.BEGIN}\nold\n{readme.END}\nb", table)
+    assert text.startswith("a\n") and text.endswith("\nb") and "old" not in text and table in text
+    with pytest.raises(ValueError, match="no section to write"):
+        readme.rewrite("no marks", table)
+
+
+def test_the_committed_table_is_that_of_the_committed_records():
+    text = readme.README.read_text(encoding="utf-8")
+    assert readme.rewrite(text, readme.table(readme.RECORDS)) == text
