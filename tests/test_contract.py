@@ -10,16 +10,35 @@ import tensorflow as tf
 from vae_moe import layers, models
 
 SMALL = {"n_components": 3, "latent_dim": 2, "z_encoder_sizes": (8,), "decoder_sizes": (8,), "seed": 3}
+SMALL_GATE = {name: value for name, value in SMALL.items() if name != "n_components"}
 MODELS = {
-    "VAE": lambda: models.VAE(6, **{k: v for k, v in SMALL.items() if k != "n_components"}),
+    "VAE": lambda: models.VAE(6, **SMALL_GATE),
     "VaDE": lambda: models.VaDE(6, **SMALL, learn_weights=True, trunk_sizes=(7,)),
+    "DeepMoE": lambda: models.DeepMoE(6, 3, 2, hidden_sizes=(8,), learn_variance=True, seed=3),
+    "DVMoE": lambda: models.DVMoE(6, 3, 2, expert_input="features", c_encoder_sizes=(8,), **SMALL_GATE),
+    "VaDEMoE": lambda: models.VaDEMoE(6, 3, 4, task="classification", elbo_weight=0.5, **SMALL_GATE),
     "DMVAE": lambda: models.DMVAE(
         6, **SMALL, c_encoder_sizes=(8,), relaxation="gumbel", consistency_weight=2.0, balance_weight=1.0
     ),
 }
+TARGETS = {  # of the mixtures of experts
+    "DeepMoE": np.linspace(-1, 1, 20, dtype="f").reshape(10, 2),
+    "DVMoE": np.linspace(-1, 1, 20, dtype="f").reshape(10, 2),
+    "VaDEMoE": np.arange(10) % 4,
+}
+READOUTS = {
+    "VAE": ("encode", "reconstruct", "elbo"),
+    "VaDE": ("predict_proba", "encode", "reconstruct", "elbo"),
+    "DMVAE": ("predict_proba", "encode", "reconstruct", "elbo"),
+    "DeepMoE": ("gate_proba", "predict_mean"),
+    "DVMoE": ("gate_proba", "predict_mean", "encode", "elbo"),
+    "VaDEMoE": ("gate_proba", "predict_mean", "encode", "elbo"),
+}
 LAYERS = {
     "MLP": (lambda: layers.MLP((8, 4), 3, seed=1), 6),
     "GumbelSoftmax": (lambda: layers.GumbelSoftmax(0.5, 1), 6),
+    "Experts": (lambda: layers.Experts(3, 2, learn_variance=True, seed=1), 6),
+    "SoftmaxGate": (lambda: layers.SoftmaxGate(6, 3, (8,), seed=1), 6),
     "MixturePrior": (lambda: layers.MixturePrior(3, 2, True, seed=1), None),
     "LatentMixture": (lambda: layers.LatentMixture(6, **SMALL), 6),
 }
@@ -51,13 +70,13 @@ def test_layer_config_round_trip(name):
 def test_save_and_load_gives_the_same_readouts(name, x, tmp_path, recwarn):
     model = MODELS[name]()
     model.compile(keras.optimizers.Adam())
-    model.fit(x, epochs=1, verbose=0)
+    model.fit(x, TARGETS.get(name), epochs=1, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert loaded.get_config() == model.get_config() and loaded.compiled
-    for readout in ("predict_proba", "encode", "reconstruct", "elbo"):
+    for readout in READOUTS[name]:
         np.testing.assert_array_equal(getattr(loaded, readout)(x), getattr(model, readout)(x))
-    loaded.fit(x, epochs=1, verbose=0)
+    loaded.fit(x, TARGETS.get(name), epochs=1, verbose=0)
     assert not [str(w.message) for w in recwarn if "could not" in str(w.message) or "not found" in str(w.message)]
 
 
@@ -70,9 +89,10 @@ def test_model_is_its_config(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_every_trainable_weight_gets_a_finite_gradient(name, x):
     model = MODELS[name]()
-    inputs = {"x": x, "view": x[::-1]} if name != "VAE" else x
+    inputs = {"x": x, "view": x[::-1]} if name in ("VaDE", "DMVAE") else x
+    y = None if name not in TARGETS else tf.constant(TARGETS[name])
     with tf.GradientTape() as tape:
-        loss = model.compute_loss(y_pred=model(inputs, training=True))
+        loss = model.compute_loss(y=y, y_pred=model(inputs, training=True))
     gradients = tape.gradient(loss, model.trainable_variables)
     assert len(gradients) > 3
     for weight, gradient in zip(model.trainable_variables, gradients, strict=True):
@@ -84,6 +104,6 @@ def test_same_seed_same_training(name, x):
     def train():
         model = MODELS[name]()
         model.compile(keras.optimizers.Adam(0.01), jit_compile=True)
-        return model.fit(x, epochs=3, shuffle=False, verbose=0).history["loss"]
+        return model.fit(x, TARGETS.get(name), epochs=3, shuffle=False, verbose=0).history["loss"]
 
     assert train() == train()

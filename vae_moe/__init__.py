@@ -6,7 +6,7 @@ The models (:class:`VAE`, :class:`VaDE`, :class:`DMVAE`) are imported on first u
 
 import importlib
 
-__all__ = ["DMVAE", "VAE", "VaDE"]
+__all__ = ["DMVAE", "VAE", "DVMoE", "DeepMoE", "VaDE", "VaDEMoE"]
 
 
 def __getattr__(name):

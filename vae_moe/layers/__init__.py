@@ -1,8 +1,10 @@
 """The mathematics: layers and pure functions, one a file."""
 
+from vae_moe.layers.experts import Experts
+from vae_moe.layers.gates import SoftmaxGate
 from vae_moe.layers.gumbel_softmax import GumbelSoftmax
 from vae_moe.layers.latent_mixture import LatentMixture
 from vae_moe.layers.mixture_prior import MixturePrior
 from vae_moe.layers.mlp import MLP
 
-__all__ = ["MLP", "GumbelSoftmax", "LatentMixture", "MixturePrior"]
+__all__ = ["MLP", "Experts", "GumbelSoftmax", "LatentMixture", "MixturePrior", "SoftmaxGate"]

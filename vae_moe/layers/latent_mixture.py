@@ -151,21 +151,27 @@ class LatentMixture(keras.layers.Layer):
         logits = self.prior.c_logits(z) if self.c_encoder is None else self.c_encoder(hidden)  # [B, K]
         return {"z_mean": z_mean, "z_log_var": z_log_var, "z": z, "c_logits": tf.nn.log_softmax(logits)}
 
-    def c_probs(self, x, noise):
-        """q(c | x) without the luck of one sample: a network's output, or p(c|z) averaged over q(z|x).
+    @property
+    def n_features(self) -> int:
+        """Entries of the gate's features, z_mean."""
+        return self.latent_dim
+
+    def c_log_probs(self, x, noise):
+        """log q(c|x) without the luck of one sample: a network's output, or log of p(c|z) averaged over q(z|x).
 
         Args:
             x: [B, D].
             noise: [S, L] standard normal, the same for every row; not used where a network gives q(c|x).
 
         Returns:
-            [B, K] probabilities (report, section 5.1).
+            [B, K] log-probabilities (report, section 5.1).
         """
         if self.c_encoder is not None:
-            return tf.nn.softmax(self.c_encoder(self.trunk(x)))
+            return tf.nn.log_softmax(self.c_encoder(self.trunk(x)))
         z_mean, z_log_var = tf.split(self.z_encoder(self.trunk(x)), 2, -1)
         z = z_mean + tf.exp(0.5 * z_log_var) * noise[:, tf.newaxis]  # [S, B, L]
-        return tf.reduce_mean(tf.nn.softmax(self.prior.c_logits(z)), 0)
+        log_probs = tf.nn.log_softmax(self.prior.c_logits(z))  # [S, B, K]
+        return tf.reduce_logsumexp(log_probs, 0) - tf.math.log(tf.cast(tf.shape(noise)[0], log_probs.dtype))
 
     def z_mean(self, x):
         """Mean of q(z|x), x [B, D] -> [B, L]."""

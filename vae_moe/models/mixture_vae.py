@@ -13,12 +13,13 @@ import tensorflow as tf
 
 from vae_moe.layers import LatentMixture, consistency
 from vae_moe.models.base import TermModel, check_rows, map_batches
+from vae_moe.models.readouts import LatentReadouts
 
 #: Samples of z over which readouts average p(c|z) where q(c|x) is Bayes' rule.
 READOUT_SAMPLES = 16
 
 
-class MixtureVAE(TermModel):
+class MixtureVAE(LatentReadouts, TermModel):
     """Abstract: a mixture of Gaussians in the latent space of a variational autoencoder.
 
     ``fit`` takes x [N, D], or ``{"x": x, "view": view}`` where the consistency terms are to be used (the rows of
@@ -82,49 +83,11 @@ class MixtureVAE(TermModel):
             [N, K] probabilities.
         """
         noise = tf.random.stateless_normal([n_samples, self.mixture.latent_dim], seed=[seed, 0])  # [S, L]
-        return map_batches(lambda rows: self._c_probs(rows, noise), self._rows(x))
+        return np.exp(map_batches(lambda rows: self._c_log_probs(rows, noise), check_rows(x, self.mixture.input_dim)))
 
     def cluster(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
         """The most probable component of each row, x [N, D] -> [N] integers; arguments as in ``predict_proba``."""
         return self.predict_proba(x, n_samples, seed).argmax(-1)
-
-    def encode(self, x) -> np.ndarray:
-        """Mean of q(z|x), x [N, D] -> [N, L]."""
-        return map_batches(self._z_mean, self._rows(x))
-
-    def reconstruct(self, x) -> np.ndarray:
-        """Mean of p(x|z) at the mean of q(z|x), x [N, D] -> [N, D]."""
-        return map_batches(self._reconstruct, self._rows(x))
-
-    def decode(self, z) -> np.ndarray:
-        """Mean of p(x|z), z [N, L] -> [N, D]."""
-        return map_batches(self._decode, np.asarray(z, np.float32))
-
-    def generate(self, n: int, component: int | None = None, seed: int = 0) -> np.ndarray:
-        """Mean of p(x|z) at n points z from the prior, or from one component of it, [n, D].
-
-        Raises:
-            ValueError: if ``component`` is not in [0, K).
-        """
-        return self.decode(self.mixture.prior.sample(n, component, seed))
-
-    def elbo(self, x, n_samples: int = 1, seed: int = 0) -> np.ndarray:
-        """The evidence lower bound of each row: exact in c, averaged over samples of z.
-
-        Args:
-            x: [N, D].
-            n_samples: samples of z for each row.
-            seed: of those samples.
-
-        Returns:
-            [N] nats.
-        """
-        x = self._rows(x)
-        rng = np.random.default_rng(seed)
-        total = np.zeros(len(x))
-        for _ in range(n_samples):
-            total += map_batches(self._elbo, x, rng.standard_normal((len(x), self.mixture.latent_dim), np.float32))
-        return total / n_samples
 
     def get_config(self):
         """The constructor's arguments, flat."""
@@ -136,28 +99,9 @@ class MixtureVAE(TermModel):
             "balance_weight": self.balance_weight,
         }
 
-    def _rows(self, x) -> np.ndarray:
-        return check_rows(x, self.mixture.input_dim)
-
     @tf.function(reduce_retracing=True)
-    def _c_probs(self, x, noise):
-        return self.mixture.c_probs(x, noise)
-
-    @tf.function(reduce_retracing=True)
-    def _z_mean(self, x):
-        return self.mixture.z_mean(x)
-
-    @tf.function(reduce_retracing=True)
-    def _decode(self, z):
-        return self.mixture.decode(z)
-
-    @tf.function(reduce_retracing=True)
-    def _reconstruct(self, x):
-        return self.mixture.decode(self.mixture.z_mean(x))
-
-    @tf.function(reduce_retracing=True)
-    def _elbo(self, x, noise):
-        return -tf.add_n(list(self.mixture(x, noise=noise)["terms"].values()))
+    def _c_log_probs(self, x, noise):
+        return self.mixture.c_log_probs(x, noise)
 
 
 @keras.saving.register_keras_serializable("vae_moe")

@@ -1,0 +1,152 @@
+"""Gate and experts against least squares, TFP's mixture, and their limits."""
+
+import keras
+import numpy as np
+import pytest
+import scipy.special
+import scipy.stats
+import tensorflow as tf
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+from vae_moe import DeepMoE, DVMoE, VaDEMoE, datasets
+
+SMALL = {"latent_dim": 2, "z_encoder_sizes": (8,), "decoder_sizes": (8,)}
+MODELS = {
+    "DeepMoE": lambda **options: DeepMoE(4, 3, hidden_sizes=(8,), **options),
+    "DVMoE": lambda **options: DVMoE(4, 3, c_encoder_sizes=(8,), **SMALL, **options),
+    "VaDEMoE": lambda **options: VaDEMoE(4, 3, **SMALL, **options),
+}
+
+
+@pytest.fixture
+def x(rng):
+    return rng.uniform(0, 1, (30, 4)).astype("f")
+
+
+def _fit_batch(model, x, y, learning_rate, n_steps):
+    """Full-batch training to convergence, in few calls of the compiled step."""
+    rate = keras.optimizers.schedules.CosineDecay(learning_rate, n_steps)
+    model.compile(keras.optimizers.Adam(rate), jit_compile=True, steps_per_execution=50)
+    model.fit(tf.data.Dataset.from_tensors((x, y)).repeat(n_steps), verbose=0, shuffle=False)
+
+
+def _randomise(model, rng):
+    for weight in model.trainable_variables:
+        weight.assign(rng.normal(0, 0.7, weight.shape))
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+@pytest.mark.parametrize("name", ["DeepMoE", "DVMoE"])
+def test_the_loss_is_minus_the_predictive_log_prob(name, task, x, rng):
+    """Two ways to the same number: the loss in log space, and TFP's MixtureSameFamily."""
+    model = MODELS[name](n_outputs=3, task=task, learn_variance=True)
+    _randomise(model, rng)
+    y = rng.normal(size=(30, 3)).astype("f") if task == "regression" else rng.integers(0, 3, 30)
+    nll = model.loss_terms(tf.constant(y), model(x))["nll"]
+    np.testing.assert_allclose(nll, model.nll(x, y), rtol=1e-4)
+
+
+def test_mixture_by_hand(x, rng):
+    model = MODELS["DeepMoE"](n_outputs=2)
+    _randomise(model, rng)
+    y = rng.normal(size=(30, 2)).astype("f")
+    gate, means = model.gate_proba(x), model.expert_predictions(x)
+    log_probs = -0.5 * np.square(y[:, None] - means).sum(-1) - np.log(2 * np.pi)
+    np.testing.assert_allclose(model.nll(x, y), -scipy.special.logsumexp(np.log(gate) + log_probs, axis=1), rtol=1e-4)
+    np.testing.assert_allclose(model.predict_mean(x), (gate[..., None] * means).sum(1), rtol=1e-5)
+    hard = means[np.arange(30), gate.argmax(1)]
+    np.testing.assert_allclose(model.predict_mean(x, routing="hard"), hard, rtol=1e-5)
+
+
+def test_objectives_are_ordered_and_meet_with_one_expert(x, rng):
+    y = tf.constant(rng.normal(size=(30, 2)).astype("f"))
+    values = {}
+    for objective in ("mixture", "jensen", "blend"):
+        for n_experts in (1, 3):
+            model = DeepMoE(4, n_experts, 2, objective=objective, seed=1)
+            values[objective, n_experts] = model.loss_terms(y, model(x))["nll"].numpy()
+    assert (values["mixture", 3] <= values["jensen", 3] + 1e-5).all()  # Jensen's inequality
+    for objective in ("jensen", "blend"):
+        np.testing.assert_allclose(values[objective, 1], values["mixture", 1], rtol=1e-5)
+
+
+def test_one_gaussian_expert_is_least_squares(x, rng):
+    y = (x @ rng.normal(size=(4, 2)) + rng.normal(0, 0.1, (30, 2))).astype("f")
+    model = DeepMoE(4, 1, 2)
+    _fit_batch(model, x, y, 0.1, 1500)
+    np.testing.assert_allclose(model.predict_mean(x), LinearRegression().fit(x, y).predict(x), atol=2e-3)
+
+
+def test_one_categorical_expert_is_logistic_regression(digits):
+    x, y = digits[0][:300], digits[1][:300] % 3
+    model = DeepMoE(64, 1, 3, task="classification")
+    _fit_batch(model, x, y, 0.02, 50)
+    expected = LogisticRegression(C=0.1).fit(x, y)
+    assert np.mean(model.predict_mean(x).argmax(1) == expected.predict(x)) > 0.95
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+@pytest.mark.parametrize("name", ["DVMoE", "VaDEMoE"])
+def test_rows_without_y_give_the_elbo_alone(name, task, x, rng):
+    model = MODELS[name](n_outputs=3, task=task)
+    _randomise(model, rng)
+    y = rng.normal(size=(30, 3)).astype("f") if task == "regression" else rng.integers(0, 3, 30)
+    missing = np.full_like(y, np.nan if task == "regression" else -1)
+    half = np.where((np.arange(30) < 15)[:, None] if task == "regression" else np.arange(30) < 15, y, missing)
+
+    with tf.GradientTape(persistent=True) as tape:
+        outputs = model(x)
+        nll = {name: model.loss_terms(tf.constant(t), outputs)["nll"] for name, t in (("half", half), ("all", y))}
+        of_half, of_first_rows = tf.reduce_sum(nll["half"]), tf.reduce_sum(nll["all"][:15])
+    for weight in model.experts.trainable_variables:
+        np.testing.assert_allclose(tape.gradient(of_half, weight), tape.gradient(of_first_rows, weight), rtol=1e-4)
+    terms = model.loss_terms(tf.constant(missing), outputs)
+    assert not np.any(terms.pop("nll"))
+    bound = np.mean(sum(np.asarray(term) for term in terms.values()))
+    np.testing.assert_allclose(model.compute_loss(y=tf.constant(missing), y_pred=outputs), bound, rtol=1e-5)
+
+
+def test_vade_gate_converges_to_the_exact_posterior(rng):
+    model = VaDEMoE(3, 3, 1, latent_dim=1, z_encoder_sizes=(8,), decoder_sizes=(8,), likelihood="gaussian")
+    _randomise(model, rng)
+    x = rng.normal(size=(5, 3)).astype("f")
+    nodes = scipy.stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000)[:, None].astype("f")  # equally probable noise
+    exact = np.exp(model.gate.c_log_probs(x, nodes))
+    errors = [abs(model.gate_proba(x, n_samples=n, seed=2) - exact).max() for n in (10, 100_000)]
+    assert errors[1] < 0.005 and errors[1] < errors[0]
+
+
+def test_blobs_with_a_map_each_are_learned(rng):
+    """Class-wise affine targets on well-separated clusters: a gate and experts fit them, one linear map does not."""
+    centers = np.array([[0, 0], [6, 0], [0, 6]])
+    c = rng.integers(0, 3, 900)
+    x = (centers[c] + rng.normal(size=(900, 2))).astype("f")
+    kernels, biases = rng.normal(size=(3, 2, 1)), rng.normal(size=(3, 1))
+    y = (np.einsum("nf,nfo->no", x, kernels[c]) + biases[c]).astype("f")
+    model = DeepMoE(2, 3, 1, hidden_sizes=(32,), seed=1)
+    _fit_batch(model, x, y, 0.03, 400)
+    error = np.mean(np.square(model.predict_mean(x) - y))
+    assert error < 0.1 * np.mean(np.square(LinearRegression().fit(x, y).predict(x) - y))
+
+
+def test_digits_with_a_map_each_beat_one_map():
+    """Real data, seconds of training."""
+    data = datasets.digits()
+    targets = datasets.affine_targets(data, 2, seed=0)
+    model = DeepMoE(64, 10, 2, hidden_sizes=(128,), learn_variance=True)
+    model.compile(keras.optimizers.Adam(0.005), jit_compile=True, steps_per_execution=12)
+    model.fit(data.train.x, targets.train, batch_size=100, epochs=60, verbose=0)
+    error = np.square(model.predict_mean(data.test.x) - targets.test).mean(0).sum()
+    linear = LinearRegression().fit(data.train.x, targets.train).predict(data.test.x)
+    assert error < 0.8 * np.square(linear - targets.test).mean(0).sum()
+
+
+def test_bad_choices_are_named():
+    with pytest.raises(ValueError, match="objective must be one of 'mixture', 'jensen', 'blend', got 'sum'"):
+        DeepMoE(4, 3, 1, objective="sum")
+    with pytest.raises(ValueError, match="expert_input must be 'x' or 'features', got 'z'"):
+        DVMoE(4, 3, 1, expert_input="z")
+    with pytest.raises(ValueError, match="task must be 'regression' or 'classification', got 'ranking'"):
+        DeepMoE(4, 3, 1, task="ranking")
+    with pytest.raises(ValueError, match="routing must be 'soft' or 'hard', got 'top'"):
+        DeepMoE(4, 3, 1).predict_mean(np.zeros((2, 4)), routing="top")

@@ -1,0 +1,69 @@
+"""Gates: where the experts' weights p(c | x) come from. :class:`LatentMixture` is one too.
+
+A gate's ``call(x)`` gives ``{"c_logits": [B, K] normalised, "features": [B, F], "terms": {name: [B] nats}}`` and its
+``c_log_probs(x, noise)`` gives log p(c|x) [B, K] for readouts.
+"""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from vae_moe.layers.mlp import MLP
+
+
+@keras.saving.register_keras_serializable("vae_moe")
+class SoftmaxGate(keras.layers.Layer):
+    """p(c | x) = softmax of a network of x, with no generative part (report, section 8.2: DeepMoE's gate).
+
+    Args:
+        input_dim: D, entries of x.
+        n_components: K.
+        hidden_sizes: layers of the network; 512-256 in the report's code. None of them: the linear gate of
+            Jordan & Jacobs (1994).
+        seed: of the weights.
+    """
+
+    #: Entries of a readout's noise: none is needed.
+    latent_dim = 0
+
+    def __init__(
+        self, input_dim: int, n_components: int, hidden_sizes: Sequence[int] = (512, 256), seed: int = 0, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.input_dim = input_dim
+        self.n_components = n_components
+        self.hidden_sizes = tuple(hidden_sizes)
+        self.seed = seed
+        self.hidden = MLP(hidden_sizes, seed=10 * seed + 1, name="hidden")
+        self.output_layer = MLP((), n_components, seed=10 * seed + 2, name="output")
+
+    def build(self, input_shape):
+        """Build the network for x [B, D]."""
+        self.hidden.build(input_shape)
+        self.output_layer.build(self.hidden.compute_output_shape(input_shape))
+        self.built = True
+
+    def call(self, x, training=False):
+        """Args: x [B, D]. Returns: the gate's dictionary; its features are the last hidden layer, its terms none."""
+        hidden = self.hidden(x)
+        return {"c_logits": tf.nn.log_softmax(self.output_layer(hidden)), "features": hidden, "terms": {}}
+
+    @property
+    def n_features(self) -> int:
+        """Entries of the gate's features, the last hidden layer."""
+        return self.hidden_sizes[-1] if self.hidden_sizes else self.input_dim
+
+    def c_log_probs(self, x, noise):
+        """log p(c|x) [B, K]; the noise is not used."""
+        return tf.nn.log_softmax(self.output_layer(self.hidden(x)))
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "input_dim": self.input_dim,
+            "n_components": self.n_components,
+            "hidden_sizes": self.hidden_sizes,
+            "seed": self.seed,
+        }

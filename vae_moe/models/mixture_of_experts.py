@@ -1,0 +1,238 @@
+"""DeepMoE, DVMoE and VaDE-MoE: one model, gate + experts, with three gates.
+
+    p(y | x) = sum_k p(c=k | x) p(y | x, c=k)
+
+Their loss is ``expert_weight * nll + elbo_weight * (recon + kl_z + kl_c)`` (report, sections 5 and 7). The second part
+is there where the gate is a clustering autoencoder, and is all that a row without y contributes.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from vae_moe.layers import Experts, LatentMixture, SoftmaxGate
+from vae_moe.models.base import TermModel, check_rows, map_batches
+from vae_moe.models.mixture_vae import READOUT_SAMPLES
+from vae_moe.models.readouts import LatentReadouts
+
+tfd = tfp.distributions
+
+
+class MixtureOfExperts(TermModel):
+    """Abstract: a gate and affine experts.
+
+    ``fit`` takes x [N, D] and y: [N, O] outputs, a row with a NaN being one without y; or [N] classes, -1 for none.
+
+    Args:
+        input_dim: D, columns of x.
+        n_experts: K.
+        n_outputs: O, outputs of a regression, or classes.
+        task: "regression" or "classification".
+        objective: of the experts: "mixture", -log p(y|x) with the sum over experts inside the logarithm, for each
+            example; "jensen", -sum_k p(c=k|x) log p(y|x, c=k), its upper bound; "blend", -log p of y under the
+            gate-weighted parameters.
+        expert_input: "x", or the gate's "features" (z_mean, or the last hidden layer of a softmax gate).
+        learn_variance: of Gaussian experts, per expert and output; 1 otherwise.
+        elbo_weight: of the terms of the gate's bound.
+        expert_weight: of the experts' term, ``nll``.
+        name: of the Keras model.
+        gate: further arguments of the gate, a :class:`LatentMixture` or a :class:`SoftmaxGate`.
+    """
+
+    #: The gate's class, and the arguments of it that make the model what it is.
+    GATE: type[keras.layers.Layer]
+    FIXED: Mapping[str, Any] = MappingProxyType({})
+    #: Terms the gate contributes.
+    GATE_TERMS: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        input_dim: int,
+        n_experts: int,
+        n_outputs: int,
+        task: str = "regression",
+        objective: str = "mixture",
+        expert_input: str = "x",
+        learn_variance: bool = False,
+        elbo_weight: float = 1.0,
+        expert_weight: float = 1.0,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype=None,
+        **gate,
+    ):
+        if objective not in OBJECTIVES:
+            raise ValueError(f"objective must be one of {', '.join(map(repr, OBJECTIVES))}, got {objective!r}.")
+        if expert_input not in ("x", "features"):
+            raise ValueError(f"expert_input must be 'x' or 'features', got {expert_input!r}.")
+        terms = dict.fromkeys(self.GATE_TERMS, elbo_weight) | {"nll": expert_weight}
+        super().__init__(terms, name=name, trainable=trainable, dtype=dtype)
+        self.objective = objective
+        self.expert_input = expert_input
+        self.elbo_weight = elbo_weight
+        self.expert_weight = expert_weight
+        self.gate = self.GATE(input_dim, n_experts, **self.FIXED, **gate, dtype=dtype, name="gate")
+        self.experts = Experts(
+            n_experts, n_outputs, task, learn_variance, 10 * self.gate.seed + 7, dtype=dtype, name="experts"
+        )
+        self.build((None, input_dim))
+
+    def build(self, input_shape):
+        """Build gate and experts for x [B, D]."""
+        if not self.gate.built:
+            self.gate.build(input_shape)
+            n_inputs = self.gate.n_features if self.expert_input == "features" else self.gate.input_dim
+            self.experts.build((None, n_inputs))
+        self.built = True
+
+    def call(self, x, training=False):
+        """The gate's output for x and the experts' parameters, ``y_params`` [B, K, P]."""
+        outputs = self.gate(x, training=training)
+        return {**outputs, "y_params": self.experts(outputs["features"] if self.expert_input == "features" else x)}
+
+    def loss_terms(self, y, y_pred):
+        """The gate's terms, and ``nll`` [B]: 0 where there is no y."""
+        if y is None:
+            return y_pred["terms"]
+        regression = self.experts.task == "regression"
+        known = tf.reduce_all(tf.math.is_finite(y), -1) if regression else tf.reshape(y, [-1]) >= 0  # [B]
+        y = tf.where(known[:, tf.newaxis], y, 0.0) if regression else tf.maximum(tf.reshape(y, [-1]), 0)
+        nll = OBJECTIVES[self.objective](self.experts, y_pred["c_logits"], y_pred["y_params"], y)
+        return {**y_pred["terms"], "nll": tf.where(known, nll, 0.0)}
+
+    def gate_proba(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
+        """p(c|x), deterministic; a VaDE gate averages p(c|z) over samples of z (report, section 5.1).
+
+        Args:
+            x: [N, D].
+            n_samples: samples of z, where the gate needs them; the same noise for every row.
+            seed: of those samples.
+
+        Returns:
+            [N, K] probabilities.
+        """
+        return np.exp(self._gate_log_proba(x, n_samples, seed))
+
+    def expert_params(self, x) -> np.ndarray:
+        """Parameters of every expert's likelihood, x [N, D] -> [N, K, P]."""
+        return map_batches(self._y_params, check_rows(x, self.gate.input_dim))
+
+    def expert_predictions(self, x) -> np.ndarray:
+        """Every expert's mean of y, or its class probabilities, x [N, D] -> [N, K, O]."""
+        params = self.expert_params(x)
+        if self.experts.task == "classification":
+            return tf.nn.softmax(params).numpy()
+        return params[..., : self.experts.n_outputs]
+
+    def predict_mean(self, x, routing: str = "soft", n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
+        """The gate-weighted mean of the experts' predictions (report, section 4.1).
+
+        Args:
+            x: [N, D].
+            routing: "soft": all experts by their probability; "hard": the most probable expert alone.
+            n_samples: as in ``gate_proba``.
+            seed: as in ``gate_proba``.
+
+        Returns:
+            [N, O]: the mean of y, or class probabilities.
+        """
+        if routing not in ("soft", "hard"):
+            raise ValueError(f"routing must be 'soft' or 'hard', got {routing!r}.")
+        gate = self.gate_proba(x, n_samples, seed)
+        if routing == "hard":
+            gate = np.eye(gate.shape[1], dtype=gate.dtype)[gate.argmax(-1)]
+        return np.einsum("nk,nko->no", gate, self.expert_predictions(x))
+
+    def predictive_distribution(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0):
+        """p(y|x) as a ``tfd.MixtureSameFamily`` with batch shape [N]: mean, variance, log_prob, sample."""
+        gate = tfd.Categorical(logits=self._gate_log_proba(x, n_samples, seed))
+        return tfd.MixtureSameFamily(gate, self.experts.y_likelihood.distribution(tf.constant(self.expert_params(x))))
+
+    def nll(self, x, y, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
+        """-log p(y|x), [N] nats."""
+        return -self.predictive_distribution(x, n_samples, seed).log_prob(y).numpy()
+
+    def get_config(self):
+        """The constructor's arguments, flat."""
+        gate = {k: v for k, v in self.gate.get_config().items() if k not in {"n_components", *self.FIXED}}
+        return {
+            **gate,
+            **super().get_config(),
+            "n_experts": self.experts.n_experts,
+            "n_outputs": self.experts.n_outputs,
+            "task": self.experts.task,
+            "objective": self.objective,
+            "expert_input": self.expert_input,
+            "learn_variance": self.experts.learn_variance,
+            "elbo_weight": self.elbo_weight,
+            "expert_weight": self.expert_weight,
+        }
+
+    def _gate_log_proba(self, x, n_samples: int, seed: int) -> np.ndarray:
+        noise = tf.random.stateless_normal([n_samples, self.gate.latent_dim], seed=[seed, 0])  # [S, L]
+        return map_batches(lambda rows: self._c_log_probs(rows, noise), check_rows(x, self.gate.input_dim))
+
+    @tf.function(reduce_retracing=True)
+    def _c_log_probs(self, x, noise):
+        return self.gate.c_log_probs(x, noise)
+
+    @tf.function(reduce_retracing=True)
+    def _y_params(self, x):
+        return self(x)["y_params"]
+
+
+def _mixture_nll(experts, c_logits, params, y):
+    """-log sum_k p(c=k|x) p(y|x, c=k), for each example: [B]."""
+    return -tf.reduce_logsumexp(c_logits + experts.log_prob(params, y), -1)
+
+
+def _jensen_nll(experts, c_logits, params, y):
+    """-sum_k p(c=k|x) log p(y|x, c=k), [B]."""
+    return -tf.reduce_sum(tf.exp(c_logits) * experts.log_prob(params, y), -1)
+
+
+def _blend_nll(experts, c_logits, params, y):
+    """-log p(y | sum_k p(c=k|x) params_k), [B]."""
+    return -experts.y_likelihood.log_prob(tf.einsum("bk,bkp->bp", tf.exp(c_logits), params), y)
+
+
+#: The experts' terms, by name.
+OBJECTIVES = {"mixture": _mixture_nll, "jensen": _jensen_nll, "blend": _blend_nll}
+
+
+@keras.saving.register_keras_serializable("vae_moe")
+class DeepMoE(MixtureOfExperts):
+    """Mixture of experts gated by a softmax network on x (report, section 8.2)."""
+
+    GATE = SoftmaxGate
+
+
+class _LatentMoE(LatentReadouts, MixtureOfExperts):
+    """Abstract: gated by a latent mixture, which is its ``mixture`` too."""
+
+    GATE = LatentMixture
+    GATE_TERMS = ("recon", "kl_z", "kl_c")
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.mixture = self.gate
+
+
+@keras.saving.register_keras_serializable("vae_moe")
+class DVMoE(_LatentMoE):
+    """Discrete variational mixture of experts: a DMVAE's q(c|x) is the gate (report, section 7)."""
+
+    FIXED = MappingProxyType({"c_posterior": "network"})
+
+
+@keras.saving.register_keras_serializable("vae_moe")
+class VaDEMoE(_LatentMoE):
+    """Mixture of experts gated by VaDE's p(c|z) at a sample of z (report, section 5)."""
+
+    FIXED = MappingProxyType({"c_posterior": "bayes", "relaxation": "exact"})

@@ -1,0 +1,71 @@
+"""Readouts of a model that has a latent mixture: arrays in, arrays out, in batches."""
+
+import numpy as np
+import tensorflow as tf
+
+from vae_moe.layers import LatentMixture
+from vae_moe.models.base import check_rows, map_batches
+
+
+class LatentReadouts:
+    """Abstract: what a latent mixture can tell, for a Keras model that has one.
+
+    Attributes:
+        mixture: the :class:`LatentMixture`.
+    """
+
+    mixture: LatentMixture
+
+    def encode(self, x) -> np.ndarray:
+        """Mean of q(z|x), x [N, D] -> [N, L]."""
+        return map_batches(self._z_mean, check_rows(x, self.mixture.input_dim))
+
+    def reconstruct(self, x) -> np.ndarray:
+        """Mean of p(x|z) at the mean of q(z|x), x [N, D] -> [N, D]."""
+        return map_batches(self._reconstruct, check_rows(x, self.mixture.input_dim))
+
+    def decode(self, z) -> np.ndarray:
+        """Mean of p(x|z), z [N, L] -> [N, D]."""
+        return map_batches(self._decode, np.asarray(z, np.float32))
+
+    def generate(self, n: int, component: int | None = None, seed: int = 0) -> np.ndarray:
+        """Mean of p(x|z) at n points z from the prior, or from one component of it, [n, D].
+
+        Raises:
+            ValueError: if ``component`` is not in [0, K).
+        """
+        return self.decode(self.mixture.prior.sample(n, component, seed))
+
+    def elbo(self, x, n_samples: int = 1, seed: int = 0) -> np.ndarray:
+        """The evidence lower bound of each row: exact in c, averaged over samples of z.
+
+        Args:
+            x: [N, D].
+            n_samples: samples of z for each row.
+            seed: of those samples.
+
+        Returns:
+            [N] nats.
+        """
+        x = check_rows(x, self.mixture.input_dim)
+        rng = np.random.default_rng(seed)
+        total = np.zeros(len(x))
+        for _ in range(n_samples):
+            total += map_batches(self._elbo, x, rng.standard_normal((len(x), self.mixture.latent_dim), np.float32))
+        return total / n_samples
+
+    @tf.function(reduce_retracing=True)
+    def _z_mean(self, x):
+        return self.mixture.z_mean(x)
+
+    @tf.function(reduce_retracing=True)
+    def _decode(self, z):
+        return self.mixture.decode(z)
+
+    @tf.function(reduce_retracing=True)
+    def _reconstruct(self, x):
+        return self.mixture.decode(self.mixture.z_mean(x))
+
+    @tf.function(reduce_retracing=True)
+    def _elbo(self, x, noise):
+        return -tf.add_n(list(self.mixture(x, noise=noise)["terms"].values()))
