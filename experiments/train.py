@@ -42,6 +42,7 @@ def run(recipe: recipes.Recipe, workdir="runs", *, data_dir=None, smoke=False, v
     path = runs.folder(workdir, recipe)
     runs.start(path, recipe, {"protocol": dataset.protocol})
     logger.info("%s, preset %s, seed %d: %s", recipe.name, recipe.preset, recipe.seed, dataset.protocol)
+    logger.info("computing on %s", runs.machine())
 
     keras.utils.set_random_seed(recipe.seed)
     started = time.perf_counter()
@@ -225,7 +226,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         recipe = recipes.get(options.name, options.preset, seed=options.seed, epochs=options.epochs)
         from vae_moe.datasets import DatasetError
