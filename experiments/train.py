@@ -11,9 +11,6 @@ from experiments import recipes, runs
 
 logger = logging.getLogger(__name__)
 
-#: Steps in one call of the compiled function: the progress bar still moves, the calls no longer cost.
-STEPS_PER_EXECUTION = 32
-
 
 def run(recipe: recipes.Recipe, workdir="runs", *, data_dir=None, smoke=False, verbose=1) -> dict:
     """Train a recipe and write its folder (``experiments.runs``).
@@ -102,7 +99,6 @@ def warm_start(model, recipe: recipes.Recipe, x, verbose):
         "batch_size": recipe.batch_size,
         "learning_rate": stages.learning_rate,
         "seed": recipe.seed,
-        "steps_per_execution": STEPS_PER_EXECUTION,
         "verbose": verbose,
     }
     logger.info("autoencoder, %d epochs", stages.autoencoder_epochs)
@@ -138,9 +134,8 @@ def fit(model, recipe: recipes.Recipe, dataset, path: Path, neighbors, verbose) 
     rate = recipe.learning_rate
     if recipe.learning_rate_schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, recipe.epochs * len(data))
-    model.compile(
-        keras.optimizers.Adam(rate), jit_compile=True, steps_per_execution=min(STEPS_PER_EXECUTION, len(data))
-    )
+    steps = pipelines.steps_per_execution(len(data))
+    model.compile(keras.optimizers.Adam(rate), jit_compile=True, steps_per_execution=steps)
     best = path / "best.weights.h5"
     logs = path / "tensorboard"
     logger.info("%s, %d epochs", recipe.model, recipe.epochs)

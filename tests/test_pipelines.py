@@ -38,6 +38,10 @@ def test_same_seed_same_batches(rng):
     assert not np.array_equal(draw(3), draw(4))
 
 
+def test_steps_per_execution_divides_the_epoch():
+    assert [pipelines.steps_per_execution(n) for n in (1, 12, 127, 214, 275, 997)] == [1, 12, 127, 107, 55, 1]
+
+
 def test_in_order_keeps_the_order():
     x = np.arange(7, dtype="f")[:, None]
     np.testing.assert_array_equal(np.concatenate([b[0] for b in pipelines.in_order(x, batch_size=3)]), x)

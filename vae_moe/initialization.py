@@ -24,7 +24,7 @@ from sklearn.preprocessing import normalize
 
 from vae_moe.layers import LatentMixture, MixturePrior
 from vae_moe.models.base import map_batches
-from vae_moe.pipelines import batches
+from vae_moe.pipelines import batches, steps_per_execution
 
 #: Least variance given to the prior, as a share of the mean variance of the latents: a component of equal points has 0.
 VARIANCE_FLOOR = 1e-3
@@ -55,7 +55,7 @@ def pretrain_autoencoder(
         learning_rate: of Adam, falling to 0 along a cosine.
         augment: [B, D] -> [B, D]; the input is then augmented, and is what has to be reconstructed.
         seed: of the order of the rows.
-        fit_options: ``steps_per_execution`` as in Keras' ``compile``; ``callbacks``, ``verbose`` as in its ``fit``.
+        fit_options: ``callbacks``, ``verbose`` and the like, as in Keras' ``fit``.
 
     Returns:
         Keras' history, of ``loss`` in nats per example.
@@ -211,7 +211,7 @@ def distill(
         batch_size: rows a step.
         learning_rate: of Adam, falling to 0 along a cosine.
         seed: of the order of the rows.
-        fit_options: ``steps_per_execution`` as in Keras' ``compile``; ``callbacks``, ``verbose`` as in its ``fit``.
+        fit_options: ``callbacks``, ``verbose`` and the like, as in Keras' ``fit``.
 
     Returns:
         Keras' history, of ``loss``: the cross-entropy in nats.
@@ -231,10 +231,9 @@ def distill(
     return _fit_stage(network, loss, data, epochs, learning_rate, **fit_options)
 
 
-def _fit_stage(model, loss, data, epochs, learning_rate, steps_per_execution=1, **fit_options):
+def _fit_stage(model, loss, data, epochs, learning_rate, **fit_options):
     """Fit with Adam, its rate falling to 0 along a cosine."""
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(data))
-    model.compile(
-        keras.optimizers.Adam(rate), loss, jit_compile=True, steps_per_execution=min(steps_per_execution, len(data))
-    )
+    steps = steps_per_execution(len(data))
+    model.compile(keras.optimizers.Adam(rate), loss, jit_compile=True, steps_per_execution=steps)
     return model.fit(data, epochs=epochs, shuffle=False, **fit_options)  # the batches come shuffled

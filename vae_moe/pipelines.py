@@ -54,6 +54,14 @@ def batches(
     return tf.data.Dataset.zip(rows, view_seeds).map(gather).prefetch(2)
 
 
+def steps_per_execution(n_steps: int, most: int = 128) -> int:
+    """Steps for one call of Keras' compiled function: the greatest divisor of an epoch's steps, up to ``most``.
+
+    Keras' progress bar runs past the end of the epoch if the number does not divide it.
+    """
+    return max(n for n in range(1, min(n_steps, most) + 1) if n_steps % n == 0)
+
+
 def in_order(x: np.ndarray, y: np.ndarray | None = None, *, batch_size: int = 1000) -> tf.data.Dataset:
     """Batches for evaluation: every row once, in order, as ``(x,)`` or ``(x, y)``.
 
