@@ -1,7 +1,7 @@
 """Figures of reconstructions, samples, latent spaces, scores and training: arrays in, a matplotlib Figure out.
 
-They use no pyplot and leave no global state; ``figure.savefig(path)`` is crisp at the figure's own resolution. Component k
-has the same colour and marker in every figure.
+They use no pyplot and leave no global state; ``figure.savefig(path)`` is crisp at the figure's own resolution.
+Component k has the same colour and marker in every figure.
 """
 
 from collections.abc import Mapping, Sequence
