@@ -1,0 +1,18 @@
+"""Mixtures of experts fitted by expectation-maximisation in log space, in NumPy and SciPy.
+
+`GMMGatedRegressor` and `GMMGatedClassifier` gate with a Gaussian mixture over the inputs (Xu, Jordan & Hinton 1995),
+`SoftmaxGatedRegressor` and `SoftmaxGatedClassifier` with a multinomial logistic model (Jordan & Jacobs 1994).
+"""
+
+from vae_moe.em._experts import CategoricalExperts, GaussianExperts
+from vae_moe.em.gmm_gated import GMMGatedClassifier, GMMGatedRegressor
+from vae_moe.em.softmax_gated import SoftmaxGatedClassifier, SoftmaxGatedRegressor
+
+__all__ = [
+    "CategoricalExperts",
+    "GMMGatedClassifier",
+    "GMMGatedRegressor",
+    "GaussianExperts",
+    "SoftmaxGatedClassifier",
+    "SoftmaxGatedRegressor",
+]

@@ -1,0 +1,252 @@
+"""What the scikit-learn estimators of this package share: validation, restarts and the mixture of the experts."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from scipy.special import log_softmax, logsumexp
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from vae_moe.em._em import EMResult, Experts, Gate, initial_log_resp, run_em
+from vae_moe.em._numerics import row_blocks
+
+DTYPES = [np.float64, np.float32]  # what X may be held in; all arithmetic is in float64
+POSITIVE = float(np.finfo(np.float64).tiny)
+# The least value of each numeric parameter; integers where that is an int. Shrinkage is also below 1.
+LEAST: dict[str, float] = {
+    "n_experts": 1,
+    "n_init": 1,
+    "max_iter": 1,
+    "inner_max_iter": 1,
+    "tol": 0.0,
+    "alpha": 0.0,
+    "alpha_gate": 0.0,
+    "reg_covar": 0.0,
+    "shrinkage": 0.0,
+    "y_weight": 0.0,
+    "reg_variance": POSITIVE,
+    "variance": POSITIVE,
+}
+
+
+def check_number(name: str, value: Any) -> None:
+    """Raise ValueError unless value is a finite number of the kind and range that LEAST gives for the parameter."""
+    least, below = LEAST[name], 1.0 if name == "shrinkage" else np.inf
+    kind = Integral if isinstance(least, int) else Real
+    if not isinstance(value, kind) or isinstance(value, bool) or not least <= float(value) < below:
+        wanted = "an integer" if kind is Integral else "a number"
+        raise ValueError(f"{name} must be {wanted} in [{least:.3g}, {below}), got {value!r}. Choose one in that range.")
+
+
+def check_option(name: str, value: Any, options: tuple[str, ...]) -> None:
+    """Raise ValueError unless value is one of the options."""
+    if not isinstance(value, str) or value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(options)}, got {value!r}. Choose one of them.")
+
+
+class MixtureOfExperts(BaseEstimator, ABC):
+    """Abstract mixture p(y | x) = sum_k p(k | x) p(y | x, k), fitted by EM; subclasses make gate and experts."""
+
+    n_experts: int
+    n_init: int
+    max_iter: int
+    tol: float
+    init: Any
+    random_state: Any
+    gate_: Any
+    experts_: Any
+
+    @abstractmethod
+    def _make_gate(self, X: np.ndarray, log_resp: np.ndarray) -> Gate:
+        """Return the unfitted gate for the data X [N, D] and the first responsibilities log_resp [N, K]."""
+
+    @abstractmethod
+    def _make_experts(self) -> Experts:
+        """Return the unfitted experts."""
+
+    @abstractmethod
+    def _publish(self) -> None:
+        """Set the fitted attributes that the subclass documents from `gate_` and `experts_`."""
+
+    def _check_parameters(self) -> None:
+        """Raise ValueError for a parameter out of its range."""
+        for name, value in self.get_params(deep=False).items():
+            if name in LEAST and not (name == "variance" and value is None):
+                check_number(name, value)
+
+    @property
+    def _y_power(self) -> float:
+        """Power of p(y | x, k) in the E step."""
+        return 1.0
+
+    def _fit(self, X: np.ndarray, Y: np.ndarray) -> None:
+        """Run EM from n_init starts on X [N, D], Y [N, O] or codes [N], and keep the best end."""
+        self._check_parameters()
+        init = self._check_init(len(X))
+        random_state = check_random_state(self.random_state)
+        gate: Gate | None = None
+        best: EMResult | None = None
+        for _ in range(self.n_init):
+            log_resp = initial_log_resp(init, X, self.n_experts, random_state)
+            gate = gate or self._make_gate(X, log_resp)  # one prior for all starts, so that their ends compare
+            result = run_em(
+                X,
+                Y,
+                gate,
+                self._make_experts(),
+                log_resp,
+                y_weight=self._y_power,
+                max_iter=self.max_iter,
+                tol=self.tol,
+            )
+            if best is None or result.lower_bounds[-1] > best.lower_bounds[-1]:
+                best = result
+        assert best is not None  # n_init >= 1
+        self.gate_, self.experts_, self.converged_ = best.gate, best.experts, best.converged
+        self.lower_bounds_, self.n_iter_ = best.lower_bounds, len(best.lower_bounds) - 1
+        self.lower_bound_ = best.lower_bounds[-1]
+        self._publish()
+        if not best.converged:
+            gain = best.lower_bounds[-1] - best.lower_bounds[-2]
+            warnings.warn(
+                f"EM did not converge: after max_iter={self.max_iter} iterations the objective per sample still "
+                f"gained {gain:.3g}, tol={self.tol:.3g}. Increase max_iter or tol, or scale the features.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def _check_init(self, n_samples: int) -> str | np.ndarray:
+        if n_samples < self.n_experts:
+            raise ValueError(
+                f"n_samples={n_samples} is less than n_experts={self.n_experts}. Give more samples or fewer experts."
+            )
+        if isinstance(self.init, str):
+            check_option("init", self.init, ("kmeans", "random"))
+            return self.init
+        resp = np.asarray(self.init, dtype=np.float64)
+        expected = (n_samples, self.n_experts)
+        if resp.shape != expected or not np.isfinite(resp).all() or (resp < 0).any() or not resp.sum(axis=1).all():
+            raise ValueError(
+                f"init must be 'kmeans', 'random' or responsibilities of shape {expected}, none negative and no row "
+                f"zero; got an array of shape {resp.shape}. Give one row per sample and one column per expert."
+            )
+        return resp
+
+    def _check_X(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return validate_data(self, X, reset=False, dtype=DTYPES)
+
+    def _log_gate(self, X: np.ndarray) -> np.ndarray:
+        """Return log p(k | x) as [N, K], by Bayes from whatever joint the gate models."""
+        return log_softmax(self.gate_.log_prob(X), axis=1)
+
+    def gate_proba(self, X: Any) -> np.ndarray:
+        """Return p(k | x) as [N, K], inputs [N, D]."""
+        return np.exp(self._log_gate(self._check_X(X)))
+
+    def expert_predictions(self, X: Any) -> np.ndarray:
+        """Return the mean of y (for a classifier: the class probabilities) of each expert as [N, K, O]."""
+        return self.experts_.predict(self._check_X(X))
+
+    def _log_likelihood(self, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
+        """Return log sum_k p(k | x) p(y | x, k) as [N]."""
+        return logsumexp(self._log_gate(X) + self.experts_.log_prob(X, Y), axis=1)
+
+
+class MixtureOfRegressors(RegressorMixin, MixtureOfExperts):
+    """Abstract mixture of experts for regression, of one output or several."""
+
+    def fit(self, X: Any, y: Any) -> MixtureOfRegressors:
+        """Fit to the inputs X [N, D] and the targets y [N] or [N, O].
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter is not usable; the message says which and what to do.
+        """
+        X, y = validate_data(self, X, y, dtype=DTYPES, multi_output=True, y_numeric=True, ensure_min_samples=2)
+        Y = np.asarray(y, dtype=np.float64)
+        self._flat_targets = Y.ndim == 1
+        self._fit(X, Y[:, None] if self._flat_targets else Y)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the mean E[y | x] = sum_k p(k | x) E[y | x, k] as [N] or [N, O], as y was given."""
+        X = self._check_X(X)
+        prediction = np.empty((len(X), self.experts_.biases.shape[1]))  # [N, O]
+        for rows, block in row_blocks(X, self.experts_.biases.size):
+            gate = np.exp(self._log_gate(block))  # [n, K]
+            prediction[rows] = np.einsum("nk,nko->no", gate, self.experts_.predict(block))
+        return prediction[:, 0] if self._flat_targets else prediction
+
+    def log_likelihood(self, X: Any, y: Any) -> np.ndarray:
+        """Return log p(y | x) as [N] for X [N, D] and y [N] or [N, O]."""
+        check_is_fitted(self)
+        X, y = validate_data(self, X, y, reset=False, dtype=DTYPES, multi_output=True, y_numeric=True)
+        Y = np.asarray(y, dtype=np.float64).reshape(len(X), -1)  # [N, O]
+        if Y.shape[1] != self.experts_.biases.shape[1]:
+            raise ValueError(
+                f"y has {Y.shape[1]} outputs, but fit saw {self.experts_.biases.shape[1]}. Give the same outputs."
+            )
+        return self._log_likelihood(X, Y)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.single_output = True
+        tags.target_tags.multi_output = True
+        return tags
+
+
+class MixtureOfClassifiers(ClassifierMixin, MixtureOfExperts):
+    """Abstract mixture of experts for classification."""
+
+    classes_: np.ndarray
+
+    def fit(self, X: Any, y: Any) -> MixtureOfClassifiers:
+        """Fit to the inputs X [N, D] and the class labels y [N].
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter is not usable; the message says which and what to do.
+        """
+        X, y = validate_data(self, X, y, dtype=DTYPES, ensure_min_samples=2)
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        self._fit(X, codes)
+        return self
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return log p(y = c | x) = log sum_k p(k | x) p(c | x, k) as [N, C]."""
+        X = self._check_X(X)
+        log_proba = np.empty((len(X), len(self.classes_)))
+        for rows, block in row_blocks(X, self.experts_.biases.size):
+            log_joint = self._log_gate(block)[:, :, None] + self.experts_.log_proba(block)  # [n, K, C]
+            log_proba[rows] = logsumexp(log_joint, axis=1)
+        return log_proba
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return p(y = c | x) as [N, C], columns as `classes_`."""
+        return np.exp(self.predict_log_proba(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class as [N]."""
+        log_proba = self.predict_log_proba(X)  # checks the fit before classes_ is read
+        return self.classes_[log_proba.argmax(axis=1)]
+
+    def log_likelihood(self, X: Any, y: Any) -> np.ndarray:
+        """Return log p(y | x) as [N] for X [N, D] and labels y [N]."""
+        check_is_fitted(self)
+        X, y = validate_data(self, X, y, reset=False, dtype=DTYPES)
+        unknown = np.setdiff1d(y, self.classes_)
+        if unknown.size:
+            raise ValueError(f"y holds the labels {unknown.tolist()}, which fit did not see. Remove them or fit again.")
+        return self._log_likelihood(X, np.searchsorted(self.classes_, y))
