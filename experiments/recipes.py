@@ -21,9 +21,9 @@ class WarmStart:
     """The stages before the bound is trained (:mod:`vae_moe.initialization`)."""
 
     autoencoder_epochs: int
+    distill_epochs: int
     start: str = "spectral"  # or "gmm"
     n_neighbors: int = 10
-    distill_epochs: int = 3
     learning_rate: float = 1e-3
 
 
@@ -144,7 +144,7 @@ def _default(dataset: str, model: str) -> Recipe:
         "default",
         epochs=size.epochs,
         network=network,
-        warm_start=WarmStart(size.autoencoder_epochs),
+        warm_start=WarmStart(size.autoencoder_epochs, distill_epochs=size.distill_epochs),
         consistency="neighbors",
         batch_size=size.batch_size,
     )
@@ -156,14 +156,15 @@ class _Size:
     head: tuple[int, ...]
     latent_dim: int
     autoencoder_epochs: int
+    distill_epochs: int
     epochs: int
     batch_size: int
 
 
-_IMAGES_28 = _Size((500, 500), (2000,), 10, autoencoder_epochs=20, epochs=12, batch_size=256)
+_IMAGES_28 = _Size((500, 500), (2000,), 10, autoencoder_epochs=20, distill_epochs=3, epochs=12, batch_size=256)
 _DEFAULT_SIZES = {
     "mnist": _IMAGES_28,
     "fashion_mnist": _IMAGES_28,
-    "digits": _Size((256,), (512,), 10, autoencoder_epochs=100, epochs=60, batch_size=100),
-    "spiral": _Size((128,), (128,), 10, autoencoder_epochs=10, epochs=20, batch_size=250),
+    "digits": _Size((256,), (512,), 10, autoencoder_epochs=100, distill_epochs=60, epochs=60, batch_size=100),
+    "spiral": _Size((128,), (128,), 10, autoencoder_epochs=10, distill_epochs=30, epochs=20, batch_size=250),
 }
