@@ -24,6 +24,7 @@ class WarmStart:
     distill_epochs: int
     start: str = "spectral"  # or "gmm"
     n_neighbors: int = 10
+    neighbors_of: str = "z"  # the autoencoder's latents, or "x": few or low-dimensional rows need no autoencoder
     learning_rate: float = 1e-3
 
 
@@ -144,7 +145,7 @@ def _default(dataset: str, model: str) -> Recipe:
         "default",
         epochs=size.epochs,
         network=network,
-        warm_start=WarmStart(size.autoencoder_epochs, distill_epochs=size.distill_epochs),
+        warm_start=WarmStart(size.autoencoder_epochs, size.distill_epochs, neighbors_of=size.neighbors_of),
         consistency="neighbors",
         batch_size=size.batch_size,
     )
@@ -159,12 +160,15 @@ class _Size:
     distill_epochs: int
     epochs: int
     batch_size: int
+    neighbors_of: str = "z"
 
 
 _IMAGES_28 = _Size((500, 500), (2000,), 10, autoencoder_epochs=20, distill_epochs=3, epochs=12, batch_size=256)
 _DEFAULT_SIZES = {
     "mnist": _IMAGES_28,
     "fashion_mnist": _IMAGES_28,
-    "digits": _Size((256,), (512,), 10, autoencoder_epochs=100, distill_epochs=60, epochs=60, batch_size=100),
+    "digits": _Size(
+        (256,), (512,), 10, autoencoder_epochs=30, distill_epochs=30, epochs=20, batch_size=100, neighbors_of="x"
+    ),
     "spiral": _Size((128,), (128,), 10, autoencoder_epochs=10, distill_epochs=30, epochs=20, batch_size=250),
 }

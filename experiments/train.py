@@ -103,10 +103,10 @@ def warm_start(model, recipe: recipes.Recipe, x, verbose):
     }
     logger.info("autoencoder, %d epochs", stages.autoencoder_epochs)
     initialization.pretrain_autoencoder(model.mixture, x, epochs=stages.autoencoder_epochs, **options)
-    logger.info("%s start on %d latents", stages.start, len(x))
+    logger.info("%s start on %d rows", stages.start, len(x))
     z = model.encode(x)
     n_components = model.mixture.n_components
-    neighbors = initialization.nearest_neighbors(z, stages.n_neighbors)
+    neighbors = initialization.nearest_neighbors(z if stages.neighbors_of == "z" else x, stages.n_neighbors)
     if stages.start == "spectral":
         resp = initialization.spectral_start(neighbors, n_components, seed=recipe.seed)
     else:
