@@ -66,7 +66,7 @@ def survives(path: str, old: str, new: str) -> bool:
             shutil.copytree(ROOT / name, Path(folder) / name)
         (Path(folder) / path).write_text(source.replace(old, new), encoding="utf-8")
         tests = [f"tests/test_{name}.py" for name in TESTS]
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", *tests]
         environment = {**os.environ, "PYTHONPATH": folder}
         return not subprocess.run(command, cwd=folder, capture_output=True, check=False, env=environment).returncode
 

@@ -5,13 +5,12 @@ import subprocess
 import sys
 import time
 
-import keras
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from experiments import figures, readme, recipes, runs, train
-from vae_moe import datasets, metrics
+from vae_moe import datasets
 
 ALWAYS = {"dataset", "model", "preset", "seed", "epochs", "seconds", "epoch_seconds", "n_parameters", "protocol"}
 ALWAYS |= {"git_commit", "tensorflow", "keras", "finished_at", "command", "machine"}
@@ -50,11 +49,16 @@ def test_tensorboard_shows_the_curves_pictures_and_embedding(smoke_run):
     assert len(z) == len(labels) == 64 and "thumbnails.png" in (logs / "test" / "projector_config.pbtxt").read_text()
 
 
-def test_the_saved_model_gives_the_recorded_accuracy(smoke_run):
+def test_the_saved_model_gives_the_recorded_accuracy_in_a_new_process(smoke_run):
     _, folder, figures_ = smoke_run
-    test = datasets.digits(seed=1).head(64).test
-    c_probs = keras.saving.load_model(folder / "model.keras").predict_proba(test.x)
-    assert metrics.clustering_scores(test.y, c_probs)["clustering_accuracy"] == figures_["clustering_accuracy"]
+    code = (
+        "import keras, vae_moe, vae_moe.datasets, vae_moe.metrics\n"
+        f"model = keras.models.load_model({str(folder / 'model.keras')!r})\n"
+        "test = vae_moe.datasets.digits(seed=1).head(64).test\n"
+        "print(vae_moe.metrics.clustering_accuracy(test.y, model.predict_proba(test.x).argmax(-1)))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert float(printed) == figures_["clustering_accuracy"]
 
 
 def test_the_same_seed_gives_the_same_figures(smoke_run, tmp_path):
@@ -65,9 +69,17 @@ def test_the_same_seed_gives_the_same_figures(smoke_run, tmp_path):
     }
 
 
-@pytest.mark.parametrize("name", [name for name in recipes.names() if "mnist" not in name])
-@pytest.mark.parametrize("preset", recipes.PRESETS)
-def test_every_recipe_runs(name, preset, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "preset"),
+    [
+        ("digits-vade", "default"),
+        ("spiral-dmvae", "default"),
+        ("spiral-vade", "default"),
+        ("digits-dmvae", "paper"),
+        ("spiral-vade", "paper"),
+    ],
+)
+def test_recipes_run(name, preset, tmp_path):
     figures_ = train.run(recipes.get(name, preset), tmp_path, smoke=True, verbose=0)
     assert np.isfinite([figures_[key] for key in CLUSTERING]).all()
 

@@ -56,8 +56,8 @@ def titles(figure):
     return [axes.get_title() for axes in figure.axes]
 
 
-def test_import_leaves_pyplot_and_tensorflow_out():
-    code = "import sys, vae_moe.plots; sys.exit(bool({'matplotlib.pyplot', 'tensorflow'} & set(sys.modules)))"
+def test_import_leaves_pyplot_out():
+    code = "import sys, vae_moe.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
