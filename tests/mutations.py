@@ -69,7 +69,10 @@ def survives(path: str, old: str, new: str) -> bool:
         tests = [f"tests/test_{name}.py" for name in TESTS]
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", *tests]
         environment = {**os.environ, "PYTHONPATH": folder}
-        return not subprocess.run(command, cwd=folder, capture_output=True, check=False, env=environment).returncode
+        run = subprocess.run(command, cwd=folder, capture_output=True, check=False, env=environment, text=True)
+        if run.returncode not in (0, 1):  # 1: a test failed; anything else is pytest's own trouble
+            raise RuntimeError(f"pytest ended with {run.returncode}: {run.stdout[-500:]}{run.stderr[-500:]}")
+        return run.returncode == 0
 
 
 def main() -> int:
