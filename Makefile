@@ -10,14 +10,15 @@ WORKDIR = runs
 VENV := $(or $(VIRTUAL_ENV),.venv)
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.vae_moe_installed
-RUNS := $(foreach data,mnist fashion_mnist digits spiral,$(data)-dmvae $(data)-vade)
+RUNS := $(foreach data,mnist fashion_mnist digits spiral,$(foreach model,dmvae vade dvmoe deepmoe vademoe,$(data)-$(model)))
 
 .PHONY: help install check test mutations clean tensorboard figures readme $(RUNS)
 .DEFAULT_GOAL := help
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z_ -]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  Runs (options PRESET=default|paper SEED=0 EPOCHS=n WORKDIR=runs DATA_DIR=folder):"
+	@echo "  Runs (options PRESET=default|paper SEED=0 EPOCHS=n WORKDIR=runs DATA_DIR=folder; of the mixtures of"
+	@echo "  experts (dvmoe, deepmoe, vademoe) also TASK=regression|classification OUTPUTS=n LABELS=n):"
 	@for run in $(RUNS); do echo "    make $$run"; done
 
 install: $(INSTALLED)  ## virtual environment and package, once
@@ -28,7 +29,8 @@ $(INSTALLED): setup.cfg setup.py
 
 $(RUNS): $(INSTALLED)
 	@$(PYTHON) -m experiments.train $@ --preset $(PRESET) --seed $(SEED) --workdir $(WORKDIR) \
-		$(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(DATA_DIR),--data-dir $(DATA_DIR))
+		$(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(TASK),--task $(TASK)) $(if $(OUTPUTS),--outputs $(OUTPUTS)) \
+		$(if $(LABELS),--labels $(LABELS)) $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
 figures: $(INSTALLED)  ## Figures 4 to 11 of all runs, one page a data set
 	@$(PYTHON) -m experiments.figures --workdir $(WORKDIR)

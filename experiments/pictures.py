@@ -7,7 +7,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
 
-from vae_moe import metrics, plots
+from vae_moe import expert_plots, metrics, plots
 from vae_moe.callbacks import pixels
 
 IMAGES_PER_COMPONENT = 10
@@ -19,33 +19,73 @@ EMBEDDED_ROWS_DURING = 1000
 
 
 def during(model, split, image_shape) -> dict[str, Figure]:
-    """What is worth seeing during training: reconstructions, and samples beside the latent space.
+    """What is worth seeing during training: reconstructions, and samples beside the latent space, or the gate.
 
     Args:
-        model: a mixture VAE.
+        model: a mixture VAE or a mixture of experts.
         split: the rows to show.
         image_shape: (H, W), or None for points.
     """
+    if hasattr(model, "experts"):
+        return _gate(model, split)
     return _Scene(model, split, image_shape, EMBEDDED_ROWS_DURING).report_figures()
 
 
-def at_the_end(model, split, image_shape, history: dict[str, list[float]]) -> dict[str, Figure]:
-    """Everything worth seeing: the report's two figures, the latent space, the confusions, the curves.
+def at_the_end(model, split, y, image_shape, history: dict[str, list[float]]) -> dict[str, Figure]:
+    """Everything worth seeing.
+
+    Of a clustering: the report's two figures, the latent space, the confusions, the curves. Of a mixture of experts:
+    the gate's use by class, predictions against truth, the regions of a plane, the curves.
 
     Args:
-        model: a mixture VAE.
+        model: a mixture VAE or a mixture of experts.
         split: the rows to show.
+        y: targets of a mixture of experts, [N, O] or [N]; None of a clustering.
         image_shape: (H, W), or None for points.
         history: as Keras' ``fit`` gives it.
     """
+    curves = {"training_curves": plots.training_curves(history)}
+    if y is not None:
+        return {**_gate(model, split), **_predictions(model, split, y), **curves}
     scene = _Scene(model, split, image_shape, EMBEDDED_ROWS)
     n = len(scene.embedding)
     return {
         **scene.report_figures(),
         "latent_space": plots.latent_space(scene.embedding, split.y[:n], scene.clusters[:n], scene.names),
         "confusion": plots.confusion(split.y, scene.clusters, len(scene.names), scene.names),
-        "training_curves": plots.training_curves(history),
+        **curves,
     }
+
+
+def write(figures: dict[str, Figure], model, dataset, path: Path, step: int) -> None:
+    """Write a run's figures of the test set as PNG and to TensorBoard, and z for TensorBoard's projector."""
+    save(figures, path / "figures")
+    logs = path / "tensorboard" / "test"
+    write_summaries(figures, logs, step)
+    if hasattr(model, "cluster"):
+        write_projector(model, dataset.test, dataset.image_shape, logs)
+
+
+def _gate(model, split) -> dict[str, Figure]:
+    """Which expert has which class, and which region of the plane where x is one."""
+    gate = model.gate_proba(split.x)
+    title = type(model).__name__
+    figures = {"gate_use": expert_plots.gate_use(split.y, gate, title=title)}
+    if split.x.shape[1] == 2:
+        grid = expert_plots.plane(split.x)  # [G, G, 2]
+        regions = model.gate_proba(grid.reshape(-1, 2)).reshape(*grid.shape[:2], -1)
+        figures["regions"] = expert_plots.regions(grid, regions, split.x, split.y, gate.argmax(-1), title=title)
+    return figures
+
+
+def _predictions(model, split, y) -> dict[str, Figure]:
+    """Predictions against truth."""
+    predicted, title = model.predict_mean(split.x), type(model).__name__
+    if y.ndim == 1:
+        names = [str(label) for label in range(predicted.shape[1])]
+        return {"predictions": plots.confusion(y, predicted.argmax(-1), predicted.shape[1], names, title=title)}
+    chosen = model.gate_proba(split.x).argmax(-1)
+    return {"predictions": expert_plots.predictions(y, predicted, chosen, title=title)}
 
 
 class _Scene:

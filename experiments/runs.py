@@ -19,9 +19,8 @@ TIMING_KEYS = ("seconds", "epoch_seconds", "warm_start_seconds", "finished_at")
 
 
 def folder(workdir: str | Path, recipe: Recipe) -> Path:
-    """``<workdir>/<dataset>-<model>/seed<k>``; presets other than the default have theirs in the run's name."""
-    suffix = "" if recipe.preset == "default" else f"-{recipe.preset}"
-    return Path(workdir) / f"{recipe.name}{suffix}" / f"seed{recipe.seed}"
+    """``<workdir>/<dataset>-<model>/seed<k>``; what is not the default, such as a preset, is in the run's name."""
+    return Path(workdir) / recipe.folder / f"seed{recipe.seed}"
 
 
 def start(path: Path, recipe: Recipe, data: Mapping[str, Any]) -> None:
@@ -70,10 +69,14 @@ def machine() -> str:
     return f"{processor}, {os.cpu_count()} cores, {' + '.join(gpus) or 'no GPU'}"
 
 
+def provenance() -> dict[str, str]:
+    """What a figure came from: machine, versions, commit, and the time."""
+    return {"machine": machine(), **versions(), "git_commit": git_commit(), "finished_at": now()}
+
+
 def command(recipe: Recipe) -> str:
     """The command that trains the recipe again."""
-    preset = "" if recipe.preset == "default" else f" --preset {recipe.preset}"
-    return f"python -m experiments.train {recipe.name}{preset} --seed {recipe.seed} --epochs {recipe.epochs}"
+    return f"python -m experiments.train {recipe.arguments}"
 
 
 def git_commit() -> str:

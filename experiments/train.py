@@ -4,12 +4,25 @@ import argparse
 import logging
 import os
 import sys
+import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from experiments import recipes, runs
+from experiments import measures, recipes, runs, starts
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training gives: the model, Keras' history, and seconds."""
+
+    model: Any
+    history: dict[str, list[float]]
+    seconds: float
+    warm_start_seconds: float
 
 
 def run(recipe: recipes.Recipe, workdir="runs", *, data_dir=None, smoke=False, verbose=1) -> dict:
@@ -29,8 +42,7 @@ def run(recipe: recipes.Recipe, workdir="runs", *, data_dir=None, smoke=False, v
         vae_moe.datasets.DatasetError: if the data cannot be had.
         FloatingPointError: if a term of the loss is no longer finite.
     """
-    import keras
-
+    from experiments import pictures
     from vae_moe import datasets
 
     dataset = datasets.load(recipe.dataset, data_dir=data_dir, seed=recipe.seed)
@@ -41,161 +53,224 @@ def run(recipe: recipes.Recipe, workdir="runs", *, data_dir=None, smoke=False, v
     logger.info("%s, preset %s, seed %d: %s", recipe.name, recipe.preset, recipe.seed, dataset.protocol)
     logger.info("computing on %s", runs.machine())
 
-    keras.utils.set_random_seed(recipe.seed)
-    started = time.perf_counter()
-    model = build(recipe, dataset)
-    neighbors = warm_start(model, recipe, dataset.train.x, verbose)
-    warm_start_seconds = time.perf_counter() - started
-    history = fit(model, recipe, dataset, path, neighbors, verbose)
-    seconds = time.perf_counter() - started
+    y = targets(recipe, dataset)
+    trained = train(recipe, dataset, y, path=path, verbose=verbose)
+    trained.model.save(path / "model.keras")
+    figures = record(recipe, dataset, y, trained)
+    drawn = pictures.at_the_end(trained.model, dataset.test, y and y.test, dataset.image_shape, trained.history)
+    pictures.write(drawn, trained.model, dataset, path, step=recipe.epochs)
+    runs.write_json(path / "metrics.json", figures)
+    return figures
 
-    figures = {
+
+def record(recipe: recipes.Recipe, dataset, y, trained: Trained) -> dict[str, Any]:
+    """All figures of a trained recipe: scores of the test set, times, and what they came from."""
+    return {
         "dataset": recipe.dataset,
         "model": recipe.model,
         "preset": recipe.preset,
         "seed": recipe.seed,
+        "task": recipe.task or "clustering",
         "protocol": dataset.protocol,
-        "n_components": model.mixture.n_components,
-        **scores(model, dataset.test, recipe.seed),
-        "val_loss": min(history["val_loss"]),
+        "n_components": dataset.n_classes,
+        **({"n_outputs": recipe.n_outputs} if recipe.task == "regression" else {}),
+        **measures.scores(trained.model, recipe, dataset.test, y and y.test),
+        "val_loss": min(trained.history["val_loss"]),
         "epochs": recipe.epochs,
-        "n_parameters": model.count_params(),
-        "seconds": round(seconds, 1),
-        "warm_start_seconds": round(warm_start_seconds, 1),
-        "epoch_seconds": round((seconds - warm_start_seconds) / recipe.epochs, 2),
+        "n_parameters": trained.model.count_params(),
+        "seconds": round(trained.seconds, 1),
+        "warm_start_seconds": round(trained.warm_start_seconds, 1),
+        "epoch_seconds": round((trained.seconds - trained.warm_start_seconds) / recipe.epochs, 2),
         "command": runs.command(recipe),
-        "machine": runs.machine(),
-        **runs.versions(),
-        "git_commit": runs.git_commit(),
-        "finished_at": runs.now(),
+        **runs.provenance(),
     }
-    draw(model, dataset, history, path)
-    runs.write_json(path / "metrics.json", figures)
-    return figures
+
+
+def targets(recipe: recipes.Recipe, dataset):
+    """What a mixture of experts learns: ``train``, ``validation`` and ``test``; None for a clustering.
+
+    A regression's are affine maps of x, one for each class, drawn by the seed (``vae_moe.datasets.affine_targets``). A
+    classification's are the classes, -1 in the training rows that have no label: an equal share of each class has one.
+    """
+    from vae_moe import datasets
+
+    if recipe.task == "regression":
+        return datasets.affine_targets(dataset, recipe.n_outputs, recipe.seed)
+    if recipe.task == "classification":
+        return datasets.class_targets(dataset, recipe.n_labels, recipe.seed)
+    return None
+
+
+def train(recipe: recipes.Recipe, dataset, y, *, path: Path | None = None, cache=None, verbose=1) -> Trained:
+    """Carry out every stage of a recipe.
+
+    Args:
+        recipe: what to train.
+        dataset: a ``vae_moe.datasets.Dataset``.
+        y: as ``targets`` gives it.
+        path: folder for curves and pictures; None writes none.
+        cache: folder of warm starts that runs share, or None.
+        verbose: of Keras' ``fit``.
+    """
+    import keras
+
+    keras.utils.set_random_seed(recipe.seed)
+    started = time.perf_counter()
+    model = build(recipe, dataset)
+    neighbors = None
+    if recipe.warm_start is not None:
+        mixture = model.mixture
+        neighbors = starts.carry_out(mixture, recipe, dataset.train.x, verbose, cache).neighbors
+    if recipe.gate_epochs:
+        logger.info("the gate's bound alone, %d epochs", recipe.gate_epochs)
+        data = _batches(recipe, dataset, None, None)
+        _compile(model, recipe, recipe.gate_epochs, data)
+        model.fit(data, epochs=recipe.gate_epochs, shuffle=False, verbose=verbose)
+    if recipe.fit_experts:
+        from vae_moe import generalized_em
+
+        logger.info("experts by EM")
+        generalized_em.fit_experts(model, dataset.train.x, y.train, tied=True)
+        model.experts.trainable = recipe.task == "classification"
+    warm_start_seconds = time.perf_counter() - started
+    history = fit(model, recipe, dataset, y, neighbors, path, verbose)
+    return Trained(model, history, time.perf_counter() - started, warm_start_seconds)
 
 
 def build(recipe: recipes.Recipe, dataset):
     """The untrained model of a recipe."""
     from vae_moe import models
 
-    model_class = {"dmvae": models.DMVAE, "vade": models.VaDE}[recipe.model]
-    return model_class(
-        dataset.input_dim,
-        n_components=dataset.n_classes,
-        likelihood=dataset.likelihood,
-        seed=recipe.seed,
-        **recipe.network,
-    )
+    model_class = {
+        "dmvae": models.DMVAE,
+        "vade": models.VaDE,
+        "dvmoe": models.DVMoE,
+        "deepmoe": models.DeepMoE,
+        "vademoe": models.VaDEMoE,
+    }[recipe.model]
+    network = dict(recipe.network)
+    if recipe.model != "deepmoe":
+        network["likelihood"] = dataset.likelihood
+    if recipe.task is None:
+        return model_class(dataset.input_dim, n_components=dataset.n_classes, seed=recipe.seed, **network)
+    n_outputs = recipe.n_outputs if recipe.task == "regression" else dataset.n_classes
+    return model_class(dataset.input_dim, dataset.n_classes, n_outputs, recipe.task, seed=recipe.seed, **network)
 
 
-def warm_start(model, recipe: recipes.Recipe, x, verbose):
-    """Carry out the recipe's warm start, if it has one; returns the rows' neighbours [N, M], or None."""
-    if recipe.warm_start is None:
-        return None
-    from vae_moe import initialization
-
-    stages = recipe.warm_start
-    options = {
-        "batch_size": recipe.batch_size,
-        "learning_rate": stages.learning_rate,
-        "seed": recipe.seed,
-        "verbose": verbose,
-    }
-    logger.info("autoencoder, %d epochs", stages.autoencoder_epochs)
-    initialization.pretrain_autoencoder(model.mixture, x, epochs=stages.autoencoder_epochs, **options)
-    logger.info("%s start on %d rows", stages.start, len(x))
-    z = model.encode(x)
-    n_components = model.mixture.n_components
-    neighbors = initialization.nearest_neighbors(z if stages.neighbors_of == "z" else x, stages.n_neighbors)
-    if stages.start == "spectral":
-        resp = initialization.spectral_start(neighbors, n_components, seed=recipe.seed)
-    else:
-        resp = initialization.gmm_start(z, n_components, seed=recipe.seed)
-    initialization.assign_prior(model.mixture.prior, z, resp)
-    if model.mixture.c_encoder is not None:
-        logger.info("the network of q(c|x) learns the start, %d epochs", stages.distill_epochs)
-        initialization.distill(model.mixture, x, resp, epochs=stages.distill_epochs, **options)
-    return neighbors
-
-
-def fit(model, recipe: recipes.Recipe, dataset, path: Path, neighbors, verbose) -> dict[str, list[float]]:
-    """Train the bound, keep the weights of least validation loss, and return the history."""
+def fit(model, recipe: recipes.Recipe, dataset, y, neighbors, path: Path | None, verbose) -> dict[str, list[float]]:
+    """Train the loss, keep the weights of least validation loss (of y, where there is one), and return the history."""
     import keras
 
-    from experiments import pictures
     from vae_moe import callbacks, pipelines
 
-    data = pipelines.batches(
-        dataset.train.x,
-        batch_size=recipe.batch_size,
-        seed=recipe.seed,
-        neighbors=neighbors if recipe.consistency == "neighbors" else None,
-    )
-    rate = recipe.learning_rate
-    if recipe.learning_rate_schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, recipe.epochs * len(data))
-    steps = pipelines.steps_per_execution(len(data))
-    model.compile(keras.optimizers.Adam(rate), jit_compile=True, steps_per_execution=steps)
-    best = path / "best.weights.h5"
-    logs = path / "tensorboard"
+    data = _batches(recipe, dataset, y, neighbors)
+    _compile(model, recipe, recipe.epochs, data)
     logger.info("%s, %d epochs", recipe.model, recipe.epochs)
-    history = model.fit(
-        data,
-        epochs=recipe.epochs,
-        validation_data=pipelines.in_order(dataset.validation.x),
-        verbose=verbose,
-        shuffle=False,  # the batches come shuffled
-        callbacks=[
-            callbacks.StopOnNaN(),
-            callbacks.TemperatureAnnealing(
-                float(model.mixture.temperature), recipe.temperature_decay, recipe.temperature_floor
-            ),
-            callbacks.KLWarmUp(recipe.kl_warm_up_epochs),
-            callbacks.ClusteringMetrics(dataset.validation.x, dataset.validation.y),
-            keras.callbacks.ModelCheckpoint(best, monitor="val_loss", save_best_only=True, save_weights_only=True),
-            keras.callbacks.CSVLogger(path / "history.csv"),
-            keras.callbacks.TensorBoard(logs, write_graph=False),
-            callbacks.FigureLogger(
-                logs / "figures",
-                lambda trained: pictures.during(trained, dataset.validation, dataset.image_shape),
-                every=max(1, recipe.epochs // 2),
-            ),
-        ],
-    )
-    model.load_weights(best)
-    best.unlink()
-    model.save(path / "model.keras")
+    with tempfile.TemporaryDirectory() as folder:
+        best = Path(folder) / "best.weights.h5"
+        keep = keras.callbacks.ModelCheckpoint(
+            best,
+            monitor="val_loss" if y is None else "val_nll",
+            mode="min",
+            save_best_only=recipe.checkpoint == "best",
+            save_weights_only=True,
+        )
+        history = model.fit(
+            data,
+            epochs=recipe.epochs,
+            validation_data=pipelines.in_order(dataset.validation.x, y and y.validation),
+            verbose=verbose,
+            shuffle=False,  # the batches come shuffled
+            callbacks=[
+                callbacks.StopOnNaN(),
+                *_m_steps(model, recipe, dataset, y),
+                *_schedules(model, recipe),
+                *([] if path is None else _observers(recipe, dataset, path)),
+                keep,
+            ],
+        )
+        model.load_weights(best)
+    if y is not None and not model.experts.trainable:
+        model.experts.trainable = True
+        _compile(model, recipe, recipe.epochs, data)  # for whoever trains it further
     return history.history
 
 
-def scores(model, test, seed: int) -> dict[str, float]:
-    """The figures of the test set, which is read here and nowhere before."""
-    from vae_moe import metrics
+def _batches(recipe: recipes.Recipe, dataset, y, neighbors):
+    import numpy as np
 
-    return {
-        **metrics.clustering_scores(test.y, model.predict_proba(test.x)),
-        "elbo": float(model.elbo(test.x, seed=seed).mean()),
-    }
+    from vae_moe import pipelines
+
+    labelled = np.flatnonzero(y.train >= 0) if recipe.n_labelled and y is not None else None
+    return pipelines.batches(
+        dataset.train.x,
+        y and y.train,
+        batch_size=recipe.batch_size,
+        seed=recipe.seed,
+        neighbors=neighbors if recipe.consistency == "neighbors" else None,
+        labelled=labelled,
+        n_labelled=recipe.n_labelled,
+    )
 
 
-def draw(model, dataset, history: dict[str, list[float]], path: Path) -> None:
-    """Write the run's figures of the test set as PNG and to TensorBoard, and z for TensorBoard's projector."""
+def _compile(model, recipe: recipes.Recipe, epochs: int, data) -> None:
+    import keras
+
+    from vae_moe import pipelines
+
+    rate = recipe.learning_rate
+    if recipe.learning_rate_schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, epochs * len(data))
+    steps = pipelines.steps_per_execution(len(data))
+    model.compile(keras.optimizers.Adam(rate), jit_compile=True, steps_per_execution=steps)
+
+
+def _schedules(model, recipe: recipes.Recipe) -> list:
+    from vae_moe import callbacks
+
+    if recipe.model == "deepmoe":
+        return []
+    temperature = float(model.mixture.temperature)
+    return [
+        callbacks.TemperatureAnnealing(temperature, recipe.temperature_decay, recipe.temperature_floor),
+        callbacks.KLWarmUp(recipe.kl_warm_up_epochs),
+    ]
+
+
+def _m_steps(model, recipe: recipes.Recipe, dataset, y) -> list:
+    """The experts' part of generalised EM, where training holds them."""
+    from vae_moe import generalized_em
+
+    if y is None or model.experts.trainable:
+        return []
+    return [generalized_em.ExpertsMStep(dataset.train.x, y.train)]
+
+
+def _observers(recipe: recipes.Recipe, dataset, path: Path) -> list:
+    """Scores and pictures of validation data, and the files they go to."""
+    import keras
+
     from experiments import pictures
+    from vae_moe import callbacks
 
-    figures = pictures.at_the_end(model, dataset.test, dataset.image_shape, history)
-    pictures.save(figures, path / "figures")
-    logs = path / "tensorboard" / "test"
-    pictures.write_summaries(figures, logs, step=len(history["loss"]))
-    pictures.write_projector(model, dataset.test, dataset.image_shape, logs)
+    logs = path / "tensorboard"
+    scored = callbacks.ClusteringMetrics if recipe.task is None else callbacks.GateMetrics
+    return [
+        scored(dataset.validation.x, dataset.validation.y),
+        keras.callbacks.CSVLogger(path / "history.csv"),
+        keras.callbacks.TensorBoard(logs, write_graph=False),
+        callbacks.FigureLogger(
+            logs / "figures",
+            lambda trained: pictures.during(trained, dataset.validation, dataset.image_shape),
+            every=max(1, recipe.epochs // 2),
+        ),
+    ]
 
 
 def summary(figures: dict, path: Path) -> str:
     """A short table of a run's figures and where everything lies."""
     shown = {
-        "clustering accuracy": f"{figures['clustering_accuracy']:.4f}",
-        "NMI / ARI": f"{figures['nmi']:.4f} / {figures['ari']:.4f}",
-        "ELBO": f"{figures['elbo']:.2f} nats",
-        "components used": f"{figures['components_used']} of {figures['n_components']}",
+        **measures.summary(figures),
         "data": figures["protocol"],
         "time": f"{figures['seconds']:.0f} s ({figures['warm_start_seconds']:.0f} s of it warm start)",
         "figures": str(path / "figures"),
@@ -215,6 +290,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--preset", default="default", help="default (ours) or paper (the report's); default: default")
     parser.add_argument("--seed", type=int, default=0, help="of everything random; default: 0")
     parser.add_argument("--epochs", type=int, help="of the bound, in place of the recipe's")
+    parser.add_argument("--task", choices=recipes.TASKS, help="of a mixture of experts; default: regression")
+    parser.add_argument("--outputs", type=int, help="of a regression, targets drawn by the seed; default: 1")
+    parser.add_argument("--labels", type=int, help="training rows with a class, of a classification; default: all")
     parser.add_argument("--smoke", action="store_true", help="64 examples, one epoch: does it run?")
     parser.add_argument("--workdir", default="runs", help="folder of all runs; default: runs")
     parser.add_argument("--data-dir", help="folder of the four IDX files, in place of the download")
@@ -223,7 +301,15 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        recipe = recipes.get(options.name, options.preset, seed=options.seed, epochs=options.epochs)
+        recipe = recipes.get(
+            options.name,
+            options.preset,
+            seed=options.seed,
+            epochs=options.epochs,
+            task=options.task,
+            n_outputs=options.outputs,
+            n_labels=options.labels,
+        )
         from vae_moe.datasets import DatasetError
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,7 +1,9 @@
 """The consistency terms against scipy's entropies, and mutual information at its limits."""
 
 import numpy as np
+import pytest
 import scipy.stats
+import tensorflow as tf
 
 from vae_moe import DMVAE
 from vae_moe.layers import consistency
@@ -25,7 +27,7 @@ def test_balance_is_least_where_every_component_is_used():
 def test_the_model_adds_them_with_their_weights(rng):
     model = DMVAE(6, n_components=3, latent_dim=2, consistency_weight=2.0, balance_weight=3.0)
     x, view = rng.uniform(0, 1, (2, 8, 6)).astype("f")
-    outputs = model({"x": x, "view": view})
+    outputs = model({"x": x, "view": view}, training=True)
     terms = {name: np.mean(term) for name, term in outputs["terms"].items()}
     logits = outputs["c_logits"]
     np.testing.assert_allclose(
@@ -35,3 +37,61 @@ def test_the_model_adds_them_with_their_weights(rng):
     expected = bound + 2 * terms["consistency"] + 3 * terms["balance"]
     np.testing.assert_allclose(model.compute_loss(y_pred=outputs, training=True), expected, rtol=1e-5)
     np.testing.assert_allclose(model.compute_loss(y_pred=outputs, training=False), bound, rtol=1e-5)
+    assert set(model({"x": x, "view": view})["terms"]) == {"recon", "kl_z", "kl_c"}
+
+
+def test_entropy_is_scipys(rng):
+    p = rng.dirichlet(np.ones(5), 30)
+    np.testing.assert_allclose(consistency.entropy(np.log(p)), scipy.stats.entropy(p, axis=-1))
+
+
+def test_the_adversarial_change_of_a_linear_gate_is_along_its_kernel(rng):
+    """Two components and logits w.x: the KL depends on w.r alone, so that the worst r of length eps is eps w / |w|."""
+    kernel = rng.normal(size=6).astype("f")
+
+    def log_probs(x):
+        logit = tf.linalg.matvec(tf.cast(x, "float32"), kernel)
+        return tf.nn.log_softmax(tf.stack([logit, tf.zeros_like(logit)], -1))
+
+    x, noise = rng.normal(size=(2, 20, 6)).astype("f")
+    ours = consistency.adversarial(log_probs, x, log_probs(x), 0.5, noise)
+    direction = 0.5 * kernel / np.linalg.norm(kernel)
+    p = np.exp(log_probs(x))
+    both = [scipy.stats.entropy(p, np.exp(log_probs(x + sign * direction)), axis=-1) for sign in (1, -1)]
+    error = np.minimum(np.abs(ours - both[0]) / both[0], np.abs(ours - both[1]) / both[1])
+    assert error.max() < 1e-3  # along the kernel, one way or the other
+
+
+def test_the_adversarial_change_beats_random_ones(rng):
+    model = DMVAE(6, n_components=3, latent_dim=2, adversarial_weight=2.0, adversarial_radius=0.3)
+    for weight in model.mixture.c_encoder.weights:
+        weight.assign(rng.normal(0, 0.5, weight.shape))
+    x = rng.uniform(0, 1, (30, 6)).astype("f")
+    found = model(x, training=True)["terms"]["adversarial"]
+    p = model.predict_proba(x)
+    random = []
+    for _ in range(20):
+        change = rng.normal(size=x.shape)
+        random.append(
+            scipy.stats.entropy(
+                p, model.predict_proba(x + 0.3 * change / np.linalg.norm(change, axis=-1, keepdims=True)), axis=-1
+            )
+        )
+    assert (found > np.mean(random, 0)).mean() > 0.9
+    assert (found > np.max(random, 0)).mean() > 0.5
+
+
+def test_the_adversarial_target_gets_no_gradient_and_a_flat_gate_none_that_is_nan(rng):
+    model = DMVAE(6, n_components=3, latent_dim=2, adversarial_weight=1.0)
+    for weight in model.mixture.c_encoder.weights:
+        weight.assign(tf.zeros_like(weight))  # q(c|x) the same everywhere: no direction is worst
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(model(rng.uniform(0, 1, (8, 6)).astype("f"), training=True)["terms"]["adversarial"])
+    np.testing.assert_allclose(loss, 0, atol=1e-7)
+    for gradient in tape.gradient(loss, model.mixture.c_encoder.trainable_variables):
+        assert gradient is None or np.isfinite(gradient).all()
+
+
+def test_a_radius_must_be_positive():
+    with pytest.raises(ValueError, match="adversarial_radius must be positive"):
+        DMVAE(6, n_components=3, adversarial_radius=0.0)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from experiments import figures, readme, recipes, runs, train
+from experiments import figures, grids, readme, recipes, runs, table1, train
 from vae_moe import datasets
 
 ALWAYS = {"dataset", "model", "preset", "seed", "epochs", "seconds", "epoch_seconds", "n_parameters", "protocol"}
@@ -84,7 +84,85 @@ def test_recipes_run(name, preset, tmp_path):
     assert np.isfinite([figures_[key] for key in CLUSTERING]).all()
 
 
-@pytest.mark.parametrize("model", recipes.MODELS)
+@pytest.mark.parametrize(
+    ("name", "preset", "options"),
+    [
+        ("spiral-dvmoe", "default", {}),
+        ("spiral-vademoe", "default", {"n_outputs": 5}),
+        ("spiral-deepmoe", "default", {"n_outputs": 2}),
+        ("digits-dvmoe", "default", {"task": "classification", "n_labels": 20}),
+        ("digits-vademoe", "default", {"task": "classification"}),
+        ("digits-deepmoe", "default", {"task": "classification"}),
+        ("spiral-dvmoe", "paper", {}),
+        ("spiral-deepmoe", "paper", {}),
+    ],
+)
+def test_recipes_of_experts_run(name, preset, options, tmp_path):
+    recipe = recipes.get(name, preset, **options)
+    figures_ = train.run(recipe, tmp_path, smoke=True, verbose=0)
+    assert set(figures_) >= ALWAYS | {
+        "nll",
+        "gate_accuracy",
+        "test_error" if recipe.task == "regression" else "accuracy",
+    }
+    assert np.isfinite([value for value in figures_.values() if isinstance(value, float)]).all()
+    drawn = {path.stem for path in (runs.folder(tmp_path, recipe) / "figures").glob("*.png")}
+    assert drawn == {"gate_use", "predictions", "training_curves"} | (
+        {"regions"} if recipe.dataset == "spiral" else set()
+    )
+    header = (runs.folder(tmp_path, recipe) / "history.csv").read_text().splitlines()[0]
+    assert {"nll", "val_nll", "val_gate_accuracy"} <= set(header.split(","))
+    assert "experts used" in train.summary(figures_, tmp_path)
+
+
+def test_a_run_of_experts_has_its_own_folder_and_command():
+    recipe = recipes.get("mnist-dvmoe", "paper", task="classification", n_labels=100, seed=2)
+    assert recipe.folder == "mnist-dvmoe-classification-100-labels-paper"
+    assert recipes.get("mnist-dvmoe", n_outputs=5).folder == "mnist-dvmoe-5-outputs"
+    assert runs.command(recipe).endswith(
+        "mnist-dvmoe --preset paper --task classification --labels 100 --seed 2 --epochs 500"
+    )
+
+
+def test_a_warm_start_is_made_once(tmp_path):
+    """The second run finds the first one's start, and ends at the same figures."""
+    recipe, dataset = recipes.smoke(recipes.get("digits-dvmoe")), datasets.digits().head(64)
+    y = train.targets(recipe, dataset)
+    first, second = (train.train(recipe, dataset, y, cache=tmp_path, verbose=0) for _ in range(2))
+    assert len(list(tmp_path.iterdir())) == 1
+    assert first.history["loss"] == second.history["loss"]
+    other = recipes.smoke(recipes.get("digits-dvmoe", seed=1))
+    train.train(other, dataset, y, cache=tmp_path, verbose=0)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_table1_measures_each_cell_once(tmp_path, capsys):
+    arguments = ["--datasets", "spiral", "--methods", "ridge", "deepmoe", "--quick", "--folder", str(tmp_path)]
+    assert table1.main(arguments) == 0
+    records = {path.name: path.read_text() for path in (tmp_path / "quick").glob("*.json")}
+    assert set(records) == {"spiral-ridge-1-seed0.json", "spiral-deepmoe-1-seed0.json"}
+    error = json.loads(records["spiral-ridge-1-seed0.json"])["test_error"]
+    assert f"{error:.3g}" in capsys.readouterr().out
+    assert table1.main(arguments) == 0
+    assert records == {path.name: path.read_text() for path in (tmp_path / "quick").glob("*.json")}
+    assert "10.0424" in (tmp_path / "quick" / "README.md").read_text()
+    assert (tmp_path / "quick" / "figure.png").stat().st_size > 10_000
+
+
+def test_table1_as_released_is_the_reports_network_and_loss():
+    recipe = table1.recipe_of(table1.Cell("mnist", 5, "dvmoe", 1, objective="as-released"))
+    assert recipe.preset == "paper" and recipe.network["objective"] == "as-released" and recipe.n_outputs == 5
+    latent = table1.recipe_of(table1.Cell("mnist", 5, "dvmoe", 1, rows="latent"))
+    assert latent.n_outputs == 1 and latent.network["latent_dim"] == 5
+
+
+def test_grids_bold_the_least_and_say_the_spread():
+    assert grids.row([[1.0, 3.0], [0.5], []]) == ["2 ± 1.4", "**0.5**", ""]
+    records = [{"seed": 1, "error": 2.0, "method": "a"}, {"seed": 0, "error": 1.0, "method": "a"}]
+    assert grids.values(records, "error", method="a") == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("model", ["dmvae", "vade", "dvmoe"])
 def test_mnist_recipes_run_on_own_files(model, tmp_path, rng):
     """A folder of IDX files in place of the download."""
     for name, n in (("train", 96), ("t10k", 20)):
@@ -117,6 +195,9 @@ def test_the_paper_preset_is_the_reports():
         (["mnits-dmvae"], "unknown run 'mnits-dmvae': did you mean mnist-dmvae"),
         (["digits-dmvae", "--preset", "papr"], "unknown preset 'papr'"),
         (["digits-dmvae", "--epochs", "-3"], "epochs must be 1 or more, got -3"),
+        (["digits-dmvae", "--outputs", "2"], "dmvae clusters and has no task, outputs or labels"),
+        (["digits-dvmoe", "--labels", "100"], "labels a classification's"),
+        (["digits-dvmoe", "--task", "classification", "--labels", "3"], "n_labels must be between 10"),
         (["digits-dmvae", "--seed", "-1"], "seed must be 0 or more, got -1"),
         (["mnist-dmvae", "--data-dir", "/nowhere"], "/nowhere"),
     ],

@@ -102,6 +102,28 @@ class ClusteringMetrics(keras.callbacks.Callback):
             logs.update({f"val_{name}": value for name, value in scores.items()})
 
 
+class GateMetrics(keras.callbacks.Callback):
+    """Scores how the gate of a mixture of experts divides held-out data each epoch, by classes it is not told.
+
+    Logs ``val_gate_accuracy`` and the rest of :func:`vae_moe.metrics.gate_scores`. Put it before the callbacks that
+    write logs (CSVLogger, TensorBoard).
+
+    Args:
+        x: [N, D].
+        y: [N] classes.
+    """
+
+    def __init__(self, x: np.ndarray, y: np.ndarray):
+        super().__init__()
+        self.x, self.y = x, y
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Score and log."""
+        if logs is not None:
+            scores = metrics.gate_scores(self.y, self.model.gate_proba(self.x))
+            logs.update({f"val_{name}": value for name, value in scores.items()})
+
+
 class FigureLogger(keras.callbacks.Callback):
     """Draws the model every so many epochs and writes the pictures to TensorBoard.
 

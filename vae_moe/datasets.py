@@ -59,6 +59,11 @@ class Dataset:
         """Sizes of the splits, such as "train 55000 / validation 5000 / test 10000"."""
         return f"train {len(self.train)} / validation {len(self.validation)} / test {len(self.test)}"
 
+    def without_validation(self) -> "Dataset":
+        """The validation rows among the training rows too, for methods that choose nothing by them."""
+        x = np.concatenate([self.train.x, self.validation.x])
+        return replace(self, train=Split(x, np.concatenate([self.train.y, self.validation.y])))
+
     def head(self, n: int) -> "Dataset":
         """The first n rows of each split, to try things out."""
         train, validation, test = (Split(part.x[:n], part.y[:n]) for part in (self.train, self.validation, self.test))
@@ -250,6 +255,46 @@ def affine_targets(dataset: Dataset, n_outputs: int, seed: int) -> Targets:
         return targets
 
     return Targets(apply(dataset.train), apply(dataset.validation), apply(dataset.test), kernels, biases)
+
+
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """Class targets [N] int64 of each split; -1 where a training row has no label."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def class_targets(dataset: Dataset, n_labels: int | None = None, seed: int = 0) -> Classes:
+    """The classes as targets, with labels on few of the training rows, an equal number of each class if it divides.
+
+    Args:
+        dataset: whose classes.
+        n_labels: labelled training rows; None labels all.
+        seed: of which rows are labelled.
+
+    Returns:
+        The targets.
+
+    Raises:
+        ValueError: n_labels below the number of classes, or more than there are rows.
+    """
+    y = dataset.train.y
+    if n_labels is None or n_labels == len(y):
+        return Classes(y, dataset.validation.y, dataset.test.y)
+    if not dataset.n_classes <= n_labels <= len(y):
+        raise ValueError(f"n_labels must be between {dataset.n_classes} (a row a class) and {len(y)}, got {n_labels}.")
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(y))
+    rank = np.empty(len(y), np.int64)  # of a row in its class
+    for label in range(dataset.n_classes):
+        rows = order[y[order] == label]
+        rank[rows] = np.arange(len(rows))
+    labelled = order[np.argsort(rank[order], kind="stable")[:n_labels]]
+    targets = np.full_like(y, -1)
+    targets[labelled] = y[labelled]
+    return Classes(targets, dataset.validation.y, dataset.test.y)
 
 
 def _image_dataset(name: str, *parts: tuple[np.ndarray, np.ndarray], white: int) -> Dataset:

@@ -12,6 +12,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from sklearn.decomposition import PCA
 
+from vae_moe.metrics import best_assignment
+
 DPI = 130
 # Chosen among the colours of Okabe and Ito, Tol, and Petroff: any two are 19 or more apart in CIELAB to the normal eye
 # and under simulated protanopia and deuteranopia (Machado et al. 2009), where matplotlib's own ten fall to 5.
@@ -66,6 +68,14 @@ def style(component: int) -> dict[str, Any]:
     """Colour and marker of a component, the same in every figure."""
     marker = MARKERS[component // len(COLOURS) % len(MARKERS)]
     return {"color": COLOURS[component % len(COLOURS)], "marker": marker, "linestyle": ""}
+
+
+def matched_styles(classes: np.ndarray, components: np.ndarray, k: int) -> dict[int, int]:
+    """The style of each class: its matched component's, or a further one where it has none."""
+    styles = {label: component for component, label in best_assignment(classes, components).items()}
+    for label in np.unique(classes).tolist():
+        styles.setdefault(label, max(k - 1, *styles.values()) + 1)
+    return styles
 
 
 def legend(figure: Figure, named: dict[int, str], title: str, left: bool = False) -> None:

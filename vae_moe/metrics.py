@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from scipy.stats import entropy
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
 
@@ -67,4 +68,26 @@ def clustering_scores(y, c_probs) -> dict[str, float]:
         "nmi": float(normalized_mutual_info_score(y, clusters)),
         "ari": float(adjusted_rand_score(y, clusters)),
         "components_used": components_used(clusters, c_probs.shape[1]),
+    }
+
+
+def gate_scores(y, gate_probs) -> dict[str, float]:
+    """How a gate divides the rows among its experts, and whether it does so by class.
+
+    Args:
+        y: [N] classes.
+        gate_probs: p(c|x), [N, K].
+
+    Returns:
+        ``gate_accuracy``: clustering accuracy of the most probable expert; ``gate_nmi``; ``gate_entropy``: mean entropy
+        of p(c|x), nats; ``gate_use_entropy``: entropy of the mean of p(c|x), log K if all are used alike;
+        ``experts_used``: as ``components_used``.
+    """
+    chosen = gate_probs.argmax(-1)
+    return {
+        "gate_accuracy": clustering_accuracy(y, chosen),
+        "gate_nmi": float(normalized_mutual_info_score(y, chosen)),
+        "gate_entropy": float(entropy(gate_probs, axis=-1).mean()),
+        "gate_use_entropy": float(entropy(gate_probs.mean(0))),
+        "experts_used": components_used(chosen, gate_probs.shape[1]),
     }

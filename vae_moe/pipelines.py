@@ -14,6 +14,8 @@ def batches(
     seed: int = 0,
     neighbors: np.ndarray | None = None,
     augment: Callable | None = None,
+    labelled: np.ndarray | None = None,
+    n_labelled: int = 0,
 ) -> tf.data.Dataset:
     """Shuffled training batches, the same sequence for the same seed.
 
@@ -26,6 +28,8 @@ def batches(
         neighbors: [N, M] row numbers; the view of a row is then one of its M neighbours, drawn anew each time.
         augment: [B, D] tensor -> [B, D] tensor; the view of a row is then its augmentation. If both are given, it is
             the augmentation of a neighbour.
+        labelled: [M] row numbers, those with a target where few have one.
+        n_labelled: rows drawn from ``labelled`` and appended to each batch, so that every step sees targets.
 
     Returns:
         A ``tf.data.Dataset`` of ``(inputs,)`` or ``(inputs, y)``; inputs is x [B, D], or ``{"x", "view"}``.
@@ -33,8 +37,12 @@ def batches(
     n_rows = len(x)
     x, y = tf.constant(x), None if y is None else tf.constant(y)
     neighbors = None if neighbors is None else tf.constant(neighbors, tf.int32)
+    labelled = None if labelled is None or not n_labelled else tf.constant(labelled, tf.int64)
 
     def gather(rows, view_seed):
+        if labelled is not None:
+            choice = tf.random.stateless_uniform([n_labelled], [view_seed, 1], maxval=len(labelled), dtype=tf.int32)
+            rows = tf.concat([rows, tf.gather(labelled, choice)], 0)  # [B + n_labelled]
         inputs = tf.gather(x, rows)  # [B, D]
         if neighbors is not None or augment is not None:
             inputs = {"x": inputs, "view": view(rows, view_seed)}

@@ -130,9 +130,7 @@ def latent_space(embedding, classes, components, names, *, title=None) -> Figure
     embedding = drawing.checked("embedding", embedding, ("M", 2))
     classes = drawing.checked("classes", classes, (len(embedding),), np.inf)
     components = drawing.checked("components", components, (len(embedding),), len(named))
-    styles = {label: component for component, label in best_assignment(classes, components).items()}
-    for label in np.unique(classes).tolist():
-        styles.setdefault(label, max(len(named) - 1, *styles.values()) + 1)
+    styles = drawing.matched_styles(classes, components, len(named))
     classes_named = {styles[label]: str(label) for label in sorted(styles)}
     figure = drawing.figure(2 * drawing.PANEL + 2 + len(named) // drawing.LONG, drawing.PANEL + 0.4, title)
     left, right = figure.subplots(1, 2)

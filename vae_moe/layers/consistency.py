@@ -1,10 +1,16 @@
-"""Terms that hold q(c | x) together between a point and another view of it: an augmentation, or a near neighbour.
+"""Terms that hold q(c | x) together between a point and another view of it: an augmentation, a near neighbour, or the
+small change of x that would move q(c | x) most.
 
-Their weighted sum is a bound on the mutual information between the component and the view (Bridle et al. 1991; Hu et
-al. 2017, IMSAT): agreeing, confident components, all of them in use. The report has neither.
+The weighted sum of the first two is a bound on the mutual information between the component and the view (Bridle et
+al. 1991; Hu et al. 2017, IMSAT): agreeing, confident components, all of them in use. The report has none of them.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
+
+#: Length of the change at which an adversarial direction is sought, as a share of the radius (Miyato et al. 2018).
+PROBE = 0.1
 
 
 def consistency(c_logits, view_logits):
@@ -31,3 +37,39 @@ def balance(c_logits):
     """
     log_batch_mean = tf.reduce_logsumexp(c_logits, 0) - tf.math.log(tf.cast(tf.shape(c_logits)[0], c_logits.dtype))
     return tf.reduce_sum(tf.exp(c_logits) * log_batch_mean, -1)
+
+
+def entropy(c_logits):
+    """Entropy of q(c | x), from normalised logits [B, K] -> [B] nats."""
+    return consistency(c_logits, c_logits)
+
+
+def adversarial(log_probs: Callable, x, c_logits, radius: float, noise):
+    """KL(q(c|x) || q(c|x + r)) with r the change of length ``radius`` that raises it most.
+
+    This is virtual adversarial training: the direction is one power iteration from ``noise`` (Miyato et al. 2018,
+    algorithm 1). q(c|x) is the target and gets no gradient.
+
+    Args:
+        log_probs: [B, D] -> log q(c|.) [B, K], differentiable.
+        x: [B, D].
+        c_logits: log q(c|x), [B, K].
+        radius: in units of x.
+        noise: standard normal, [B, D], or [1, D] for all rows: to draw B D numbers can take longer than the rest.
+
+    Returns:
+        [B] nats.
+    """
+    target = tf.stop_gradient(c_logits)
+
+    def divergence(change):
+        return tf.reduce_sum(tf.exp(target) * (target - log_probs(x + change)), -1)  # [B]
+
+    probe = PROBE * radius * tf.math.l2_normalize(noise, -1) + tf.zeros_like(x)  # [B, D]
+    with tf.GradientTape() as tape:
+        tape.watch(probe)
+        raised = divergence(probe)
+    # The gradient near x is tiny, its square tinier: scaled by its largest entry before the length is taken.
+    gradient = tf.stop_gradient(tape.gradient(raised, probe))
+    largest = tf.reduce_max(tf.abs(gradient), -1, keepdims=True)  # [B, 1]
+    return divergence(radius * tf.math.l2_normalize(tf.math.divide_no_nan(gradient, largest), -1))

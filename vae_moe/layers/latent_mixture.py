@@ -35,6 +35,8 @@ class LatentMixture(keras.layers.Layer):
         learn_weights: whether p(c) is learned or stays uniform.
         prior_stddev: of the normal the prior's means start from.
         trainable_prior: False keeps the prior where it starts.
+        bound_share: share of each training batch on which the bound is computed; q(c|x) is computed on all of it. The
+            bound's gradient stays unbiased, and where much else is to be learned from each row, costs less.
         seed: of weights and samples.
     """
 
@@ -54,6 +56,7 @@ class LatentMixture(keras.layers.Layer):
         learn_weights: bool = False,
         prior_stddev: float = 1.0,
         trainable_prior: bool = True,
+        bound_share: float = 1.0,
         seed: int = 0,
         **kwargs,
     ):
@@ -62,6 +65,8 @@ class LatentMixture(keras.layers.Layer):
         _check_choice("relaxation", relaxation, ("exact", "gumbel"))
         if input_dim < 1:
             raise ValueError(f"input_dim must be at least 1, got {input_dim!r}: it is the number of columns of x.")
+        if not 0 < bound_share <= 1:
+            raise ValueError(f"bound_share must be in (0, 1], got {bound_share!r}: it is a share of the batch.")
         self.input_dim = input_dim
         self.n_components = n_components
         self.latent_dim = latent_dim
@@ -76,6 +81,7 @@ class LatentMixture(keras.layers.Layer):
         self.learn_weights = learn_weights
         self.prior_stddev = prior_stddev
         self.trainable_prior = trainable_prior
+        self.bound_share = bound_share
         self.seed = seed
 
         self.x_likelihood = likelihoods.get(likelihood)
@@ -121,17 +127,19 @@ class LatentMixture(keras.layers.Layer):
 
         Returns:
             ``{"c_logits": [B, K], "features": z_mean [B, L], "terms": {"recon", "kl_z", "kl_c": each [B] in nats}}``.
-            The ELBO is minus the sum of the terms.
+            The ELBO is minus the sum of the terms (on average over the batch, where ``bound_share`` is below 1).
         """
         q = self.infer(x, noise)
-        relaxed = self.relaxation == "gumbel" and training
-        kl_z = self._relaxed_kl_z(q) if relaxed else self._exact_kl_z(q)
-        terms = {
-            "recon": -self.x_likelihood.log_prob(self.decoder(q["z"]), x),
-            "kl_z": kl_z,
-            "kl_c": self._kl_c(q["c_logits"]),
-        }
-        return {"c_logits": q["c_logits"], "features": q["z_mean"], "terms": terms}
+        outputs = {"c_logits": q["c_logits"], "features": q["z_mean"]}
+        if not training or self.bound_share == 1:
+            return {**outputs, "terms": self._terms(x, q, training)}
+        n_rows = tf.shape(x)[0]
+        n_part = tf.cast(tf.math.ceil(self.bound_share * tf.cast(n_rows, tf.float32)), tf.int32)
+        part = x[:n_part]  # batches come shuffled
+        scale = tf.cast(n_rows, x.dtype) / tf.cast(n_part, x.dtype)  # the mean over the batch stays the bound's
+        terms = self._terms(part, self.infer(part), training)
+        padding = tf.zeros([n_rows - n_part], x.dtype)
+        return {**outputs, "terms": {name: tf.concat([scale * term, padding], 0) for name, term in terms.items()}}
 
     def infer(self, x, noise=None):
         """The posterior q(z|x) q(c|x) and a sample of z.
@@ -199,7 +207,17 @@ class LatentMixture(keras.layers.Layer):
             "learn_weights": self.learn_weights,
             "prior_stddev": self.prior_stddev,
             "trainable_prior": self.trainable_prior,
+            "bound_share": self.bound_share,
             "seed": self.seed,
+        }
+
+    def _terms(self, x, q, training):
+        """The bound's terms of x [B, D] under its posterior q, each [B]."""
+        relaxed = self.relaxation == "gumbel" and training
+        return {
+            "recon": -self.x_likelihood.log_prob(self.decoder(q["z"]), x),
+            "kl_z": self._relaxed_kl_z(q) if relaxed else self._exact_kl_z(q),
+            "kl_c": self._kl_c(q["c_logits"]),
         }
 
     def _exact_kl_z(self, q):

@@ -1,8 +1,12 @@
-"""What all models share: named terms -> loss, trackers, and readouts in batches."""
+"""What all models share: named terms -> loss, trackers, a gate's training terms, and readouts in batches."""
+
+from collections.abc import Mapping
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from vae_moe.layers import consistency
 
 
 class TermModel(keras.Model):
@@ -21,7 +25,7 @@ class TermModel(keras.Model):
     #: Terms whose training weight is multiplied by ``kl_weight``.
     KL_TERMS = ("kl_z", "kl_c")
     #: Terms that help training but are no part of the objective ``val_loss`` reports.
-    TRAINING_TERMS = ("consistency", "balance")
+    TRAINING_TERMS = ("consistency", "balance", "entropy", "adversarial")
 
     def __init__(self, term_weights: dict[str, float], **kwargs):
         super().__init__(**kwargs)
@@ -66,6 +70,91 @@ class TermModel(keras.Model):
         if not training:
             return 0.0 if name in self.TRAINING_TERMS else 1.0
         return self.term_weights[name] * (self.kl_weight if name in self.KL_TERMS else 1.0)
+
+
+class GatedModel(TermModel):
+    """Abstract: a model around a gate, with the terms that hold q(c|x) together in training.
+
+    None of these terms is the report's, and all are 0 unless asked for (:mod:`vae_moe.layers.consistency`). Inputs are
+    x [B, D], or ``{"x": x, "view": view}`` for the consistency with a view: augmentations or neighbours of the rows of
+    x (:mod:`vae_moe.pipelines` makes such batches).
+
+    Args:
+        term_weights: of the model's other terms, by name.
+        consistency_weight: of the cross-entropy between q(c|x) and q(c|view).
+        balance_weight: of the negative entropy of the batch mean of q(c|x).
+        entropy_weight: of the entropy of q(c|x).
+        adversarial_weight: of KL(q(c|x) || q(c|x + r)), r the small change that raises it most.
+        adversarial_radius: length of r, in units of x.
+        seed: of the directions in which r is sought.
+    """
+
+    def __init__(
+        self,
+        term_weights: dict[str, float],
+        consistency_weight: float,
+        balance_weight: float,
+        entropy_weight: float,
+        adversarial_weight: float,
+        adversarial_radius: float,
+        seed: int,
+        **kwargs,
+    ):
+        if not adversarial_radius > 0:
+            raise ValueError(f"adversarial_radius must be positive, got {adversarial_radius!r}: give it in units of x.")
+        training_terms = {
+            "consistency": consistency_weight,
+            "balance": balance_weight,
+            "entropy": entropy_weight,
+            "adversarial": adversarial_weight,
+        }
+        super().__init__({**term_weights, **training_terms}, **kwargs)
+        self.adversarial_radius = adversarial_radius
+        self.seed_generator = keras.random.SeedGenerator(10 * seed + 8)
+
+    def gate_outputs(self, gate, inputs, training):
+        """The gate's outputs for x, with the terms of q(c|x) that training uses.
+
+        Args:
+            gate: a layer with ``call`` and ``c_log_probs`` (:mod:`vae_moe.layers.gates`).
+            inputs: x [B, D], or ``{"x", "view"}``.
+            training: whether these terms apply.
+
+        Returns:
+            The gate's dictionary.
+        """
+        x, view = (inputs["x"], inputs["view"]) if isinstance(inputs, Mapping) else (inputs, None)
+        outputs = gate(x, training=training)
+        if training:
+            outputs["terms"] = {**outputs["terms"], **self._training_terms(gate, x, view, outputs["c_logits"])}
+        return outputs
+
+    def _training_terms(self, gate, x, view, c_logits):
+        def log_probs(rows):
+            return gate.c_log_probs(rows, tf.zeros([1, gate.latent_dim]))  # z at its mean
+
+        terms = {}
+        if view is not None and self.term_weights["consistency"]:
+            terms["consistency"] = consistency.consistency(c_logits, log_probs(view))
+        if self.term_weights["balance"]:
+            terms["balance"] = consistency.balance(c_logits)
+        if self.term_weights["entropy"]:
+            terms["entropy"] = consistency.entropy(c_logits)
+        if self.term_weights["adversarial"]:
+            noise = keras.random.normal((1, x.shape[-1]), seed=self.seed_generator)
+            terms["adversarial"] = consistency.adversarial(log_probs, x, log_probs(x), self.adversarial_radius, noise)
+        return terms
+
+    def get_config(self):
+        """The weights of the training terms."""
+        return {
+            **super().get_config(),
+            "consistency_weight": self.term_weights["consistency"],
+            "balance_weight": self.term_weights["balance"],
+            "entropy_weight": self.term_weights["entropy"],
+            "adversarial_weight": self.term_weights["adversarial"],
+            "adversarial_radius": self.adversarial_radius,
+        }
 
 
 def map_batches(function, *arrays, batch_size: int = 1000) -> np.ndarray:

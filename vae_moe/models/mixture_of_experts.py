@@ -16,14 +16,14 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from vae_moe.layers import Experts, LatentMixture, SoftmaxGate
-from vae_moe.models.base import TermModel, check_rows, map_batches
+from vae_moe.models.base import GatedModel, check_rows, map_batches
 from vae_moe.models.mixture_vae import READOUT_SAMPLES
 from vae_moe.models.readouts import LatentReadouts
 
 tfd = tfp.distributions
 
 
-class MixtureOfExperts(TermModel):
+class MixtureOfExperts(GatedModel):
     """Abstract: a gate and affine experts.
 
     ``fit`` takes x [N, D] and y: [N, O] outputs, a row with a NaN being one without y; or [N] classes, -1 for none.
@@ -35,11 +35,14 @@ class MixtureOfExperts(TermModel):
         task: "regression" or "classification".
         objective: of the experts: "mixture", -log p(y|x) with the sum over experts inside the logarithm, for each
             example; "jensen", -sum_k p(c=k|x) log p(y|x, c=k), its upper bound; "blend", -log p of y under the
-            gate-weighted parameters.
+            gate-weighted parameters; "as-released", the report's code, whose sum inside the logarithm runs over the
+            batch too, so that the best examples hide the others: to reproduce its figures, not to use.
         expert_input: "x", or the gate's "features" (z_mean, or the last hidden layer of a softmax gate).
         learn_variance: of Gaussian experts, per expert and output; 1 otherwise.
         elbo_weight: of the terms of the gate's bound.
         expert_weight: of the experts' term, ``nll``.
+        consistency_weight, balance_weight, entropy_weight, adversarial_weight, adversarial_radius: of the terms that
+            hold q(c|x) together in training (:class:`GatedModel`).
         name: of the Keras model.
         gate: further arguments of the gate, a :class:`LatentMixture` or a :class:`SoftmaxGate`.
     """
@@ -61,6 +64,11 @@ class MixtureOfExperts(TermModel):
         learn_variance: bool = False,
         elbo_weight: float = 1.0,
         expert_weight: float = 1.0,
+        consistency_weight: float = 0.0,
+        balance_weight: float = 0.0,
+        entropy_weight: float = 0.0,
+        adversarial_weight: float = 0.0,
+        adversarial_radius: float = 1.0,
         *,
         name: str | None = None,
         trainable: bool = True,
@@ -72,7 +80,18 @@ class MixtureOfExperts(TermModel):
         if expert_input not in ("x", "features"):
             raise ValueError(f"expert_input must be 'x' or 'features', got {expert_input!r}.")
         terms = dict.fromkeys(self.GATE_TERMS, elbo_weight) | {"nll": expert_weight}
-        super().__init__(terms, name=name, trainable=trainable, dtype=dtype)
+        super().__init__(
+            terms,
+            consistency_weight,
+            balance_weight,
+            entropy_weight,
+            adversarial_weight,
+            adversarial_radius,
+            gate.get("seed", 0),
+            name=name,
+            trainable=trainable,
+            dtype=dtype,
+        )
         self.objective = objective
         self.expert_input = expert_input
         self.elbo_weight = elbo_weight
@@ -91,9 +110,10 @@ class MixtureOfExperts(TermModel):
             self.experts.build((None, n_inputs))
         self.built = True
 
-    def call(self, x, training=False):
-        """The gate's output for x and the experts' parameters, ``y_params`` [B, K, P]."""
-        outputs = self.gate(x, training=training)
+    def call(self, inputs, training=False):
+        """The gate's output for x and the experts' parameters, ``y_params`` [B, K, P]; inputs x, or {"x", "view"}."""
+        outputs = self.gate_outputs(self.gate, inputs, training)
+        x = inputs["x"] if isinstance(inputs, Mapping) else inputs
         return {**outputs, "y_params": self.experts(outputs["features"] if self.expert_input == "features" else x)}
 
     def loss_terms(self, y, y_pred):
@@ -118,6 +138,11 @@ class MixtureOfExperts(TermModel):
             [N, K] probabilities.
         """
         return np.exp(self._gate_log_proba(x, n_samples, seed))
+
+    def expert_inputs(self, x) -> np.ndarray:
+        """What the experts see, x [N, D] -> [N, F]: x, or the gate's features."""
+        x = check_rows(x, self.gate.input_dim)
+        return map_batches(self._features, x) if self.expert_input == "features" else x
 
     def expert_params(self, x) -> np.ndarray:
         """Parameters of every expert's likelihood, x [N, D] -> [N, K, P]."""
@@ -148,6 +173,16 @@ class MixtureOfExperts(TermModel):
         if routing == "hard":
             gate = np.eye(gate.shape[1], dtype=gate.dtype)[gate.argmax(-1)]
         return np.einsum("nk,nko->no", gate, self.expert_predictions(x))
+
+    def predict_proba(self, x, routing: str = "soft", n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
+        """Class probabilities p(y|x), [N, D] -> [N, C]; arguments as in ``predict_mean``.
+
+        Raises:
+            ValueError: if the model is one of regression.
+        """
+        if self.experts.task != "classification":
+            raise ValueError("a regression has no class probabilities: use predict_mean or predictive_distribution.")
+        return self.predict_mean(x, routing, n_samples, seed)
 
     def predictive_distribution(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0):
         """p(y|x) as a ``tfd.MixtureSameFamily`` with batch shape [N]: mean, variance, log_prob, sample."""
@@ -183,6 +218,10 @@ class MixtureOfExperts(TermModel):
         return self.gate.c_log_probs(x, noise)
 
     @tf.function(reduce_retracing=True)
+    def _features(self, x):
+        return self.gate(x)["features"]
+
+    @tf.function(reduce_retracing=True)
     def _y_params(self, x):
         return self(x)["y_params"]
 
@@ -202,8 +241,14 @@ def _blend_nll(experts, c_logits, params, y):
     return -experts.y_likelihood.log_prob(tf.einsum("bk,bkp->bp", tf.exp(c_logits), params), y)
 
 
+def _as_released_nll(experts, c_logits, params, y):
+    """-log sum_b sum_k p(c=k|x_b) p(y_b|x_b, c=k): one number for the whole batch, given to each example, [B]."""
+    total = -tf.reduce_logsumexp(c_logits + experts.log_prob(params, y))  # the released code had no log-sum-exp
+    return tf.fill([tf.shape(c_logits)[0]], total)
+
+
 #: The experts' terms, by name.
-OBJECTIVES = {"mixture": _mixture_nll, "jensen": _jensen_nll, "blend": _blend_nll}
+OBJECTIVES = {"mixture": _mixture_nll, "jensen": _jensen_nll, "blend": _blend_nll, "as-released": _as_released_nll}
 
 
 @keras.saving.register_keras_serializable("vae_moe")

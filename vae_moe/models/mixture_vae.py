@@ -11,24 +11,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vae_moe.layers import LatentMixture, consistency
-from vae_moe.models.base import TermModel, check_rows, map_batches
+from vae_moe.layers import LatentMixture
+from vae_moe.models.base import GatedModel, check_rows, map_batches
 from vae_moe.models.readouts import LatentReadouts
 
 #: Samples of z over which readouts average p(c|z) where q(c|x) is Bayes' rule.
 READOUT_SAMPLES = 16
 
 
-class MixtureVAE(LatentReadouts, TermModel):
+class MixtureVAE(LatentReadouts, GatedModel):
     """Abstract: a mixture of Gaussians in the latent space of a variational autoencoder.
 
-    ``fit`` takes x [N, D], or ``{"x": x, "view": view}`` where the consistency terms are to be used (the rows of
-    ``view`` are augmentations or neighbours of those of x; :mod:`vae_moe.pipelines` makes such batches).
+    ``fit`` takes x [N, D], or ``{"x", "view"}`` (:class:`GatedModel`, as are the arguments not listed).
 
     Args:
         input_dim: D, columns of x.
-        consistency_weight: weight of the cross-entropy between q(c|x) and q(c|view).
-        balance_weight: weight of the negative entropy of the batch mean of q(c|x).
         name: of the Keras model.
         latent: the arguments of :class:`LatentMixture` that ``FIXED`` leaves open: n_components, latent_dim, layer
             sizes, likelihood, seed and the rest.
@@ -42,16 +39,27 @@ class MixtureVAE(LatentReadouts, TermModel):
         input_dim: int,
         consistency_weight: float = 0.0,
         balance_weight: float = 0.0,
+        entropy_weight: float = 0.0,
+        adversarial_weight: float = 0.0,
+        adversarial_radius: float = 1.0,
         *,
         name: str | None = None,
         trainable: bool = True,
         dtype=None,
         **latent,
     ):
-        terms = {"recon": 1.0, "kl_z": 1.0, "kl_c": 1.0, "consistency": consistency_weight, "balance": balance_weight}
-        super().__init__(terms, name=name, trainable=trainable, dtype=dtype)
-        self.consistency_weight = consistency_weight
-        self.balance_weight = balance_weight
+        super().__init__(
+            {"recon": 1.0, "kl_z": 1.0, "kl_c": 1.0},
+            consistency_weight,
+            balance_weight,
+            entropy_weight,
+            adversarial_weight,
+            adversarial_radius,
+            latent.get("seed", 0),
+            name=name,
+            trainable=trainable,
+            dtype=dtype,
+        )
         self.mixture = LatentMixture(input_dim, **self.FIXED, **latent, dtype=dtype, name="mixture")
         self.build((None, input_dim))
 
@@ -62,14 +70,8 @@ class MixtureVAE(LatentReadouts, TermModel):
         self.built = True
 
     def call(self, inputs, training=False):
-        """The gate's output for x (:meth:`LatentMixture.call`), with the consistency terms where there is a view."""
-        x, view = (inputs["x"], inputs["view"]) if isinstance(inputs, Mapping) else (inputs, None)
-        outputs = self.mixture(x, training=training)
-        if view is not None:
-            c_logits = outputs["c_logits"]
-            outputs["terms"]["consistency"] = consistency.consistency(c_logits, self.mixture.infer(view)["c_logits"])
-            outputs["terms"]["balance"] = consistency.balance(c_logits)
-        return outputs
+        """The gate's output for x (:meth:`LatentMixture.call`), with the training terms (:class:`GatedModel`)."""
+        return self.gate_outputs(self.mixture, inputs, training)
 
     def predict_proba(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
         """q(c|x), deterministic.
@@ -92,12 +94,7 @@ class MixtureVAE(LatentReadouts, TermModel):
     def get_config(self):
         """The constructor's arguments, flat."""
         latent = self.mixture.get_config()
-        return {
-            **{name: value for name, value in latent.items() if name not in self.FIXED},
-            **super().get_config(),
-            "consistency_weight": self.consistency_weight,
-            "balance_weight": self.balance_weight,
-        }
+        return {**{name: value for name, value in latent.items() if name not in self.FIXED}, **super().get_config()}
 
     @tf.function(reduce_retracing=True)
     def _c_log_probs(self, x, noise):

@@ -1,0 +1,65 @@
+"""What a run is measured by on the test set, and how its summary reads: one pair of functions a kind of run."""
+
+from experiments.recipes import Recipe
+
+
+def scores(model, recipe: Recipe, test, y) -> dict[str, float]:
+    """The figures of the test set, which is read here and nowhere before.
+
+    Args:
+        model: trained.
+        recipe: what it was trained by.
+        test: the split, x [N, D] and classes [N].
+        y: targets of a mixture of experts, [N, O] or [N]; None of a clustering.
+    """
+    return _clustering(model, recipe, test) if recipe.task is None else _experts(model, recipe, test, y)
+
+
+def summary(figures: dict) -> dict[str, str]:
+    """The figures worth reading first, by name."""
+    if "clustering_accuracy" in figures:
+        return {
+            "clustering accuracy": f"{figures['clustering_accuracy']:.4f}",
+            "NMI / ARI": f"{figures['nmi']:.4f} / {figures['ari']:.4f}",
+            "ELBO": f"{figures['elbo']:.2f} nats",
+            "components used": f"{figures['components_used']} of {figures['n_components']}",
+        }
+    error = (
+        {"test error": f"{figures['test_error']:.4g} (of {figures['y_variance']:.4g} without x)"}
+        if "test_error" in figures
+        else {"accuracy": f"{figures['accuracy']:.4f}"}
+    )
+    return {
+        **error,
+        "negative log-likelihood": f"{figures['nll']:.3f} nats",
+        "gate accuracy": f"{figures['gate_accuracy']:.4f} (by class)",
+        "experts used": f"{figures['experts_used']} of {figures['n_components']}",
+    }
+
+
+def _clustering(model, recipe: Recipe, test) -> dict[str, float]:
+    from vae_moe import metrics
+
+    return {
+        **metrics.clustering_scores(test.y, model.predict_proba(test.x)),
+        "elbo": float(model.elbo(test.x, seed=recipe.seed).mean()),
+    }
+
+
+def _experts(model, recipe: Recipe, test, y) -> dict[str, float]:
+    import numpy as np
+
+    from vae_moe import metrics
+
+    predicted = model.predict_mean(test.x)  # [N, O]
+    if recipe.task == "regression":
+        figures = {
+            "test_error": float(np.square(predicted - y).mean(0).sum()),  # the report's: summed over outputs
+            "y_variance": float(y.var(0).sum()),
+        }
+    else:
+        figures = {"accuracy": float((predicted.argmax(-1) == y).mean())}
+    figures |= {"nll": float(model.nll(test.x, y).mean()), **metrics.gate_scores(test.y, model.gate_proba(test.x))}
+    if hasattr(model, "elbo"):
+        figures["elbo"] = float(model.elbo(test.x, seed=recipe.seed).mean())
+    return figures

@@ -1,0 +1,144 @@
+"""The warm start of a gate: what it takes from x alone, made once for all runs that share it."""
+
+import hashlib
+import json
+import logging
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.recipes import Recipe
+
+logger = logging.getLogger(__name__)
+
+#: Arguments of the network that the autoencoder depends on; the gate's and the experts' are not among them.
+_NETWORK = ("latent_dim", "trunk_sizes", "z_encoder_sizes", "decoder_sizes")
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the label-free stages give.
+
+    Attributes:
+        weights: of trunk, z-encoder and decoder, in this order.
+        z: latents of the training rows, [N, L].
+        resp: their components, one-hot or probabilities [N, K].
+        neighbors: row numbers of their nearest neighbours, [N, M].
+    """
+
+    weights: list[np.ndarray]
+    z: np.ndarray
+    resp: np.ndarray
+    neighbors: np.ndarray
+
+
+def carry_out(mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | None = None) -> Start:
+    """Bring a mixture to its warm start: autoencoder, clusters of its latents, prior, network of q(c|x).
+
+    Args:
+        mixture: a built ``LatentMixture``.
+        recipe: with a warm start.
+        x: the training rows, [N, D].
+        verbose: of Keras' ``fit``.
+        cache: folder in which the start is looked for, and kept; None makes it anew.
+
+    Returns:
+        The start.
+    """
+    from vae_moe import initialization
+
+    stages = recipe.warm_start
+    assert stages is not None
+    path = None if cache is None else cache / f"{recipe.dataset}-{_key(mixture, recipe, x)}.npz"
+    if path is not None and path.exists():
+        logger.info("the warm start of %s", path)
+        start = _read(path)
+        _set_weights(mixture, start.weights)
+    else:
+        start = _make(mixture, recipe, x, verbose)
+        if path is not None:
+            _write(path, start)
+    initialization.assign_prior(mixture.prior, start.z, start.resp)
+    if mixture.c_encoder is not None:
+        logger.info("the network of q(c|x) learns the start, %d epochs", stages.distill_epochs)
+        initialization.distill(
+            mixture,
+            x,
+            start.resp,
+            epochs=stages.distill_epochs,
+            batch_size=recipe.batch_size,
+            learning_rate=stages.learning_rate,
+            seed=recipe.seed,
+            verbose=verbose,
+        )
+    return start
+
+
+def _make(mixture, recipe: Recipe, x: np.ndarray, verbose) -> Start:
+    import tensorflow as tf
+
+    from vae_moe import initialization
+    from vae_moe.models.base import map_batches
+
+    stages = recipe.warm_start
+    assert stages is not None
+    logger.info("autoencoder, %d epochs", stages.autoencoder_epochs)
+    initialization.pretrain_autoencoder(
+        mixture,
+        x,
+        epochs=stages.autoencoder_epochs,
+        batch_size=recipe.batch_size,
+        learning_rate=stages.learning_rate,
+        seed=recipe.seed,
+        verbose=verbose,
+    )
+    logger.info("%s start on %d rows", stages.start, len(x))
+    z = map_batches(tf.function(mixture.z_mean, reduce_retracing=True), x)
+    neighbors = initialization.nearest_neighbors(z if stages.neighbors_of == "z" else x, stages.n_neighbors)
+    if stages.start == "spectral":
+        resp = initialization.spectral_start(neighbors, mixture.n_components, seed=recipe.seed)
+    else:
+        resp = initialization.gmm_start(z, mixture.n_components, seed=recipe.seed)
+    return Start([weight.numpy() for weight in _weights(mixture)], z, resp, neighbors)
+
+
+def _weights(mixture):
+    return [*mixture.trunk.weights, *mixture.z_encoder.weights, *mixture.decoder.weights]
+
+
+def _set_weights(mixture, values: list[np.ndarray]) -> None:
+    for weight, value in zip(_weights(mixture), values, strict=True):
+        weight.assign(value)
+
+
+def _key(mixture, recipe: Recipe, x: np.ndarray) -> str:
+    """Of everything the start depends on."""
+    facts = {
+        "network": {name: mixture.get_config()[name] for name in _NETWORK},
+        "n_components": mixture.n_components,
+        "likelihood": mixture.likelihood,
+        "warm_start": asdict(recipe.warm_start) | {"distill_epochs": None},  # type: ignore[arg-type]
+        "batch_size": recipe.batch_size,
+        "seed": recipe.seed,
+        "x": hashlib.sha256(x.tobytes()).hexdigest(),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _write(path: Path, start: Start) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("wb") as file:
+        weights: dict[str, Any] = {f"weight{i}": value for i, value in enumerate(start.weights)}
+        np.savez(file, z=start.z, resp=start.resp.astype(np.float32), neighbors=start.neighbors, **weights)
+    os.replace(temporary, path)
+
+
+def _read(path: Path) -> Start:
+    with np.load(path) as arrays:
+        n_weights = sum(name.startswith("weight") for name in arrays.files)
+        weights = [arrays[f"weight{i}"] for i in range(n_weights)]
+        return Start(weights, arrays["z"], arrays["resp"], arrays["neighbors"])

@@ -1,0 +1,71 @@
+"""The experts' M step against least squares, logistic regression and the truth of noiseless maps."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+from vae_moe import DeepMoE, DVMoE
+from vae_moe.generalized_em import fit_experts
+
+
+@pytest.fixture
+def x(rng):
+    return rng.normal(size=(200, 4)).astype("f")
+
+
+def _open_gate(model, kernel):
+    """Let the linear gate of a DeepMoE without hidden layers be x @ kernel."""
+    model.gate.output_layer.layers[-1].set_weights([kernel, np.zeros(kernel.shape[1])])
+
+
+def test_one_gaussian_expert_is_least_squares(x, rng):
+    y = (x @ rng.normal(size=(4, 2)) + rng.normal(size=(200, 2))).astype("f")
+    model = DeepMoE(4, 1, 2, learn_variance=True)
+    fit_experts(model, x, y, alphas=[1e-9])
+    theirs = LinearRegression().fit(x, y)
+    np.testing.assert_allclose(model.predict_mean(x), theirs.predict(x), atol=1e-4)
+    variance = np.square(y - theirs.predict(x)).mean(0)
+    np.testing.assert_allclose(np.exp(model.experts.log_vars)[0], variance, rtol=1e-3)
+
+
+def test_one_categorical_expert_is_logistic_regression(digits):
+    x, y = digits[0][:300], digits[1][:300]
+    model = DeepMoE(64, 1, 10, task="classification")
+    fit_experts(model, x, y)
+    theirs = LogisticRegression(C=1.0, tol=1e-8, max_iter=2000).fit(x, y).predict_proba(x)
+    np.testing.assert_allclose(model.predict_proba(x), theirs, atol=0.02)
+
+
+def test_it_finds_noiseless_maps_from_a_gate_that_errs(rng):
+    """A gate wrong on a tenth of the rows: the E step uses y, so that the maps come out exact."""
+    x = rng.normal(size=(1000, 3)).astype("f")
+    side = (x[:, 0] > 0).astype(int)
+    kernels = rng.normal(size=(2, 3, 2)).astype("f")
+    y = np.einsum("nd,ndo->no", x, kernels[side])
+    model = DeepMoE(3, 2, 2, hidden_sizes=(), learn_variance=True)
+    tilted = np.zeros((3, 2), "f")
+    tilted[:2, 1] = 3.0, 1.0  # the boundary is x0 > -x1/3
+    _open_gate(model, tilted)
+    likelihoods = fit_experts(model, x, y, alphas=[1e-6], max_iter=30)
+    assert (np.diff(likelihoods) > -1e-3).all()
+    np.testing.assert_allclose(model.experts.kernels, kernels, atol=1e-2)
+
+
+def test_rows_without_y_are_left_out_and_none_at_all_is_an_error(x, rng):
+    y = (x @ rng.normal(size=(4, 2))).astype("f")
+    few, all_of_them = DeepMoE(4, 2, 2, seed=1), DeepMoE(4, 2, 2, seed=1)
+    fit_experts(few, x[:50], y[:50])
+    y[50:, 1] = np.nan
+    fit_experts(all_of_them, x, y)
+    np.testing.assert_array_equal(few.experts.kernels, all_of_them.experts.kernels)
+    with pytest.raises(ValueError, match="no row has a y"):
+        fit_experts(few, x, np.full_like(y, np.nan))
+
+
+def test_experts_on_features_and_fixed_variance(digits):
+    x, y = digits[0][:200], digits[1][:200]
+    model = DVMoE(64, 10, 10, task="classification", expert_input="features", z_encoder_sizes=(8,), latent_dim=3)
+    before = model.gate_proba(x)
+    assert fit_experts(model, x, y)[-1] > -np.log(10)
+    np.testing.assert_array_equal(model.gate_proba(x), before)
+    assert model.experts.kernels.shape == (10, 3, 10)

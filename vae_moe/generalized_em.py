@@ -1,0 +1,138 @@
+"""Generalised EM for the Keras mixtures of experts: the experts by their M step, while ``fit`` trains the gate.
+
+The report trains gate and experts by gradients alone. Affine experts have a closed form given the responsibilities
+(Jordan & Jacobs 1994), which no number of gradient steps on 784 correlated columns comes near:
+
+    fit_experts(model, x, y)                         from the gate's start
+    model.experts.trainable = False
+    model.fit(..., callbacks=[ExpertsMStep(x, y)])   the gate learns p(c|x) from the experts' posterior
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import keras
+import numpy as np
+from scipy.special import log_softmax, logsumexp
+
+from vae_moe.em import CategoricalExperts, GaussianExperts
+from vae_moe.models.mixture_of_experts import MixtureOfExperts
+
+#: Responsibilities below this are taken as 0: an expert is fitted to its own rows and not to all of them, which is most
+#: of the cost where x has many columns.
+NEGLIGIBLE = 1e-3
+#: Steps of one M step of categorical experts, which has no closed form.
+INNER_MAX_ITER = 50
+
+
+def fit_experts(
+    model: MixtureOfExperts,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    resume: bool = False,
+    tied: bool = False,
+    alphas: Sequence[float] = (1.0, 0.1),
+    reg_variance: float = 1e-4,
+    max_iter: int = 6,
+    tol: float = 1e-2,
+) -> list[float]:
+    """Set the experts to their best by EM with the gate held; rows without y are left out.
+
+    Args:
+        model: built; its experts are set.
+        x: [N, D].
+        y: [N, O] outputs, a row with a NaN being one without y; or [N] classes, -1 for none.
+        resume: begin with the experts as they are, where they are good already; else with the gate alone.
+        tied: all Gaussian experts have the same variances, their mean. Where a component holds rows of two maps, its
+            expert would otherwise explain them, and others, by a large variance, and EM ends there.
+        alphas: ridges of the experts' kernels, in units of the squared inputs, one stage of EM after the other. A row
+            of another expert's bends the kernel at columns few rows have, and is then explained: a strong ridge at
+            first keeps it out. Of classes only the first counts, 1/C of LogisticRegression.
+        reg_variance: least variance of a Gaussian expert, in units of the squared targets; it bounds how sharply the
+            experts tell the gate apart.
+        max_iter: E and M steps of a stage at most.
+        tol: ends them when log p(y|x) gains less a row, in nats.
+
+    Returns:
+        The mean of log p(y|x) after each M step, nats.
+
+    Raises:
+        ValueError: if no row has a y.
+    """
+    experts = model.experts
+    known = y >= 0 if experts.task == "classification" else np.isfinite(y).all(-1)  # [N]
+    if not known.any():
+        raise ValueError("no row has a y: give outputs (or classes from 0 on) for some rows at least.")
+    x, y = x[known], y[known]
+    log_gate = np.log(np.maximum(model.gate_proba(x), np.finfo(np.float32).tiny))  # [N, K]
+    inputs = model.expert_inputs(x)
+    fitted = _as_fitted(experts, reg_variance)
+    log_resp = log_gate + fitted.log_prob(inputs, y) if resume else log_gate
+    likelihoods: list[float] = []
+    for alpha in alphas if isinstance(fitted, GaussianExperts) else alphas[:1]:
+        fitted = replace(fitted, alpha=alpha)
+        for step in range(max_iter):
+            sparse = _sparse(log_softmax(log_resp, 1))
+            fitted = fitted.fit(inputs, y, sparse)
+            if tied and isinstance(fitted, GaussianExperts):
+                fitted = replace(fitted, variances=_tie(fitted.variances, np.exp(sparse).sum(0)))
+            log_resp = log_gate + fitted.log_prob(inputs, y)
+            likelihoods.append(float(logsumexp(log_resp, 1).mean()))
+            if step and likelihoods[-1] - likelihoods[-2] < tol:
+                break
+    experts.kernels.assign(fitted.kernels)
+    experts.biases.assign(fitted.biases)
+    if isinstance(fitted, GaussianExperts) and experts.learn_variance:
+        experts.log_vars.assign(np.log(fitted.variances))
+    return likelihoods
+
+
+class ExpertsMStep(keras.callbacks.Callback):
+    """Fits the experts anew after each epoch, as the gate gets better, with tied variances; untied at the end.
+
+    Logs nothing; ``nll`` tells. Hold the experts meanwhile (``model.experts.trainable = False``).
+
+    Args:
+        x: [N, D].
+        y: as ``fit_experts`` takes it.
+        alpha: ridge, as the last of ``fit_experts``.
+        max_iter: E and M steps an epoch at most.
+        options: further arguments of ``fit_experts``.
+    """
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, alpha: float = 0.1, max_iter: int = 2, **options):
+        super().__init__()
+        self.x, self.y = x, y
+        self.options = {**options, "alphas": [alpha], "max_iter": max_iter}
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Some steps from where the experts are."""
+        last = epoch + 1 == self.params["epochs"]
+        fit_experts(self.model, self.x, self.y, resume=True, tied=not last, **self.options)
+
+
+def _as_fitted(experts, reg_variance: float) -> GaussianExperts | CategoricalExperts:
+    """The layer's experts as those of :mod:`vae_moe.em`."""
+    kernels, biases = (np.asarray(weight, np.float64) for weight in (experts.kernels, experts.biases))
+    if experts.task == "classification":
+        return CategoricalExperts(experts.n_outputs, 1.0, INNER_MAX_ITER, kernels, biases)
+    variances = np.exp(np.asarray(experts.log_vars, np.float64)) if experts.learn_variance else np.ones_like(biases)
+    return GaussianExperts(
+        1.0,
+        reg_variance,
+        None if experts.learn_variance else 1.0,
+        kernels,
+        biases,
+        np.maximum(variances, reg_variance),
+    )
+
+
+def _tie(variances: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Every expert's variances [K, O] replaced by the mean over all rows."""
+    return np.broadcast_to(counts @ variances / counts.sum(), variances.shape)
+
+
+def _sparse(log_resp: np.ndarray) -> np.ndarray:
+    """Log responsibilities [N, K] without the negligible ones, normalised again."""
+    return log_softmax(np.where(log_resp < np.log(NEGLIGIBLE), -np.inf, log_resp), 1)
