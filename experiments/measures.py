@@ -42,7 +42,18 @@ def _clustering(model, recipe: Recipe, test) -> dict[str, float]:
 
     return {
         **metrics.clustering_scores(test.y, model.predict_proba(test.x)),
+        **_latent(model, recipe, test),
+    }
+
+
+def _latent(model, recipe: Recipe, test) -> dict[str, float]:
+    """The bound, and the share of the variance of x that the reconstruction leaves unexplained."""
+    import numpy as np
+
+    missed = np.square(model.reconstruct(test.x) - test.x).mean(0).sum()
+    return {
         "elbo": float(model.elbo(test.x, seed=recipe.seed).mean()),
+        "unexplained_variance": float(missed / test.x.var(0).sum()),
     }
 
 
@@ -60,6 +71,4 @@ def _experts(model, recipe: Recipe, test, y) -> dict[str, float]:
     else:
         figures = {"accuracy": float((predicted.argmax(-1) == y).mean())}
     figures |= {"nll": float(model.nll(test.x, y).mean()), **metrics.gate_scores(test.y, model.gate_proba(test.x))}
-    if hasattr(model, "elbo"):
-        figures["elbo"] = float(model.elbo(test.x, seed=recipe.seed).mean())
-    return figures
+    return figures | (_latent(model, recipe, test) if hasattr(model, "elbo") else {})

@@ -225,7 +225,7 @@ def _default_experts(dataset: str, model: str) -> Recipe:
         "z_encoder_sizes": size.encoder,
         "decoder_sizes": size.encoder[::-1],
         "learn_variance": True,
-        "elbo_weight": 0.1,
+        "elbo_weight": 0.01,
         "bound_share": size.bound_share,
         "balance_weight": 0.4,
         "entropy_weight": 0.1,
@@ -322,7 +322,7 @@ class _ExpertSize:
     bound_share: float = 1.0
 
 
-_EXPERTS_28 = _ExpertSize((500, 500, 2000), 1.0, 20, 3, 6, 30, 256, bound_share=0.25)
+_EXPERTS_28 = _ExpertSize((500, 500, 2000), 1.0, 20, 3, 6, 20, 256, bound_share=0.25)
 _EXPERT_SIZES = {
     "mnist": _EXPERTS_28,
     "fashion_mnist": _EXPERTS_28,
