@@ -8,11 +8,12 @@ import argparse
 import json
 import sys
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from experiments import runs
+from experiments import grids, runs
 
 RECORDS = Path("results/runs")
 README = Path("README.md")
@@ -31,37 +32,71 @@ def keep(workdir, records: Path) -> int:
     return count
 
 
-def table(records: Path) -> str:
-    """A Markdown table: one row for each run name, mean and standard deviation over its seeds."""
-    groups: dict[str, list[dict]] = defaultdict(list)
-    for path in sorted(records.glob("*/seed*.json")):
-        groups[path.parent.name].append(json.loads(path.read_text(encoding="utf-8")))
-    lines = [
-        "| run | seeds | accuracy, % | NMI | ELBO, nats | K used | minutes | last run | commit |",
-        "|---|---|---|---|---|---|---|---|---|",
+def kept(folder: Path) -> list[dict]:
+    """The records kept in a folder, sorted by run and seed; each has its run's name as ``run``."""
+    return [
+        {**json.loads(path.read_text(encoding="utf-8")), "run": path.parent.name}
+        for path in sorted(folder.glob("*/seed*.json"))
     ]
-    for _name, group in sorted(groups.items()):
-        last = max(group, key=lambda record: record["finished_at"])
-        seeds = ", ".join(str(record["seed"]) for record in group)
-        used = sorted({f"{record['components_used']} of {record['n_components']}" for record in group})
-        cells = [
-            f"`{_without_seed(last['command'])}`" if len(group) > 1 else f"`{last['command']}`",
-            seeds,
-            _spread([100 * record["clustering_accuracy"] for record in group], 2),
-            _spread([record["nmi"] for record in group], 3),
-            _spread([record["elbo"] for record in group], 2),
-            ", ".join(used),
-            _spread([record["seconds"] / 60 for record in group], 1),
-            last["finished_at"][:10],
-            f"`{last['git_commit']}`",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
+
+
+def table(records: Path) -> str:
+    """Markdown tables of the clusterings and of the mixtures of experts: a row a run, mean and deviation over seeds."""
+    groups: dict[str, list[dict]] = defaultdict(list)
+    for record in kept(records):
+        groups[record["run"]].append(record)
+    clusterings = [group for group in groups.values() if "clustering_accuracy" in group[0]]
+    experts = [group for group in groups.values() if "gate_accuracy" in group[0]]
+    lines = _table(["accuracy, %", "NMI", "ELBO, nats", "K used"], clusterings, _clustering_cells)
+    if experts:
+        names = ["error or accuracy", "nll, nats", "gate accuracy, %", "experts used"]
+        lines += ["", *_table(names, experts, _expert_cells)]
     machines = sorted({record["machine"] for group in groups.values() for record in group})
     lines += [
         "",
         f"Test set, which nothing was chosen by; mean ± standard deviation over the seeds. {'; '.join(machines)}.",
     ]
     return "\n".join(lines)
+
+
+def _table(names: list[str], groups: list[list[dict]], cells: Callable[[list[dict]], list[str]]) -> list[str]:
+    """Lines of a table whose own columns ``cells`` gives for each group of records."""
+    header = ["run", "seeds", *names, "minutes", "last run", "commit"]
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    for group in groups:
+        last = max(group, key=lambda record: record["finished_at"])
+        row = [
+            f"`{_without_seed(last['command'])}`" if len(group) > 1 else f"`{last['command']}`",
+            ", ".join(str(record["seed"]) for record in group),
+            *cells(group),
+            _spread([record["seconds"] / 60 for record in group], 1),
+            last["finished_at"][:10],
+            f"`{last['git_commit']}`",
+        ]
+        lines.append(f"| {' | '.join(row)} |")
+    return lines
+
+
+def _clustering_cells(group: list[dict]) -> list[str]:
+    return [
+        _spread([100 * record["clustering_accuracy"] for record in group], 2),
+        _spread([record["nmi"] for record in group], 3),
+        _spread([record["elbo"] for record in group], 2),
+        ", ".join(sorted({f"{record['components_used']} of {record['n_components']}" for record in group})),
+    ]
+
+
+def _expert_cells(group: list[dict]) -> list[str]:
+    if "test_error" in group[0]:
+        figure = grids.spread([record["test_error"] for record in group])
+    else:
+        figure = _spread([100 * record["accuracy"] for record in group], 2) + " %"
+    return [
+        figure,
+        _spread([record["nll"] for record in group], 3),
+        _spread([100 * record["gate_accuracy"] for record in group], 2),
+        ", ".join(sorted({f"{record['experts_used']} of {record['n_components']}" for record in group})),
+    ]
 
 
 def rewrite(text: str, section: str) -> str:

@@ -140,3 +140,25 @@ def test_real_mnist():
     total = data.train.x.sum(dtype=np.float64) + data.validation.x.sum(dtype=np.float64)
     assert total / (60000 * 784) == pytest.approx(0.1307, abs=5e-5)
     assert (data.train.x.min(), data.train.x.max()) == (0, 1)
+
+
+def test_few_labels_are_an_equal_share_of_each_class():
+    data = datasets.digits()
+    few = datasets.class_targets(data, 50, seed=1)
+    known = few.train >= 0
+    np.testing.assert_array_equal(few.train[known], data.train.y[known])
+    assert np.bincount(few.train[known]).tolist() == [5] * 10
+    assert np.bincount(datasets.class_targets(data, 17).train + 1)[1:].min() == 1
+    assert not np.array_equal(few.train, datasets.class_targets(data, 50, seed=2).train)
+    np.testing.assert_array_equal(datasets.class_targets(data).train, data.train.y)
+    np.testing.assert_array_equal(few.test, data.test.y)
+    for n_labels in (9, 1201):
+        with pytest.raises(ValueError, match=f"n_labels must be between 10 .* and 1200, got {n_labels}"):
+            datasets.class_targets(data, n_labels)
+
+
+def test_validation_rows_can_join_the_training_rows():
+    data = datasets.digits()
+    joined = data.without_validation()
+    assert len(joined.train) == 1437 and joined.n_classes == 10
+    np.testing.assert_array_equal(joined.train.x[1200:], data.validation.x)

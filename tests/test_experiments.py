@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from experiments import figures, grids, readme, recipes, runs, table1, train
+from experiments import figures, grids, label_efficiency, readme, recipes, reproduction, runs, table1, train
 from vae_moe import datasets
 
 ALWAYS = {"dataset", "model", "preset", "seed", "epochs", "seconds", "epoch_seconds", "n_parameters", "protocol"}
@@ -240,3 +240,39 @@ def test_readme_table_is_made_from_records(smoke_run, tmp_path):
 def test_the_committed_table_is_that_of_the_committed_records():
     text = readme.README.read_text(encoding="utf-8")
     assert readme.rewrite(text, readme.table(readme.RECORDS)) == text
+
+
+def test_label_efficiency_measures_and_draws(tmp_path, capsys, monkeypatch):
+    """The command on scikit-learn's digits in place of MNIST."""
+    monkeypatch.setattr(datasets, "load", lambda name: datasets.digits())
+    arguments = ["--methods", "logistic", "self-training", "--labels", "100", "1000", "--seeds", "0", "1"]
+    assert label_efficiency.main([*arguments, "--folder", str(tmp_path)]) == 0
+    records = grids.read(tmp_path)
+    assert len(records) == 8 and all(0 < record["error"] < 30 for record in records)
+    assert {record["n_labels"] for record in records if record["method"] == "logistic"} == {100, 1000}
+    text = (tmp_path / "README.md").read_text()
+    assert "| 100 |" in text and "| 3.33 |" in text and "±" in text
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+def test_claims_are_judged_by_the_records_and_missing_ones_say_their_command():
+    assert {verdict for _, _, verdict, _ in reproduction.claims([], [])} == {"not measured"}
+    cells = [
+        {"dataset": dataset, "row": row, "method": method, "seed": 0, "test_error": error, "lower_bounds": [0.0, 1.0]}
+        for dataset, row in table1.PUBLISHED
+        for method, error in (("dvmoe", 1.0), ("deepmoe", 2.0), ("gmm-em", 3.0))
+    ]
+    verdicts = {letter: (verdict, figures_) for letter, _, verdict, figures_ in reproduction.claims([], cells)}
+    assert verdicts["f"][0] == "holds" and "6 of 6" in verdicts["f"][1]
+    assert verdicts["g"][0] == "does not hold"
+    cells[-1]["lower_bounds"] = [1.0, 0.0]
+    assert dict((letter, verdict) for letter, _, verdict, _ in reproduction.claims([], cells))["g"] == "holds"
+
+
+def test_the_committed_pages_are_those_of_the_committed_records(tmp_path):
+    """docs/reproduction.md and the tables beside the records are generated, not written."""
+    assert reproduction.PAGE.read_text(encoding="utf-8") == reproduction.write(tmp_path / "page.md")
+    for module in (table1, label_efficiency):
+        records = grids.read(module.FOLDER)
+        if records:
+            assert module.table(records) in (module.FOLDER / "README.md").read_text(encoding="utf-8")

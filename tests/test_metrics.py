@@ -31,3 +31,11 @@ def test_components_used_and_majorities():
     assert metrics.components_used(clusters, 4) == 2
     y = np.array([7] * 40 + [1] * 59 + [1])
     assert metrics.majority_classes(y, clusters, 4) == [7, None, 1, 1]
+
+
+def test_gate_scores_at_their_limits():
+    y = np.repeat([0, 1, 2], 10)
+    sure, even = metrics.gate_scores(y, np.eye(3)[(y + 1) % 3]), metrics.gate_scores(y, np.full((30, 3), 1 / 3))
+    assert sure["gate_accuracy"] == 1 and sure["experts_used"] == 3 and sure["gate_nmi"] == 1
+    np.testing.assert_allclose([sure["gate_entropy"], even["gate_entropy"]], [0, np.log(3)], atol=1e-12)
+    np.testing.assert_allclose([sure["gate_use_entropy"], even["gate_use_entropy"]], np.log(3))

@@ -142,7 +142,9 @@ def test_digits_with_a_map_each_beat_one_map():
 
 
 def test_bad_choices_are_named():
-    with pytest.raises(ValueError, match="objective must be one of 'mixture', 'jensen', 'blend', got 'sum'"):
+    with pytest.raises(
+        ValueError, match="objective must be one of 'mixture', 'jensen', 'blend', 'as-released', got 'sum'"
+    ):
         DeepMoE(4, 3, 1, objective="sum")
     with pytest.raises(ValueError, match="expert_input must be 'x' or 'features', got 'z'"):
         DVMoE(4, 3, 1, expert_input="z")
@@ -150,3 +152,38 @@ def test_bad_choices_are_named():
         DeepMoE(4, 3, 1, task="ranking")
     with pytest.raises(ValueError, match="routing must be 'soft' or 'hard', got 'top'"):
         DeepMoE(4, 3, 1).predict_mean(np.zeros((2, 4)), routing="top")
+
+
+def test_the_released_objective_is_one_sum_over_the_batch(x, rng):
+    """-log of the sum over examples and experts; every example is given that one number."""
+    model = DeepMoE(4, 3, 2, objective="as-released", seed=1)
+    y = rng.normal(size=(30, 2)).astype("f")
+    nll = model.loss_terms(tf.constant(y), model(x))["nll"].numpy()
+    mixture = DeepMoE(4, 3, 2, seed=1)
+    each = mixture.nll(x, y)
+    np.testing.assert_allclose(nll, np.full(30, -scipy.special.logsumexp(-each)), rtol=1e-4)
+
+
+def test_class_probabilities_are_a_classifications(x):
+    model = DeepMoE(4, 3, 5, task="classification")
+    np.testing.assert_allclose(model.predict_proba(x).sum(1), 1, rtol=1e-5)
+    with pytest.raises(ValueError, match="no class probabilities: use predict_mean"):
+        DeepMoE(4, 3, 5).predict_proba(x)
+
+
+def test_experts_see_x_or_the_gates_features(x):
+    on_x, on_z = (DVMoE(4, 3, 1, c_encoder_sizes=(8,), expert_input=kind, **SMALL) for kind in ("x", "features"))
+    np.testing.assert_array_equal(on_x.expert_inputs(x), x)
+    np.testing.assert_array_equal(on_z.expert_inputs(x), on_z.encode(x))
+
+
+def test_part_of_the_batch_gives_the_bound_of_that_part(x):
+    """bound_share: the gate sees every row, the terms are those of the first ones, scaled to the batch's mean."""
+    whole, part = (DVMoE(4, 3, 1, c_encoder_sizes=(8,), bound_share=share, **SMALL) for share in (1.0, 0.4))
+    ours, theirs = part(x, training=True), whole(x[:12], training=True)
+    np.testing.assert_allclose(ours["c_logits"], whole(x)["c_logits"], rtol=1e-6)
+    np.testing.assert_allclose(np.mean(ours["terms"]["kl_z"]), np.mean(theirs["terms"]["kl_z"]), rtol=1e-4)
+    assert ours["terms"]["recon"].shape == (30,)
+    np.testing.assert_allclose(part(x)["terms"]["kl_c"], whole(x)["terms"]["kl_c"], rtol=1e-6)  # evaluation: all rows
+    with pytest.raises(ValueError, match="bound_share must be in"):
+        DVMoE(4, 3, 1, bound_share=0.0)

@@ -45,3 +45,13 @@ def test_steps_per_execution_divides_the_epoch():
 def test_in_order_keeps_the_order():
     x = np.arange(7, dtype="f")[:, None]
     np.testing.assert_array_equal(np.concatenate([b[0] for b in pipelines.in_order(x, batch_size=3)]), x)
+
+
+def test_labelled_rows_are_in_every_batch():
+    x = np.arange(40, dtype="f")[:, None]
+    y = np.where(np.arange(40) < 3, np.arange(40), -1)
+    data = pipelines.batches(x, y, batch_size=10, labelled=np.arange(3), n_labelled=4)
+    assert len(data) == 4
+    for inputs, targets in data:
+        assert inputs.shape == (14, 1) and set(np.asarray(targets[10:])) <= {0, 1, 2}
+        np.testing.assert_array_equal(np.ravel(inputs[10:]), targets[10:])
