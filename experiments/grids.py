@@ -70,8 +70,9 @@ def read(folder: Path) -> list[dict[str, Any]]:
 
 
 def values(records: list[dict[str, Any]], key: str, **facts: Any) -> list[float]:
-    """A figure of all records that have these facts, seed by seed."""
-    chosen = [record for record in records if all(record.get(name) == value for name, value in facts.items())]
+    """A figure of all records that have it and these facts, seed by seed."""
+    measured = [record for record in records if key in record]
+    chosen = [r for r in measured if all(r.get(name) == value for name, value in facts.items())]
     return [record[key] for record in sorted(chosen, key=lambda record: record["seed"])]
 
 
@@ -97,6 +98,8 @@ def row(figures: list[list[float]], digits: int | None = None) -> list[str]:
 
 def footnote(records: list[dict[str, Any]], what: str) -> str:
     """What the figures are, their seeds, their machines, their cost and their dates."""
+    if not records:
+        return "No records yet."
     seeds = sorted({record["seed"] for record in records})
     machines = "; ".join(sorted({record["machine"] for record in records}))
     minutes = sum(record["seconds"] for record in records) / 60

@@ -1,11 +1,10 @@
-"""Keep the records of finished runs and write README.md's table from them: ``python -m experiments.readme``.
+"""Keep the records of finished runs and write README.md's tables from all records: ``python -m experiments.readme``.
 
 The records are the runs' ``metrics.json``, copied to ``results/runs/``, a part of the repository: the table can be
 made again, and checked, without training anything.
 """
 
 import argparse
-import json
 import sys
 from collections import defaultdict
 from collections.abc import Callable
@@ -13,11 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments import grids, runs
+from experiments import grids, label_efficiency, reproduction, runs, table1
 
-RECORDS = Path("results/runs")
 README = Path("README.md")
-BEGIN, END = "<!-- runs: made by python -m experiments.readme -->", "<!-- /runs -->"
+BEGIN, END = "<!-- {}: made by python -m experiments.readme -->", "<!-- /{} -->"
 
 
 def keep(workdir, records: Path) -> int:
@@ -32,18 +30,10 @@ def keep(workdir, records: Path) -> int:
     return count
 
 
-def kept(folder: Path) -> list[dict]:
-    """The records kept in a folder, sorted by run and seed; each has its run's name as ``run``."""
-    return [
-        {**json.loads(path.read_text(encoding="utf-8")), "run": path.parent.name}
-        for path in sorted(folder.glob("*/seed*.json"))
-    ]
-
-
 def table(records: Path) -> str:
     """Markdown tables of the clusterings and of the mixtures of experts: a row a run, mean and deviation over seeds."""
     groups: dict[str, list[dict]] = defaultdict(list)
-    for record in kept(records):
+    for record in runs.kept(records):
         groups[record["run"]].append(record)
     clusterings = [group for group in groups.values() if "clustering_accuracy" in group[0]]
     experts = [group for group in groups.values() if "gate_accuracy" in group[0]]
@@ -99,18 +89,27 @@ def _expert_cells(group: list[dict]) -> list[str]:
     ]
 
 
-def rewrite(text: str, section: str) -> str:
-    """Put a section between the marks of a text.
+def sections() -> dict[str, str]:
+    """The generated sections of README.md by the name in their marks, from the committed records."""
+    tables = {"runs": table(runs.RECORDS)}
+    for name, module in (("table1", table1), ("labels", label_efficiency)):
+        tables[name] = module.table(grids.read(module.FOLDER))
+    return tables
+
+
+def rewrite(text: str, name: str, section: str) -> str:
+    """Put a section between its marks in a text.
 
     Raises:
         ValueError: if a mark is missing.
     """
-    if BEGIN not in text or END not in text:
+    begin, end = BEGIN.format(name), END.format(name)
+    if begin not in text or end not in text:
         raise ValueError(
-            f"README.md has no section to write: put the lines {BEGIN!r} and {END!r} where the table goes."
+            f"README.md has no section {name!r}: put the lines {begin!r} and {end!r} where the table goes."
         )
-    before, _, rest = text.partition(BEGIN)
-    return f"{before}{BEGIN}\n{section}\n{END}{rest.partition(END)[2]}"
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}\n{section}\n{end}{rest.partition(end)[2]}"
 
 
 def _spread(values: list[float], digits: int) -> str:
@@ -129,9 +128,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m experiments.readme", description=__doc__)
     parser.add_argument("--workdir", default="runs", help="folder of all runs; default: runs")
     options = parser.parse_args(arguments)
-    count = keep(options.workdir, RECORDS)
-    README.write_text(rewrite(README.read_text(encoding="utf-8"), table(RECORDS)), encoding="utf-8")
-    print(f"{count} records kept in {RECORDS}, table written to {README}")
+    count = keep(options.workdir, runs.RECORDS)
+    text = README.read_text(encoding="utf-8")
+    for name, section in sections().items():
+        text = rewrite(text, name, section)
+    README.write_text(text, encoding="utf-8")
+    reproduction.write()
+    print(f"{count} records kept in {runs.RECORDS}, tables written to {README} and {reproduction.PAGE}")
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments import grids, label_efficiency, readme, table1
+from experiments import grids, label_efficiency, runs, table1
 
 PAGE = Path("docs/reproduction.md")
 HOLDS, FAILS, PARTLY = "holds", "does not hold", "holds in part"
@@ -23,19 +23,23 @@ class MissingError(Exception):
     """Records that a claim needs are not there; the message is the command that makes them."""
 
 
-def claims(runs: Records, cells: Records) -> list[tuple[str, str, str, str]]:
+def claims(trained: Records, cells: Records) -> list[tuple[str, str, str, str]]:
     """Every claim of the report: (letter, claim, verdict, our figures).
 
     Args:
-        runs: records of ``experiments.train``.
+        trained: records of ``experiments.train``.
         cells: records of ``experiments.table1``.
     """
     checks: list[tuple[str, str, Callable[[], tuple[str, str]]]] = [
         ("a", "DMVAE and VaDE reconstruct MNIST and the spiral well (Figures 4, 5, 8, 9).", lambda: _a(cells)),
-        ("b", "DMVAE generates one digit per component, VaDE confuses two (Figures 6, 7, 10, 11).", lambda: _b(runs)),
-        ("c", "VaDE needs 500-700 epochs, DMVAE 200-300.", lambda: _c(runs)),
-        ("d", "An epoch of VaDE costs 3.7 times one of DMVAE.", lambda: _d(runs)),
-        ("e", "VaDE does poorly without pretraining, DMVAE does not.", lambda: _e(runs)),
+        (
+            "b",
+            "DMVAE generates one digit per component, VaDE confuses two (Figures 6, 7, 10, 11).",
+            lambda: _b(trained),
+        ),
+        ("c", "VaDE needs 500-700 epochs, DMVAE 200-300.", lambda: _c(trained)),
+        ("d", "An epoch of VaDE costs 3.7 times one of DMVAE.", lambda: _d(trained)),
+        ("e", "VaDE does poorly without pretraining, DMVAE does not.", lambda: _e(trained)),
         ("f", "DVMoE beats DeepMoE in most cells of Table 1.", lambda: _f(cells)),
         ("g", "The GMM-gated mixture of experts by EM is unstable in high dimension.", lambda: _g(cells)),
     ]
@@ -69,12 +73,12 @@ def _a(cells: Records) -> tuple[str, str]:
     return verdict, f"Share of the test data's variance that the reconstruction explains: {'; '.join(texts)}."
 
 
-def _b(runs: Records) -> tuple[str, str]:
+def _b(trained: Records) -> tuple[str, str]:
     texts, means = [], {}
     for model in ("dmvae", "vade"):
         for dataset in ("mnist", "spiral"):
             facts = {"dataset": dataset, "model": model, "preset": "default"}
-            mean, text = _mean(runs, "clustering_accuracy", f"make {dataset}-{model}", **facts)
+            mean, text = _mean(trained, "clustering_accuracy", f"make {dataset}-{model}", **facts)
             means[dataset, model] = mean
             texts.append(f"{dataset}-{model} {text}")
     verdict = FAILS if min(means.values()) > 0.9 else PARTLY
@@ -84,21 +88,21 @@ def _b(runs: Records) -> tuple[str, str]:
     )
 
 
-def _c(runs: Records) -> tuple[str, str]:
+def _c(trained: Records) -> tuple[str, str]:
     facts = {"dataset": "mnist", "preset": "default"}
     dmvae, vade = (
-        _mean(runs, "clustering_accuracy", f"make mnist-{m}", model=m, **facts)[1] for m in ("dmvae", "vade")
+        _mean(trained, "clustering_accuracy", f"make mnist-{m}", model=m, **facts)[1] for m in ("dmvae", "vade")
     )
-    epochs = max(grids.values(runs, "epochs", **facts))
+    epochs = max(grids.values(trained, "epochs", **facts))
     return FAILS, (
         f"With a warm start (20 epochs of an autoencoder) {epochs} epochs of the bound are enough for both: accuracy "
         f"DMVAE {dmvae}, VaDE {vade}. Without one, see e."
     )
 
 
-def _d(runs: Records) -> tuple[str, str]:
+def _d(trained: Records) -> tuple[str, str]:
     facts = {"dataset": "mnist", "preset": "default"}
-    dmvae, vade = (min(grids.values(runs, "epoch_seconds", model=m, **facts) or [0]) for m in ("dmvae", "vade"))
+    dmvae, vade = (min(grids.values(trained, "epoch_seconds", model=m, **facts) or [0]) for m in ("dmvae", "vade"))
     if not dmvae or not vade:
         raise MissingError("make mnist-dmvae mnist-vade")
     return (HOLDS if vade / dmvae > 3 else FAILS), (
@@ -108,11 +112,13 @@ def _d(runs: Records) -> tuple[str, str]:
     )
 
 
-def _e(runs: Records) -> tuple[str, str]:
+def _e(trained: Records) -> tuple[str, str]:
     facts = {"dataset": "mnist", "preset": "paper"}
     command = "make mnist-{} PRESET=paper EPOCHS=20"
-    dmvae, vade = (_mean(runs, "clustering_accuracy", command.format(m), model=m, **facts) for m in ("dmvae", "vade"))
-    epochs = sorted(set(grids.values(runs, "epochs", **facts)))
+    dmvae, vade = (
+        _mean(trained, "clustering_accuracy", command.format(m), model=m, **facts) for m in ("dmvae", "vade")
+    )
+    epochs = sorted(set(grids.values(trained, "epochs", **facts)))
     verdict = HOLDS if vade[0] < 0.6 < dmvae[0] else FAILS if dmvae[0] < 0.6 else PARTLY
     return verdict, (
         f"The report's networks without any warm start, {' and '.join(map(str, epochs))} of its 500 epochs: accuracy "
@@ -154,12 +160,13 @@ def _g(cells: Records) -> tuple[str, str]:
     )
 
 
-def page(runs: Records, cells: Records, released: Records, latent: Records, labels: Records) -> str:
+def page(trained: Records, cells: Records, released: Records, latent: Records, labels: Records) -> str:
     """The whole page, Markdown."""
     parts = ["# The report's claims, checked", "", "Made by `python -m experiments.reproduction` from the records."]
     parts += ["", "| | claim | verdict | our figures |", "|---|---|---|---|"]
     parts += [
-        f"| {letter} | {claim} | **{verdict}** | {figures} |" for letter, claim, verdict, figures in claims(runs, cells)
+        f"| {letter} | {claim} | **{verdict}** | {figures} |"
+        for letter, claim, verdict, figures in claims(trained, cells)
     ]
     parts += ["", "## Table 1", "", table1.table(cells) if cells else "Made by `python -m experiments.table1`."]
     parts += ["", _DIFFERENCES, "", "### With the loss as released", "", _released(released)]
@@ -217,7 +224,7 @@ def write(path: Path = PAGE) -> str:
     """The page of the committed records, and where it goes."""
     folder = table1.FOLDER
     text = page(
-        readme.kept(readme.RECORDS),
+        runs.kept(runs.RECORDS),
         grids.read(folder),
         grids.read(folder / "as-released"),
         grids.read(folder / "latent"),

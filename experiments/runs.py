@@ -14,6 +14,8 @@ from typing import Any
 
 from experiments.recipes import Recipe
 
+#: Records of finished runs that the repository keeps.
+RECORDS = Path("results/runs")
 #: Figures that differ between two identical runs; all others must not.
 TIMING_KEYS = ("seconds", "epoch_seconds", "warm_start_seconds", "finished_at")
 
@@ -67,6 +69,14 @@ def machine() -> str:
     ]
     processor = models[0] if models else platform.processor() or platform.machine()
     return f"{processor}, {os.cpu_count()} cores, {' + '.join(gpus) or 'no GPU'}"
+
+
+def kept(folder: Path) -> list[dict[str, Any]]:
+    """The records kept in a folder, sorted by run and seed; each has its run's name as ``run``."""
+    return [
+        {**json.loads(path.read_text(encoding="utf-8")), "run": path.parent.name}
+        for path in sorted(folder.glob("*/seed*.json"))
+    ]
 
 
 def provenance() -> dict[str, str]:

@@ -15,6 +15,8 @@ ROOT = Path(__file__).parent.parent
 PRIOR, MIXTURE = "vae_moe/layers/mixture_prior.py", "vae_moe/layers/latent_mixture.py"
 GUMBEL, LIKELIHOODS = "vae_moe/layers/gumbel_softmax.py", "vae_moe/likelihoods.py"
 CONSISTENCY, BASE = "vae_moe/layers/consistency.py", "vae_moe/models/base.py"
+EXPERTS, MIXTURES = "vae_moe/layers/experts.py", "vae_moe/models/mixture_of_experts.py"
+EM = "vae_moe/generalized_em.py"
 
 #: (file, what stands there once, what takes its place)
 MUTANTS = [
@@ -50,11 +52,21 @@ MUTANTS = [
     (LIKELIHOODS, "return -tf.nn.sparse", "return tf.nn.sparse"),
     (CONSISTENCY, "return -tf.reduce_sum", "return tf.reduce_sum"),
     (CONSISTENCY, "tf.exp(c_logits) * log_batch", "-tf.exp(c_logits) * log_batch"),
+    (CONSISTENCY, "tf.exp(target) * (target - log_probs", "tf.exp(target) * (target + log_probs"),
+    (CONSISTENCY, "return divergence(radius * ", "return divergence(0.1 * radius * "),
+    (CONSISTENCY, "target = tf.stop_gradient(c_logits)", "target = c_logits"),
+    (EXPERTS, "self.kernels) + self.biases", "self.kernels) - self.biases"),
+    (MIXTURES, "return -tf.reduce_logsumexp(c_logits + experts", "return -tf.reduce_logsumexp(c_logits - experts"),
+    (MIXTURES, "return -tf.reduce_sum(tf.exp(c_logits)", "return -tf.reduce_sum(c_logits"),
+    (MIXTURES, "tf.where(known, nll, 0.0)", "nll"),
+    (EM, "log_resp = log_gate + fitted.log_prob(inputs, y)\n", "log_resp = log_gate\n"),
+    (EM, "counts @ variances / counts.sum()", "counts @ variances"),
     (BASE, "loss += self._weight(name, training) * term", "loss += term"),
     (BASE, "self.kl_weight if name in self.KL_TERMS", "1.0 if name in self.KL_TERMS"),
     (BASE, "0.0 if name in self.TRAINING_TERMS else 1.0", "1.0"),
 ]  # fmt: skip
-TESTS = ["mixture_prior", "gumbel_softmax", "likelihoods", "consistency", "mixture_vae"]
+TESTS = ["mixture_prior", "gumbel_softmax", "likelihoods", "consistency", "mixture_vae", "mixture_of_experts"]
+TESTS += ["generalized_em"]
 
 
 def survives(path: str, old: str, new: str) -> bool:

@@ -231,15 +231,17 @@ def test_readme_table_is_made_from_records(smoke_run, tmp_path):
     table = readme.table(tmp_path)
     assert "`python -m experiments.train digits-dmvae --seed 1 --epochs 1`" in table
     assert f"{100 * smoke_run[2]['clustering_accuracy']:.2f}" in table
-    text = readme.rewrite(f"a\n{readme.BEGIN}\nold\n{readme.END}\nb", table)
+    begin, end = readme.BEGIN.format("runs"), readme.END.format("runs")
+    text = readme.rewrite(f"a\n{begin}\nold\n{end}\nb", "runs", table)
     assert text.startswith("a\n") and text.endswith("\nb") and "old" not in text and table in text
-    with pytest.raises(ValueError, match="no section to write"):
-        readme.rewrite("no marks", table)
+    with pytest.raises(ValueError, match="no section 'runs'"):
+        readme.rewrite("no marks", "runs", table)
 
 
 def test_the_committed_table_is_that_of_the_committed_records():
     text = readme.README.read_text(encoding="utf-8")
-    assert readme.rewrite(text, readme.table(readme.RECORDS)) == text
+    for name, section in readme.sections().items():
+        assert readme.rewrite(text, name, section) == text
 
 
 def test_label_efficiency_measures_and_draws(tmp_path, capsys, monkeypatch):
