@@ -24,6 +24,8 @@ def chosen_runs(workdir, preset: str = "default") -> dict[tuple[str, str], dict]
     chosen: dict[tuple[str, str], dict] = {}
     for run in runs.finished(workdir):
         key = run["dataset"], run["model"]
+        if run["model"] not in recipes.CLUSTERINGS:
+            continue
         if run["preset"] == preset and (key not in chosen or run["val_loss"] < chosen[key]["val_loss"]):
             chosen[key] = run
     return chosen
@@ -45,7 +47,7 @@ def page(dataset: str, chosen: dict[tuple[str, str], dict]):
 
     pictures = []
     for picture in ("reconstructed", "generated"):
-        for model in recipes.MODELS:
+        for model in recipes.CLUSTERINGS:
             if (dataset, model) in chosen:
                 run = chosen[dataset, model]
                 number = REPORT_FIGURES.get((dataset, model, picture))

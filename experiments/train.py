@@ -40,6 +40,7 @@ def run(recipe: recipes.Recipe, workdir="runs", *, data_dir=None, smoke=False, v
 
     Raises:
         vae_moe.datasets.DatasetError: if the data cannot be had.
+        ValueError: if there are fewer rows than labels asked for.
         FloatingPointError: if a term of the loss is no longer finite.
     """
     from experiments import pictures
@@ -48,12 +49,12 @@ def run(recipe: recipes.Recipe, workdir="runs", *, data_dir=None, smoke=False, v
     dataset = datasets.load(recipe.dataset, data_dir=data_dir, seed=recipe.seed)
     if smoke:
         recipe, dataset = recipes.smoke(recipe), dataset.head(64)
+    y = targets(recipe, dataset)
     path = runs.folder(workdir, recipe)
     runs.start(path, recipe, {"protocol": dataset.protocol})
     logger.info("%s, preset %s, seed %d: %s", recipe.name, recipe.preset, recipe.seed, dataset.protocol)
     logger.info("computing on %s", runs.machine())
 
-    y = targets(recipe, dataset)
     trained = train(recipe, dataset, y, path=path, verbose=verbose)
     trained.model.save(path / "model.keras")
     figures = record(recipe, dataset, y, trained)
@@ -158,7 +159,10 @@ def build(recipe: recipes.Recipe, dataset):
 
 
 def fit(model, recipe: recipes.Recipe, dataset, y, neighbors, path: Path | None, verbose) -> dict[str, list[float]]:
-    """Train the loss, keep the weights of least validation loss (of y, where there is one), and return the history."""
+    """Train the loss, keep the weights the recipe wants, and return the history.
+
+    ``checkpoint="best"`` keeps those of least validation loss, of y's part of it where there is one.
+    """
     import keras
 
     from vae_moe import callbacks, pipelines
@@ -316,7 +320,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     try:
         figures = run(recipe, options.workdir, data_dir=options.data_dir, smoke=options.smoke)
-    except (DatasetError, FloatingPointError) as error:
+    except (DatasetError, ValueError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(summary(figures, runs.folder(options.workdir, recipe)))
