@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import FormatStrFormatter, LogLocator
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from vae_moe import drawing
 
@@ -147,7 +147,8 @@ def error_bars(panels: Mapping[str, Mapping[str, Sequence[float]]], *, y_name: s
     """Errors as bars on a logarithmic axis, one panel a task, with each seed's error as a dot.
 
     Args:
-        panels: {panel: {method: errors > 0, one a seed}}; the first two methods are drawn grey.
+        panels: {panel: {method: errors > 0, one a seed}}; the first two methods are drawn grey, and a method
+            has one colour in all panels.
         y_name: what the error is.
         title: over the figure.
 
@@ -158,15 +159,17 @@ def error_bars(panels: Mapping[str, Mapping[str, Sequence[float]]], *, y_name: s
         raise ValueError("panels must hold at least one task, received none.")
     across = min(3, len(panels))
     down = -(-len(panels) // across)
-    figure = drawing.figure(4.2 * across, 3.1 * down + 0.4, title)
+    methods = list(dict.fromkeys(method for bars in panels.values() for method in bars))
+    figure = drawing.figure(4.6 * across, 3.2 * down + 0.4, title)
     for i, (name, bars) in enumerate(panels.items()):
         axes = figure.add_subplot(down, across, i + 1)
-        for j, errors in enumerate(bars.values()):
+        for j, (method, errors) in enumerate(bars.items()):
             mean = float(np.mean(errors))
-            axes.bar(j, mean, color=_COLUMN_COLOURS[j % len(_COLUMN_COLOURS)], width=0.8)
+            axes.bar(j, mean, color=_COLUMN_COLOURS[methods.index(method) % len(_COLUMN_COLOURS)], width=0.8)
             axes.plot([j] * len(errors), errors, "o", color="black", markersize=2.5)
-            axes.annotate(f"{mean:.2g}", (j, mean), (0, 3), textcoords="offset points", ha="center", fontsize=7)
+            axes.annotate(_short(mean), (j, mean), (0, 3), textcoords="offset points", ha="center", fontsize=7)
         axes.set_yscale("log")
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.margins(y=0.12)
         axes.set_xticks(range(len(bars)), list(bars), rotation=40, ha="right", rotation_mode="anchor", fontsize=7.5)
         axes.set_title(name, fontsize=10)
@@ -215,3 +218,8 @@ def error_curves(
     axes.grid(color="0.92")
     axes.legend(frameon=False, fontsize=8.5)
     return figure
+
+
+def _short(value: float) -> str:
+    """Two significant digits, without an exponent where that is short."""
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
