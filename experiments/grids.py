@@ -38,12 +38,18 @@ def main(
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    text = publish(folder, table, picture, title)
+    print(f"\n{text}\n\n{folder / 'README.md'}, {folder / 'figure.png'}")
+    return 0
+
+
+def publish(folder: Path, table: Callable, picture: Callable, title: str) -> str:
+    """Write the table of a folder's records beside them, with its picture; returns the table."""
     records = read(folder)
     text = table(records)
     (folder / "README.md").write_text(f"# {title}\n\n{text}\n", encoding="utf-8")
     picture(records).savefig(folder / "figure.png")
-    print(f"\n{text}\n\n{folder / 'README.md'}, {folder / 'figure.png'}")
-    return 0
+    return text
 
 
 def _measure_all(wanted, measure, folder: Path, shown) -> None:

@@ -54,7 +54,8 @@ class Recipe:
     task: str | None = None  # of a mixture of experts: "regression" or "classification"
     n_outputs: int = 1  # of a regression
     gate_epochs: int = 0  # of the gate's bound alone, before y is seen
-    fit_experts: bool = False  # by EM before training, and held in the training of a regression; else by gradients
+    fit_experts: bool = False  # by EM before training and after each epoch, and held between; else by gradients
+    expert_ridges: tuple[float, ...] = (1.0, 0.1)  # of that EM, one stage after the other
     n_labels: int | None = None  # rows with a class, of a classification; None: all
     n_labelled: int = 0  # rows with a class that are added to each batch
 
@@ -174,8 +175,10 @@ def _with_task(recipe: Recipe, task: str, n_outputs: int, n_labels: int | None) 
     recipe = replace(recipe, task=task, n_outputs=n_outputs, n_labels=n_labels)
     if task == "regression" or recipe.preset == "paper":
         return recipe
-    if recipe.model != "deepmoe":  # few labels: experts on the ten features of z, not on every column of x
-        recipe = with_network(recipe, expert_input="features")
+    if recipe.model != "deepmoe":
+        # An expert that can tell classes apart by itself explains the labels and leaves the gate as it was. This ridge
+        # leaves it the frequencies of the classes in its component, nearly: the gate has to learn.
+        recipe = replace(with_network(recipe, expert_input="features"), expert_ridges=(1000.0,))
     if n_labels is None:
         return recipe
     n_labelled = min(n_labels, recipe.batch_size // 2)

@@ -131,8 +131,8 @@ def train(recipe: recipes.Recipe, dataset, y, *, path: Path | None = None, cache
         from vae_moe import generalized_em
 
         logger.info("experts by EM")
-        generalized_em.fit_experts(model, dataset.train.x, y.train, tied=True)
-        model.experts.trainable = recipe.task == "classification"
+        generalized_em.fit_experts(model, dataset.train.x, y.train, tied=True, alphas=recipe.expert_ridges)
+        model.experts.trainable = False
     warm_start_seconds = time.perf_counter() - started
     history = fit(model, recipe, dataset, y, neighbors, path, verbose)
     return Trained(model, history, time.perf_counter() - started, warm_start_seconds)
@@ -247,7 +247,7 @@ def _m_steps(model, recipe: recipes.Recipe, dataset, y) -> list:
 
     if y is None or model.experts.trainable:
         return []
-    return [generalized_em.ExpertsMStep(dataset.train.x, y.train)]
+    return [generalized_em.ExpertsMStep(dataset.train.x, y.train, alpha=recipe.expert_ridges[-1])]
 
 
 def _observers(recipe: recipes.Recipe, dataset, path: Path) -> list:
