@@ -112,7 +112,8 @@ def footnote(records: list[dict[str, Any]], what: str) -> str:
     dates = sorted({record["finished_at"][:10] for record in records})
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     commits = ", ".join(sorted({f"`{record['git_commit']}`" for record in records}))
+    over = "mean ± standard deviation over the seeds" if len(seeds) > 1 else "one seed,"
     return (
-        f"{what}; mean ± standard deviation over the seeds {', '.join(map(str, seeds))}, the least of a row in bold. "
+        f"{what}; {over} {', '.join(map(str, seeds))}, the least of a row in bold. "
         f"{minutes:.0f} minutes in all on {machines}; {when}; commits {commits}."
     )

@@ -94,7 +94,7 @@ def _c(trained: Records) -> tuple[str, str]:
         _mean(trained, "clustering_accuracy", f"make mnist-{m}", model=m, **facts)[1] for m in ("dmvae", "vade")
     )
     epochs = max(grids.values(trained, "epochs", **facts))
-    return FAILS, (
+    return "not measured for the report's own training", (
         f"With a warm start (20 epochs of an autoencoder) {epochs} epochs of the bound are enough for both: accuracy "
         f"DMVAE {dmvae}, VaDE {vade}. Without one, see e."
     )
@@ -107,8 +107,8 @@ def _d(trained: Records) -> tuple[str, str]:
         raise MissingError("make mnist-dmvae mnist-vade")
     return (HOLDS if vade / dmvae > 3 else FAILS), (
         f"An epoch takes {vade:.1f} s of VaDE and {dmvae:.1f} s of DMVAE on the same machine, {vade / dmvae:.2f} times "
-        "as long, validation and pictures included: the mixture's KL is matrix products in both, where the report's "
-        "VaDE looped over the components."
+        "as long, validation and pictures included, in runs of different hours: the mixture's KL is matrix products "
+        "in both, where the report's VaDE looped over the components."
     )
 
 

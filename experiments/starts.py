@@ -102,7 +102,7 @@ def _make(mixture, recipe: Recipe, x: np.ndarray, verbose) -> Start:
         resp = initialization.spectral_start(neighbors, mixture.n_components, seed=recipe.seed)
     else:
         resp = initialization.gmm_start(z, mixture.n_components, seed=recipe.seed)
-    return Start([weight.numpy() for weight in _weights(mixture)], z, resp, neighbors)
+    return Start([weight.numpy() for weight in _weights(mixture)], z, resp.astype(np.float32), neighbors)
 
 
 def _weights(mixture):
@@ -133,7 +133,7 @@ def _write(path: Path, start: Start) -> None:
     temporary = path.with_name(path.name + ".part")
     with temporary.open("wb") as file:
         weights: dict[str, Any] = {f"weight{i}": value for i, value in enumerate(start.weights)}
-        np.savez(file, z=start.z, resp=start.resp.astype(np.float32), neighbors=start.neighbors, **weights)
+        np.savez(file, z=start.z, resp=start.resp, neighbors=start.neighbors, **weights)
     os.replace(temporary, path)
 
 

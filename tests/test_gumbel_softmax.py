@@ -23,8 +23,8 @@ def test_samples_are_distributed_as_tfps(temperature):
     ours = _sample(temperature)
     theirs = tfp.distributions.RelaxedOneHotCategorical(temperature, logits=LOGITS).sample(N, seed=2).numpy()
     np.testing.assert_allclose(ours.sum(-1), 1.0, rtol=1e-5)
-    for k in range(4):
-        assert scipy.stats.ks_2samp(ours[:, k], theirs[:, k]).pvalue > 1e-3
+    for k in range(4):  # rounded: near 1 a processor's last bit makes samples tie or not
+        assert scipy.stats.ks_2samp(ours[:, k].round(5), theirs[:, k].round(5)).pvalue > 1e-3
 
 
 def test_argmax_is_categorical_at_any_temperature():
