@@ -38,7 +38,7 @@ def _ridge(n_classes: int, images: bool, seed: int) -> Any:
 def _mlp(n_classes: int, images: bool, seed: int) -> Any:
     from sklearn.neural_network import MLPRegressor
 
-    return MLPRegressor((512, 256), random_state=seed)
+    return MLPRegressor(hidden_layer_sizes=(512, 256), random_state=seed)
 
 
 def _boosting(n_classes: int, images: bool, seed: int) -> Any:

@@ -103,7 +103,7 @@ def _estimator(method: str, seed: int):
     from sklearn.semi_supervised import SelfTrainingClassifier
 
     if method == "mlp":
-        return MLPClassifier((512, 256), early_stopping=False, max_iter=30, random_state=seed)
+        return MLPClassifier(hidden_layer_sizes=(512, 256), max_iter=30, random_state=seed)
     logistic = LogisticRegression(max_iter=100, tol=1e-3)
     return logistic if method == "logistic" else SelfTrainingClassifier(logistic, threshold=0.9, max_iter=3)
 
