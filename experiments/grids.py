@@ -1,58 +1,90 @@
 """A grid of measurements: a record a cell, resumable; means and standard deviations; a table and a picture of it."""
 
+import argparse
 import json
+import logging
+import os
 import sys
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from experiments import runs
+from experiments import recipes, runs, train, training
+
+Records = list[dict[str, Any]]
 
 #: Warm starts, which all cells of one seed share.
 CACHE = Path("results/cache")
 
 
 class Cell(Protocol):
-    """One measurement."""
+    """One measurement: a dataclass, whose fields are facts of its record; ``seed`` is among them."""
 
     @property
     def name(self) -> str:
         """Of its record, unlike any other's."""
 
 
-def main(
-    wanted: Sequence[Cell],
-    measure: Callable[[Any], dict[str, Any]],
-    folder: Path,
-    shown: Callable[[dict[str, Any]], str],
-    table: Callable[[list[dict[str, Any]]], str],
-    picture: Callable[[list[dict[str, Any]]], Any],
-    title: str,
-) -> int:
+@dataclass(frozen=True)
+class Grid:
+    """What is measured, and how its records are shown.
+
+    Attributes:
+        title: of the page.
+        folder: of the records, the table (README.md) and the picture (figure.png).
+        measure: a cell, the folder of the warm starts, and whether a first look is enough -> the figures.
+        shown: the figure of a record that the progress names.
+        table: records -> Markdown.
+        picture: records -> a matplotlib Figure.
+    """
+
+    title: str
+    folder: Path
+    measure: Callable[[Any, Path, bool], dict[str, Any]]
+    shown: Callable[[dict[str, Any]], str]
+    table: Callable[[Records], str]
+    picture: Callable[[Records], Any]
+
+    def publish(self, folder: Path | None = None) -> str:
+        """Write the table of a folder's records beside them, with its picture; returns the table."""
+        folder = folder or self.folder
+        records = read(folder)
+        text = self.table(records)
+        (folder / "README.md").write_text(f"# {self.title}\n\n{text}\n", encoding="utf-8")
+        self.picture(records).savefig(folder / "figure.png")
+        return text
+
+
+def parser(module: str, grid: Grid, methods: Sequence[str]) -> argparse.ArgumentParser:
+    """The options every grid has: --seeds, --methods, --quick, --folder."""
+    options = argparse.ArgumentParser(prog=f"python -m {module}", description=f"{grid.title}.")
+    options.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
+    options.add_argument("--methods", nargs="+", choices=list(methods), default=list(methods), help="default: all")
+    options.add_argument("--quick", action="store_true", help="a first look: one seed, few rows, short training")
+    options.add_argument("--folder", type=Path, default=grid.folder, help=f"of the records; default: {grid.folder}")
+    return options
+
+
+def run(grid: Grid, wanted: Sequence[Cell], folder: Path, quick: bool = False) -> int:
     """Measure the cells that have no record, write the table and the picture of all records; returns the exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _measure_all(wanted, measure, folder, shown)
+        _measure_all(grid, wanted, folder, quick)
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    text = publish(folder, table, picture, title)
+    text = grid.publish(folder)
     print(f"\n{text}\n\n{folder / 'README.md'}, {folder / 'figure.png'}")
     return 0
 
 
-def publish(folder: Path, table: Callable, picture: Callable, title: str) -> str:
-    """Write the table of a folder's records beside them, with its picture; returns the table."""
-    records = read(folder)
-    text = table(records)
-    (folder / "README.md").write_text(f"# {title}\n\n{text}\n", encoding="utf-8")
-    picture(records).savefig(folder / "figure.png")
-    return text
-
-
-def _measure_all(wanted, measure, folder: Path, shown) -> None:
+def _measure_all(grid: Grid, wanted: Sequence[Any], folder: Path, quick: bool) -> None:
     """A progress bar over the cells; a finished one is not measured again."""
     import keras
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -63,19 +95,29 @@ def _measure_all(wanted, measure, folder: Path, shown) -> None:
         task = progress.add_task("", total=len(wanted), completed=len(wanted) - len(missing))
         for cell in missing:
             progress.update(task, description=cell.name)
-            record = measure(cell)
+            started = time.perf_counter()
+            figures = grid.measure(cell, CACHE, quick)
+            seconds = round(time.perf_counter() - started, 1)
+            record = {**figures, **asdict(cell), "seconds": seconds, **runs.provenance()}
             runs.write_json(folder / f"{cell.name}.json", record)
-            progress.console.print(f"{cell.name}: {shown(record)} in {record['seconds']:.0f} s")
+            progress.console.print(f"{cell.name}: {grid.shown(record)} in {seconds:.0f} s")
             progress.advance(task)
             keras.backend.clear_session()
 
 
-def read(folder: Path) -> list[dict[str, Any]]:
+def network(recipe: recipes.Recipe, dataset, cache: Path, quick: bool) -> dict[str, Any]:
+    """The figures of a trained recipe (``train.record``), or of its short version for a first look."""
+    recipe = recipes.quick(recipe) if quick else recipe
+    y = training.targets(recipe, dataset)
+    return train.record(recipe, dataset, y, training.train(recipe, dataset, y, cache=cache, verbose=0))
+
+
+def read(folder: Path) -> Records:
     """All records of a folder, sorted by name."""
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
 
 
-def values(records: list[dict[str, Any]], key: str, **facts: Any) -> list[float]:
+def values(records: Records, key: str, **facts: Any) -> list[float]:
     """A figure of all records that have it and these facts, seed by seed."""
     measured = [record for record in records if key in record]
     chosen = [r for r in measured if all(r.get(name) == value for name, value in facts.items())]
@@ -102,7 +144,7 @@ def row(figures: list[list[float]], digits: int | None = None) -> list[str]:
     ]
 
 
-def footnote(records: list[dict[str, Any]], what: str) -> str:
+def footnote(records: Records, what: str) -> str:
     """What the figures are, their seeds, their machines, their cost and their dates."""
     if not records:
         return "No records yet."

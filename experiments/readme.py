@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from experiments import grids, label_efficiency, reproduction, runs, table1
 
 README = Path("README.md")
+#: Grids by the name of their section.
+GRIDS = {"table1": table1.GRID, "labels": label_efficiency.GRID}
 BEGIN, END = "<!-- {}: made by python -m experiments.readme -->", "<!-- /{} -->"
 
 
@@ -59,7 +59,7 @@ def _table(names: list[str], groups: list[list[dict]], cells: Callable[[list[dic
             f"`{_without_seed(last['command'])}`" if len(group) > 1 else f"`{last['command']}`",
             ", ".join(str(record["seed"]) for record in group),
             *cells(group),
-            _spread([record["seconds"] / 60 for record in group], 1),
+            grids.spread([record["seconds"] / 60 for record in group], 1),
             last["finished_at"][:10],
             f"`{last['git_commit']}`",
         ]
@@ -69,9 +69,9 @@ def _table(names: list[str], groups: list[list[dict]], cells: Callable[[list[dic
 
 def _clustering_cells(group: list[dict]) -> list[str]:
     return [
-        _spread([100 * record["clustering_accuracy"] for record in group], 2),
-        _spread([record["nmi"] for record in group], 3),
-        _spread([record["elbo"] for record in group], 2),
+        grids.spread([100 * record["clustering_accuracy"] for record in group], 2),
+        grids.spread([record["nmi"] for record in group], 3),
+        grids.spread([record["elbo"] for record in group], 2),
         ", ".join(sorted({f"{record['components_used']} of {record['n_components']}" for record in group})),
     ]
 
@@ -80,11 +80,11 @@ def _expert_cells(group: list[dict]) -> list[str]:
     if "test_error" in group[0]:
         figure = grids.spread([record["test_error"] for record in group])
     else:
-        figure = _spread([100 * record["accuracy"] for record in group], 2) + " %"
+        figure = grids.spread([100 * record["accuracy"] for record in group], 2) + " %"
     return [
         figure,
-        _spread([record["nll"] for record in group], 3),
-        _spread([100 * record["gate_accuracy"] for record in group], 2),
+        grids.spread([record["nll"] for record in group], 3),
+        grids.spread([100 * record["gate_accuracy"] for record in group], 2),
         ", ".join(sorted({f"{record['experts_used']} of {record['n_components']}" for record in group})),
     ]
 
@@ -92,9 +92,7 @@ def _expert_cells(group: list[dict]) -> list[str]:
 def sections() -> dict[str, str]:
     """The generated sections of README.md by the name in their marks, from the committed records."""
     tables = {"runs": table(runs.RECORDS)}
-    for name, module in (("table1", table1), ("labels", label_efficiency)):
-        tables[name] = module.table(grids.read(module.FOLDER))
-    return tables
+    return tables | {name: grid.table(grids.read(grid.folder)) for name, grid in GRIDS.items()}
 
 
 def rewrite(text: str, name: str, section: str) -> str:
@@ -110,11 +108,6 @@ def rewrite(text: str, name: str, section: str) -> str:
         )
     before, _, rest = text.partition(begin)
     return f"{before}{begin}\n{section}\n{end}{rest.partition(end)[2]}"
-
-
-def _spread(values: list[float], digits: int) -> str:
-    mean = f"{np.mean(values):.{digits}f}"
-    return mean if len(values) == 1 else f"{mean} ± {np.std(values, ddof=1):.{digits}f}"
 
 
 def _without_seed(command: str) -> str:
@@ -133,6 +126,8 @@ def main(arguments: list[str] | None = None) -> int:
     for name, section in sections().items():
         text = rewrite(text, name, section)
     README.write_text(text, encoding="utf-8")
+    for grid in GRIDS.values():
+        grid.publish()
     reproduction.write()
     print(f"{count} records kept in {runs.RECORDS}, tables written to {README} and {reproduction.PAGE}")
     return 0

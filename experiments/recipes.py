@@ -12,6 +12,8 @@ import difflib
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from experiments.sizes import SIZES, Size
+
 DATASETS = ("mnist", "fashion_mnist", "digits", "spiral")
 CLUSTERINGS = ("dmvae", "vade")
 EXPERTS = ("dvmoe", "deepmoe", "vademoe")
@@ -28,7 +30,7 @@ class WarmStart:
     distill_epochs: int
     start: str = "spectral"  # or "gmm"
     n_neighbors: int = 10
-    neighbors_of: str = "z"  # the autoencoder's latents, or "x": few or low-dimensional rows need no autoencoder
+    neighbors_of: str = "z"  # the autoencoder's latents, or "x"
     learning_rate: float = 1e-3
 
 
@@ -187,67 +189,8 @@ def _with_task(recipe: Recipe, task: str, n_outputs: int, n_labels: int | None) 
     return replace(recipe, n_labelled=n_labelled)
 
 
-def _paper(dataset: str, model: str) -> Recipe:
-    if model == "deepmoe":
-        network: dict[str, Any] = {"hidden_sizes": (512, 256)}
-    else:
-        gate = {"dvmoe": "dmvae", "vademoe": "vade"}.get(model, model)
-        network = {"latent_dim": 10, **_PAPER_NETWORKS[gate]}
-    return Recipe(
-        dataset,
-        model,
-        "paper",
-        epochs=500,
-        network=network,
-        batch_size=200,
-        learning_rate=0.002,
-        learning_rate_schedule="constant",
-        temperature_floor=0.2,
-        gate_epochs=100 if model in ("dvmoe", "vademoe") else 0,
-    )
-
-
-def _default(dataset: str, model: str) -> Recipe:
-    return _default_clustering(dataset, model) if model in CLUSTERINGS else _default_experts(dataset, model)
-
-
-def _default_experts(dataset: str, model: str) -> Recipe:
-    size = _EXPERT_SIZES[dataset]
-    if model == "deepmoe":
-        return Recipe(
-            dataset,
-            model,
-            "default",
-            epochs=size.deepmoe_epochs,
-            network={"hidden_sizes": _GATE},
-            batch_size=size.batch_size,
-            learning_rate=0.002,
-        )
-    network = {
-        "latent_dim": 10,
-        "z_encoder_sizes": size.encoder,
-        "decoder_sizes": size.encoder[::-1],
-        "learn_variance": True,
-        "elbo_weight": 0.01,
-        "bound_share": size.bound_share,
-        "balance_weight": 0.4,
-        "entropy_weight": 0.1,
-        "adversarial_weight": 1.0,
-        "adversarial_radius": size.adversarial_radius,
-        **({"c_encoder_sizes": _GATE} if model == "dvmoe" else {"learn_weights": True}),
-    }
-    return Recipe(
-        dataset,
-        model,
-        "default",
-        epochs=size.epochs,
-        network=network,
-        warm_start=WarmStart(size.autoencoder_epochs, size.distill_epochs, neighbors_of=size.neighbors_of),
-        fit_experts=True,
-        checkpoint="last",
-        batch_size=size.batch_size,
-    )
-
+#: Hidden layers of every network gate on x in ``default``; the report's DeepMoE has these.
+_GATE = (512, 256)
 
 _PAPER_NETWORKS: dict[str, dict[str, Any]] = {
     "dmvae": {
@@ -259,76 +202,60 @@ _PAPER_NETWORKS: dict[str, dict[str, Any]] = {
     },
     "vade": {"z_encoder_sizes": (512, 256), "decoder_sizes": (256, 512), "prior_stddev": 5.0, "learn_weights": True},
 }
+_PAPER_NETWORKS |= {"dvmoe": _PAPER_NETWORKS["dmvae"], "vademoe": _PAPER_NETWORKS["vade"]}
 
 
-def _default_clustering(dataset: str, model: str) -> Recipe:
-    size = _DEFAULT_SIZES[dataset]
-    network: dict[str, Any] = {
-        "latent_dim": size.latent_dim,
-        "trunk_sizes": size.trunk,
-        "z_encoder_sizes": size.head,
-        "decoder_sizes": (*size.head, *reversed(size.trunk)),
-        "consistency_weight": 30.0,
-        "balance_weight": 30.0,
-    }
-    if model == "dmvae":
-        network["c_encoder_sizes"] = size.head
-    else:
-        network["learn_weights"] = True
+def _paper(dataset: str, model: str) -> Recipe:
+    latent = model != "deepmoe"
     return Recipe(
         dataset,
         model,
-        "default",
-        epochs=size.epochs,
-        network=network,
-        warm_start=WarmStart(size.autoencoder_epochs, size.distill_epochs, neighbors_of=size.neighbors_of),
-        consistency="neighbors",
-        batch_size=size.batch_size,
+        "paper",
+        epochs=500,
+        network={"latent_dim": 10, **_PAPER_NETWORKS[model]} if latent else {"hidden_sizes": _GATE},
+        batch_size=200,
+        learning_rate=0.002,
+        learning_rate_schedule="constant",
+        temperature_floor=0.2,
+        gate_epochs=100 if latent and model in EXPERTS else 0,
     )
 
 
-@dataclass(frozen=True)
-class _Size:
-    trunk: tuple[int, ...]
-    head: tuple[int, ...]
-    latent_dim: int
-    autoencoder_epochs: int
-    distill_epochs: int
-    epochs: int
-    batch_size: int
-    neighbors_of: str = "z"
+def _default(dataset: str, model: str) -> Recipe:
+    size = SIZES[dataset]
+    recipe = Recipe(dataset, model, "default", epochs=size.epochs, batch_size=size.batch_size)
+    if model == "deepmoe":
+        network = {"hidden_sizes": _GATE}
+        return replace(recipe, epochs=size.deepmoe_epochs, learning_rate=0.002, network=network)
+    warm_start = WarmStart(size.autoencoder_epochs, size.distill_epochs, neighbors_of=size.neighbors_of)
+    recipe = replace(recipe, warm_start=warm_start)
+    if model in CLUSTERINGS:
+        return replace(recipe, consistency="neighbors", network=_clustering_network(size, model))
+    network = _experts_network(size, model)
+    return replace(recipe, epochs=size.expert_epochs, fit_experts=True, checkpoint="last", network=network)
 
 
-_IMAGES_28 = _Size((500, 500), (2000,), 10, autoencoder_epochs=20, distill_epochs=3, epochs=12, batch_size=256)
-#: Hidden layers of every network gate on x in ``default``; the report's DeepMoE has these.
-_GATE = (512, 256)
-_DEFAULT_SIZES = {
-    "mnist": _IMAGES_28,
-    "fashion_mnist": _IMAGES_28,
-    "digits": _Size(
-        (256,), (512,), 10, autoencoder_epochs=30, distill_epochs=30, epochs=20, batch_size=100, neighbors_of="x"
-    ),
-    "spiral": _Size((128,), (128,), 10, autoencoder_epochs=10, distill_epochs=30, epochs=20, batch_size=250),
-}
+def _clustering_network(size: Size, model: str) -> dict[str, Any]:
+    return {
+        "latent_dim": 10,
+        "trunk_sizes": size.trunk,
+        "z_encoder_sizes": size.head,
+        "decoder_sizes": (*size.head, *reversed(size.trunk)),
+        "regularization": {"consistency": 30.0, "balance": 30.0},
+        **({"c_encoder_sizes": size.head} if model == "dmvae" else {"learn_weights": True}),
+    }
 
 
-@dataclass(frozen=True)
-class _ExpertSize:
-    encoder: tuple[int, ...]  # hidden layers of q(z|x); the decoder's are these backwards
-    adversarial_radius: float  # in units of x: a fifth to a quarter of the distance to near neighbours
-    autoencoder_epochs: int
-    distill_epochs: int
-    epochs: int
-    deepmoe_epochs: int
-    batch_size: int
-    neighbors_of: str = "z"
-    bound_share: float = 1.0
-
-
-_EXPERTS_28 = _ExpertSize((500, 500, 2000), 1.0, 20, 3, 6, 20, 256, bound_share=0.25)
-_EXPERT_SIZES = {
-    "mnist": _EXPERTS_28,
-    "fashion_mnist": _EXPERTS_28,
-    "digits": _ExpertSize((256, 512), 0.3, 30, 30, 20, 60, 100, neighbors_of="x"),
-    "spiral": _ExpertSize((128, 128), 0.05, 10, 30, 20, 30, 250),
-}
+def _experts_network(size: Size, model: str) -> dict[str, Any]:
+    encoder = (*size.trunk, *size.head)
+    return {
+        "latent_dim": 10,
+        "z_encoder_sizes": encoder,
+        "decoder_sizes": encoder[::-1],
+        "learn_variance": True,
+        "elbo_weight": 0.01,
+        "bound_share": size.bound_share,
+        "regularization": {"balance": 0.4, "entropy": 0.1, "adversarial": 1.0},
+        "adversarial_radius": size.adversarial_radius,
+        **({"c_encoder_sizes": _GATE} if model == "dvmoe" else {"learn_weights": True}),
+    }

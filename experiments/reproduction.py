@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from experiments import grids, label_efficiency, runs, table1
+from experiments.grids import Records
 
 PAGE = Path("docs/reproduction.md")
 HOLDS, FAILS, PARTLY = "holds", "does not hold", "holds in part"
-
-Records = list[dict[str, Any]]
 
 
 class MissingError(Exception):
@@ -171,7 +170,7 @@ def page(trained: Records, cells: Records, released: Records, latent: Records, l
     parts += ["", "## Table 1", "", table1.table(cells) if cells else "Made by `python -m experiments.table1`."]
     parts += ["", _DIFFERENCES, "", "### With the loss as released", "", _released(released)]
     if latent:
-        parts += ["", "### Rows as entries of z, one output", "", table1.table(latent, "entries of z")]
+        parts += ["", "### Rows as entries of z, one output", "", table1.table(latent)]
     parts += ["", "## Few labels", "", label_efficiency.table(labels) if labels else _command(label_efficiency)]
     return "\n".join(parts) + "\n"
 

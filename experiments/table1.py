@@ -5,16 +5,12 @@ class, on the spiral and on MNIST, mean and standard deviation over seeds; the s
 one record under ``results/table1/``: a finished one is not run again.
 """
 
-import argparse
-import logging
-import os
 import sys
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from experiments import baselines, grids, recipes, runs
+from experiments import baselines, grids, recipes
 
 FOLDER = Path("results/table1")
 DATASETS = ("spiral", "mnist")
@@ -89,49 +85,28 @@ def recipe_of(cell: Cell) -> recipes.Recipe:
 
 
 def measure(cell: Cell, cache: Path, quick: bool = False) -> dict[str, Any]:
-    """Train a cell's model and measure it.
+    """Train a cell's model and measure it: ``test_error`` and what it came from.
 
     Args:
         cell: which.
         cache: folder of the warm starts, which cells of one seed share.
         quick: few rows, short training: to see that it runs.
-
-    Returns:
-        ``test_error`` and what it came from.
     """
-    from vae_moe import datasets
+    from vae_moe import datasets, targets
 
     dataset = datasets.load(cell.dataset, seed=cell.seed)
     dataset = dataset.head(QUICK_ROWS) if quick else dataset
-    started = time.perf_counter()
     if cell.method in NEURAL:
-        from experiments import train
-
-        recipe = recipe_of(cell)
-        recipe = recipes.quick(recipe) if quick else recipe
-        y = train.targets(recipe, dataset)
-        trained = train.train(recipe, dataset, y, cache=cache, verbose=0)
-        figures = train.record(recipe, dataset, y, trained)
+        figures = grids.network(recipe_of(cell), dataset, cache, quick)
     else:
-        targets = datasets.affine_targets(dataset, cell.n_outputs, cell.seed)
-        figures = baselines.regression(cell.method, dataset, targets, cell.seed)
-    return {
-        **figures,
-        "dataset": cell.dataset,
-        "row": cell.row,
-        "rows": cell.rows,
-        "outputs": cell.n_outputs,
-        "method": cell.method,
-        "objective": cell.objective if cell.method in NEURAL else None,
-        "seed": cell.seed,
-        "protocol": dataset.protocol,
-        "seconds": round(time.perf_counter() - started, 1),
-        **runs.provenance(),
-    }
+        y = targets.affine(dataset, cell.n_outputs, cell.seed)
+        figures = baselines.regression(cell.method, dataset, y, cell.seed)
+    return {**figures, "outputs": cell.n_outputs, "protocol": dataset.protocol}
 
 
-def table(records: list[dict[str, Any]], rows: str = "outputs") -> str:
+def table(records: grids.Records) -> str:
     """A Markdown table: what is published, then test errors, mean and standard deviation over seeds."""
+    rows = "entries of z" if any(record.get("rows") == "latent" for record in records) else "outputs"
     methods = [method for method in COLUMNS if any(record["method"] == method for record in records)]
     names = ["published DeepMoE", "published DVMoE", *(COLUMNS[method] for method in methods)]
     lines = [f"| data | {rows} | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
@@ -144,7 +119,7 @@ def table(records: list[dict[str, Any]], rows: str = "outputs") -> str:
     return "\n".join(lines)
 
 
-def picture(records: list[dict[str, Any]]):
+def picture(records: grids.Records):
     """Test errors as bars on a logarithmic axis, a panel a row of the table: a matplotlib Figure."""
     from vae_moe import expert_plots
 
@@ -157,24 +132,26 @@ def picture(records: list[dict[str, Any]]):
     return expert_plots.error_bars(panels, y_name="test error")
 
 
+GRID = grids.Grid(
+    "Table 1 of the report",
+    FOLDER,
+    measure,
+    lambda record: f"test error {record['test_error']:.4g}",
+    table,
+    picture,
+)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.table1", description="Table 1 of the report.")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
+    parser = grids.parser("experiments.table1", GRID, tuple(COLUMNS))
     parser.add_argument("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
-    parser.add_argument("--methods", nargs="+", choices=list(COLUMNS), help="default: all")
     parser.add_argument("--rows", choices=("outputs", "latent"), default="outputs", help="what 1, 2 and 5 count")
     parser.add_argument("--objective", choices=("mixture", "as-released"), default="mixture", help="default: mixture")
-    parser.add_argument("--quick", action="store_true", help="a first look: one seed, one row, few images")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help=f"of the records; default: {FOLDER}")
     options = parser.parse_args(arguments)
-
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    usual = options.rows == "outputs" and options.objective == "mixture"
-    methods = options.methods or list(COLUMNS if usual else NEURAL)
-    seeds, n_rows, folder = options.seeds, list(ROWS), options.folder
-    if not usual:
+    seeds, n_rows, methods, folder = options.seeds, list(ROWS), options.methods, options.folder
+    if options.rows != "outputs" or options.objective != "mixture":  # they are the networks' alone
+        methods = [method for method in methods if method in NEURAL]
         folder = folder / (options.rows if options.rows != "outputs" else options.objective)
     if options.quick:
         seeds, n_rows, folder = seeds[:1], n_rows[:1], folder / "quick"
@@ -185,15 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
         for row in n_rows
         for method in methods
     ]
-    return grids.main(
-        wanted,
-        lambda cell: measure(cell, grids.CACHE, options.quick),
-        folder,
-        lambda record: f"test error {record['test_error']:.4g}",
-        lambda records: table(records, options.rows if options.rows == "outputs" else "entries of z"),
-        picture,
-        title="Table 1 of the report",
-    )
+    return grids.run(GRID, wanted, folder, options.quick)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def test_balance_is_least_where_every_component_is_used():
 
 
 def test_the_model_adds_them_with_their_weights(rng):
-    model = DMVAE(6, n_components=3, latent_dim=2, consistency_weight=2.0, balance_weight=3.0)
+    model = DMVAE(6, n_components=3, latent_dim=2, regularization={"consistency": 2.0, "balance": 3.0})
     x, view = rng.uniform(0, 1, (2, 8, 6)).astype("f")
     outputs = model({"x": x, "view": view}, training=True)
     terms = {name: np.mean(term) for name, term in outputs["terms"].items()}
@@ -63,7 +63,7 @@ def test_the_adversarial_change_of_a_linear_gate_is_along_its_kernel(rng):
 
 
 def test_the_adversarial_change_beats_random_ones(rng):
-    sizes = {"c_encoder_sizes": (16,), "adversarial_weight": 2.0, "adversarial_radius": 0.05}
+    sizes = {"c_encoder_sizes": (16,), "regularization": {"adversarial": 2.0}, "adversarial_radius": 0.05}
     model = DMVAE(6, n_components=3, latent_dim=2, **sizes)
     for weight in model.mixture.c_encoder.weights:
         weight.assign(rng.normal(0, 0.5, weight.shape))
@@ -77,7 +77,7 @@ def test_the_adversarial_change_beats_random_ones(rng):
 
 
 def test_the_adversarial_target_gets_no_gradient_and_a_flat_gate_none_that_is_nan(rng):
-    model = DMVAE(6, n_components=3, latent_dim=2, adversarial_weight=1.0)
+    model = DMVAE(6, n_components=3, latent_dim=2, regularization={"adversarial": 1.0})
     for weight in model.mixture.c_encoder.weights:
         weight.assign(tf.zeros_like(weight))  # q(c|x) the same everywhere: no direction is worst
     with tf.GradientTape() as tape:
@@ -90,3 +90,5 @@ def test_the_adversarial_target_gets_no_gradient_and_a_flat_gate_none_that_is_na
 def test_a_radius_must_be_positive():
     with pytest.raises(ValueError, match="adversarial_radius must be positive"):
         DMVAE(6, n_components=3, adversarial_radius=0.0)
+    with pytest.raises(ValueError, match=r"regularization weighs consistency, .*, got 'balanced'"):
+        DMVAE(6, n_components=3, regularization={"balanced": 1.0})

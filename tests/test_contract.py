@@ -14,13 +14,21 @@ SMALL_GATE = {name: value for name, value in SMALL.items() if name != "n_compone
 MODELS = {
     "VAE": lambda: models.VAE(6, **SMALL_GATE),
     "VaDE": lambda: models.VaDE(6, **SMALL, learn_weights=True, trunk_sizes=(7,)),
-    "DeepMoE": lambda: models.DeepMoE(6, 3, 2, hidden_sizes=(8,), learn_variance=True, balance_weight=0.5, seed=3),
+    "DeepMoE": lambda: models.DeepMoE(
+        6, 3, 2, hidden_sizes=(8,), learn_variance=True, regularization={"balance": 0.5}, seed=3
+    ),
     "DVMoE": lambda: models.DVMoE(
-        6, 3, 2, expert_input="features", c_encoder_sizes=(8,), adversarial_weight=1.0, entropy_weight=0.1, **SMALL_GATE
+        6,
+        3,
+        2,
+        expert_input="features",
+        c_encoder_sizes=(8,),
+        regularization={"adversarial": 1.0, "entropy": 0.1},
+        **SMALL_GATE,
     ),
     "VaDEMoE": lambda: models.VaDEMoE(6, 3, 4, task="classification", elbo_weight=0.5, **SMALL_GATE),
     "DMVAE": lambda: models.DMVAE(
-        6, **SMALL, c_encoder_sizes=(8,), relaxation="gumbel", consistency_weight=2.0, balance_weight=1.0
+        6, **SMALL, c_encoder_sizes=(8,), relaxation="gumbel", regularization={"consistency": 2.0, "balance": 1.0}
     ),
 }
 TARGETS = {  # of the mixtures of experts

@@ -107,27 +107,6 @@ def test_spiral_seed_and_streams():
         datasets.spiral(n_arms=0)
 
 
-def test_affine_targets_are_the_map_of_the_class():
-    data = datasets.spiral(n_arms=3, n_train=20, n_validation=10, n_test=10)
-    targets = datasets.affine_targets(data, n_outputs=4, seed=5)
-    assert (targets.kernels.shape, targets.biases.shape) == ((3, 2, 4), (3, 4))
-    for split, y in ((data.train, targets.train), (data.validation, targets.validation), (data.test, targets.test)):
-        rows = zip(split.x, split.y, strict=True)
-        expected = [[x @ targets.kernels[c][:, o] + targets.biases[c][o] for o in range(4)] for x, c in rows]
-        np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
-        assert y.dtype == np.float32
-    np.testing.assert_array_equal(datasets.affine_targets(data, 4, 5).train, targets.train)
-    assert not np.array_equal(datasets.affine_targets(data, 4, 6).kernels, targets.kernels)
-    with pytest.raises(ValueError, match="received 0"):
-        datasets.affine_targets(data, 0, 5)
-
-
-def test_affine_entries_are_standard_normal():
-    targets = datasets.affine_targets(datasets.digits(), n_outputs=50, seed=0)
-    assert targets.kernels.mean() == pytest.approx(0, abs=0.02)
-    assert targets.kernels.std() == pytest.approx(1, abs=0.02)
-
-
 def test_real_mnist():
     try:
         data = datasets.mnist()
@@ -140,21 +119,6 @@ def test_real_mnist():
     total = data.train.x.sum(dtype=np.float64) + data.validation.x.sum(dtype=np.float64)
     assert total / (60000 * 784) == pytest.approx(0.1307, abs=5e-5)
     assert (data.train.x.min(), data.train.x.max()) == (0, 1)
-
-
-def test_few_labels_are_an_equal_share_of_each_class():
-    data = datasets.digits()
-    few = datasets.class_targets(data, 50, seed=1)
-    known = few.train >= 0
-    np.testing.assert_array_equal(few.train[known], data.train.y[known])
-    assert np.bincount(few.train[known]).tolist() == [5] * 10
-    assert np.bincount(datasets.class_targets(data, 17).train + 1)[1:].min() == 1
-    assert not np.array_equal(few.train, datasets.class_targets(data, 50, seed=2).train)
-    np.testing.assert_array_equal(datasets.class_targets(data).train, data.train.y)
-    np.testing.assert_array_equal(few.test, data.test.y)
-    for n_labels in (9, 1201):
-        with pytest.raises(ValueError, match=f"n_labels must be between 10 .* and 1200, got {n_labels}"):
-            datasets.class_targets(data, n_labels)
 
 
 def test_validation_rows_can_join_the_training_rows():

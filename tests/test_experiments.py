@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from experiments import figures, grids, label_efficiency, readme, recipes, reproduction, runs, table1, train
+from experiments import figures, grids, label_efficiency, readme, recipes, reproduction, runs, table1, train, training
 from vae_moe import datasets
 
 ALWAYS = {"dataset", "model", "preset", "seed", "epochs", "seconds", "epoch_seconds", "n_parameters", "protocol"}
@@ -127,12 +127,12 @@ def test_a_run_of_experts_has_its_own_folder_and_command():
 def test_a_warm_start_is_made_once(tmp_path):
     """The second run finds the first one's start, and ends at the same figures."""
     recipe, dataset = recipes.smoke(recipes.get("digits-dvmoe")), datasets.digits().head(64)
-    y = train.targets(recipe, dataset)
-    first, second = (train.train(recipe, dataset, y, cache=tmp_path, verbose=0) for _ in range(2))
+    y = training.targets(recipe, dataset)
+    first, second = (training.train(recipe, dataset, y, cache=tmp_path, verbose=0) for _ in range(2))
     assert len(list(tmp_path.iterdir())) == 1
     assert first.history["loss"] == second.history["loss"]
     other = recipes.smoke(recipes.get("digits-dvmoe", seed=1))
-    train.train(other, dataset, y, cache=tmp_path, verbose=0)
+    training.train(other, dataset, y, cache=tmp_path, verbose=0)
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -176,7 +176,7 @@ def test_mnist_recipes_run_on_own_files(model, tmp_path, rng):
 
 def test_the_paper_preset_is_the_reports():
     dmvae, vade = recipes.get("mnist-dmvae", "paper"), recipes.get("mnist-vade", "paper")
-    model = train.build(dmvae, datasets.digits())
+    model = training.build(dmvae, datasets.digits())
     assert [layer.units for layer in model.mixture.z_encoder.layers] == [256, 256, 512, 20]
     assert [layer.units for layer in model.mixture.c_encoder.layers] == [256, 512, 10]
     assert [layer.units for layer in model.mixture.decoder.layers] == [512, 256, 64]
@@ -184,7 +184,7 @@ def test_the_paper_preset_is_the_reports():
     for recipe in (dmvae, vade):
         assert (recipe.epochs, recipe.batch_size, recipe.learning_rate) == (500, 200, 0.002)
         assert recipe.warm_start is None and recipe.consistency is None and recipe.temperature_decay == 1
-    vade_model = train.build(vade, datasets.digits())
+    vade_model = training.build(vade, datasets.digits())
     assert [layer.units for layer in vade_model.mixture.z_encoder.layers] == [512, 256, 20]
     assert 4 < np.std(vade_model.mixture.prior.means) < 6
 
@@ -274,7 +274,5 @@ def test_claims_are_judged_by_the_records_and_missing_ones_say_their_command():
 def test_the_committed_pages_are_those_of_the_committed_records(tmp_path):
     """docs/reproduction.md and the tables beside the records are generated, not written."""
     assert reproduction.PAGE.read_text(encoding="utf-8") == reproduction.write(tmp_path / "page.md")
-    for module in (table1, label_efficiency):
-        records = grids.read(module.FOLDER)
-        if records:
-            assert module.table(records) in (module.FOLDER / "README.md").read_text(encoding="utf-8")
+    for grid in readme.GRIDS.values():
+        assert grid.table(grids.read(grid.folder)) in (grid.folder / "README.md").read_text(encoding="utf-8")

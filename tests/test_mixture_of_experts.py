@@ -8,7 +8,7 @@ import scipy.stats
 import tensorflow as tf
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from vae_moe import DeepMoE, DVMoE, VaDEMoE, datasets
+from vae_moe import DeepMoE, DVMoE, VaDEMoE, datasets, targets
 
 SMALL = {"latent_dim": 2, "z_encoder_sizes": (8,), "decoder_sizes": (8,)}
 MODELS = {
@@ -132,13 +132,13 @@ def test_blobs_with_a_map_each_are_learned(rng):
 def test_digits_with_a_map_each_beat_one_map():
     """Real data, seconds of training."""
     data = datasets.digits()
-    targets = datasets.affine_targets(data, 2, seed=0)
+    y = targets.affine(data, 2, seed=0)
     model = DeepMoE(64, 10, 2, hidden_sizes=(128,), learn_variance=True)
     model.compile(keras.optimizers.Adam(0.005), jit_compile=True, steps_per_execution=12)
-    model.fit(data.train.x, targets.train, batch_size=100, epochs=60, verbose=0)
-    error = np.square(model.predict_mean(data.test.x) - targets.test).mean(0).sum()
-    linear = LinearRegression().fit(data.train.x, targets.train).predict(data.test.x)
-    assert error < 0.8 * np.square(linear - targets.test).mean(0).sum()
+    model.fit(data.train.x, y.train, batch_size=100, epochs=60, verbose=0)
+    error = np.square(model.predict_mean(data.test.x) - y.test).mean(0).sum()
+    linear = LinearRegression().fit(data.train.x, y.train).predict(data.test.x)
+    assert error < 0.8 * np.square(linear - y.test).mean(0).sum()
 
 
 def test_bad_choices_are_named():

@@ -169,8 +169,8 @@ class StopOnNaN(keras.callbacks.Callback):
         "recon": "scale x (images to [0, 1], tables to unit variance), or lower the learning rate",
         "kl_z": "lower the learning rate, use optimizer clipnorm, or warm the KL up (KLWarmUp)",
         "kl_c": "lower the learning rate or raise the temperature's floor",
-        "consistency": "lower consistency_weight",
-        "balance": "lower balance_weight or raise batch_size",
+        "consistency": "lower its weight in regularization",
+        "balance": "lower its weight in regularization, or raise batch_size",
         "nll": "scale y to unit variance, or lower the learning rate",
     }
 

@@ -81,10 +81,11 @@ class GatedModel(TermModel):
 
     Args:
         term_weights: of the model's other terms, by name.
-        consistency_weight: of the cross-entropy between q(c|x) and q(c|view).
-        balance_weight: of the negative entropy of the batch mean of q(c|x).
-        entropy_weight: of the entropy of q(c|x).
-        adversarial_weight: of KL(q(c|x) || q(c|x + r)), r the small change that raises it most.
+        regularization: weights of these terms, by name; those left out are 0.
+            "consistency": the cross-entropy between q(c|x) and q(c|view);
+            "balance": the negative entropy of the batch mean of q(c|x);
+            "entropy": the entropy of q(c|x);
+            "adversarial": KL(q(c|x) || q(c|x + r)), r the small change that raises it most.
         adversarial_radius: length of r, in units of x.
         seed: of the directions in which r is sought.
     """
@@ -92,23 +93,19 @@ class GatedModel(TermModel):
     def __init__(
         self,
         term_weights: dict[str, float],
-        consistency_weight: float,
-        balance_weight: float,
-        entropy_weight: float,
-        adversarial_weight: float,
+        regularization: Mapping[str, float] | None,
         adversarial_radius: float,
         seed: int,
         **kwargs,
     ):
         if not adversarial_radius > 0:
             raise ValueError(f"adversarial_radius must be positive, got {adversarial_radius!r}: give it in units of x.")
-        training_terms = {
-            "consistency": consistency_weight,
-            "balance": balance_weight,
-            "entropy": entropy_weight,
-            "adversarial": adversarial_weight,
-        }
-        super().__init__({**term_weights, **training_terms}, **kwargs)
+        weights = dict(regularization or {})
+        if unknown := set(weights) - set(self.TRAINING_TERMS):
+            raise ValueError(
+                f"regularization weighs {', '.join(self.TRAINING_TERMS)}, got {', '.join(map(repr, sorted(unknown)))}."
+            )
+        super().__init__({**term_weights, **dict.fromkeys(self.TRAINING_TERMS, 0.0), **weights}, **kwargs)
         self.adversarial_radius = adversarial_radius
         self.seed_generator = keras.random.SeedGenerator(10 * seed + 8)
 
@@ -146,15 +143,9 @@ class GatedModel(TermModel):
         return terms
 
     def get_config(self):
-        """The weights of the training terms."""
-        return {
-            **super().get_config(),
-            "consistency_weight": self.term_weights["consistency"],
-            "balance_weight": self.term_weights["balance"],
-            "entropy_weight": self.term_weights["entropy"],
-            "adversarial_weight": self.term_weights["adversarial"],
-            "adversarial_radius": self.adversarial_radius,
-        }
+        """The regularization."""
+        weights = {name: self.term_weights[name] for name in self.TRAINING_TERMS}
+        return {**super().get_config(), "regularization": weights, "adversarial_radius": self.adversarial_radius}
 
 
 def map_batches(function, *arrays, batch_size: int = 1000) -> np.ndarray:

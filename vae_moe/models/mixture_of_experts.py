@@ -41,8 +41,7 @@ class MixtureOfExperts(GatedModel):
         learn_variance: of Gaussian experts, per expert and output; 1 otherwise.
         elbo_weight: of the terms of the gate's bound.
         expert_weight: of the experts' term, ``nll``.
-        consistency_weight, balance_weight, entropy_weight, adversarial_weight, adversarial_radius: of the terms that
-            hold q(c|x) together in training (:class:`GatedModel`).
+        regularization, adversarial_radius: of the terms that hold q(c|x) together in training (:class:`GatedModel`).
         name: of the Keras model.
         gate: further arguments of the gate, a :class:`LatentMixture` or a :class:`SoftmaxGate`.
     """
@@ -64,10 +63,7 @@ class MixtureOfExperts(GatedModel):
         learn_variance: bool = False,
         elbo_weight: float = 1.0,
         expert_weight: float = 1.0,
-        consistency_weight: float = 0.0,
-        balance_weight: float = 0.0,
-        entropy_weight: float = 0.0,
-        adversarial_weight: float = 0.0,
+        regularization: Mapping[str, float] | None = None,
         adversarial_radius: float = 1.0,
         *,
         name: str | None = None,
@@ -82,10 +78,7 @@ class MixtureOfExperts(GatedModel):
         terms = dict.fromkeys(self.GATE_TERMS, elbo_weight) | {"nll": expert_weight}
         super().__init__(
             terms,
-            consistency_weight,
-            balance_weight,
-            entropy_weight,
-            adversarial_weight,
+            regularization,
             adversarial_radius,
             gate.get("seed", 0),
             name=name,

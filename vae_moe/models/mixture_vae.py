@@ -37,10 +37,7 @@ class MixtureVAE(LatentReadouts, GatedModel):
     def __init__(
         self,
         input_dim: int,
-        consistency_weight: float = 0.0,
-        balance_weight: float = 0.0,
-        entropy_weight: float = 0.0,
-        adversarial_weight: float = 0.0,
+        regularization: Mapping[str, float] | None = None,
         adversarial_radius: float = 1.0,
         *,
         name: str | None = None,
@@ -50,10 +47,7 @@ class MixtureVAE(LatentReadouts, GatedModel):
     ):
         super().__init__(
             {"recon": 1.0, "kl_z": 1.0, "kl_c": 1.0},
-            consistency_weight,
-            balance_weight,
-            entropy_weight,
-            adversarial_weight,
+            regularization,
             adversarial_radius,
             latent.get("seed", 0),
             name=name,

@@ -1,0 +1,74 @@
+"""What each data set asks of the ``default`` recipes: sizes of networks and lengths of stages."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Size:
+    """The numbers of one data set.
+
+    Attributes:
+        trunk: hidden layers that q(z|x) and q(c|x) of a clustering share.
+        head: those each has of its own; a mixture of experts' q(z|x) has trunk and head to itself.
+        autoencoder_epochs, distill_epochs: of the warm start.
+        epochs: of a clustering's bound.
+        expert_epochs: of a mixture of experts with a warm start.
+        deepmoe_epochs: of a DeepMoE, which has none.
+        batch_size: of every stage.
+        adversarial_radius: in units of x: a fifth to a quarter of the distance to near neighbours.
+        neighbors_of: "z", the autoencoder's latents, or "x": few or low-dimensional rows need no autoencoder.
+        bound_share: the part of a batch on which a mixture of experts computes the bound.
+    """
+
+    trunk: tuple[int, ...]
+    head: tuple[int, ...]
+    autoencoder_epochs: int
+    distill_epochs: int
+    epochs: int
+    expert_epochs: int
+    deepmoe_epochs: int
+    batch_size: int
+    adversarial_radius: float
+    neighbors_of: str = "z"
+    bound_share: float = 1.0
+
+
+_MNIST = Size(
+    trunk=(500, 500),
+    head=(2000,),
+    autoencoder_epochs=20,
+    distill_epochs=3,
+    epochs=12,
+    expert_epochs=6,
+    deepmoe_epochs=20,
+    batch_size=256,
+    adversarial_radius=1.0,
+    bound_share=0.25,
+)
+SIZES = {
+    "mnist": _MNIST,
+    "fashion_mnist": _MNIST,
+    "digits": Size(
+        trunk=(256,),
+        head=(512,),
+        autoencoder_epochs=30,
+        distill_epochs=30,
+        epochs=20,
+        expert_epochs=20,
+        deepmoe_epochs=60,
+        batch_size=100,
+        adversarial_radius=0.3,
+        neighbors_of="x",
+    ),
+    "spiral": Size(
+        trunk=(128,),
+        head=(128,),
+        autoencoder_epochs=10,
+        distill_epochs=30,
+        epochs=20,
+        expert_epochs=20,
+        deepmoe_epochs=30,
+        batch_size=250,
+        adversarial_radius=0.05,
+    ),
+}
