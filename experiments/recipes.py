@@ -45,6 +45,7 @@ class Recipe:
     network: dict[str, Any] = field(default_factory=dict)  # arguments of the model's constructor
     warm_start: WarmStart | None = None
     consistency: str | None = None  # views: "neighbors" of the warm start's latents, or None
+    adversarial_share: float | None = None  # of a row's mean distance to its neighbours: how far its changes go
     batch_size: int = 256
     learning_rate: float = 1e-3
     learning_rate_schedule: str = "cosine"  # or "constant"
@@ -148,8 +149,9 @@ def get(
         if (n_outputs and task == "classification") or (n_labels and task == "regression"):
             raise ValueError("outputs are a regression's, labels a classification's: choose the task that has them.")
     recipe = {"default": _default, "paper": _paper}[preset](dataset, model)
-    recipe = replace(recipe, seed=seed, epochs=epochs or recipe.epochs)
-    return recipe if task is None else _with_task(recipe, task, n_outputs or 1, n_labels)
+    if task is not None:
+        recipe = _with_task(recipe, task, n_outputs or 1, n_labels)
+    return replace(recipe, seed=seed, epochs=epochs or recipe.epochs)
 
 
 def smoke(recipe: Recipe) -> Recipe:
@@ -179,8 +181,11 @@ def _with_task(recipe: Recipe, task: str, n_outputs: int, n_labels: int | None) 
         return recipe
     if recipe.model != "deepmoe":
         # An expert that can tell classes apart by itself explains the labels and leaves the gate as it was. This ridge
-        # leaves it the frequencies of the classes in its component, nearly: the gate has to learn.
-        recipe = replace(with_network(recipe, expert_input="features"), expert_ridges=(1000.0,))
+        # leaves it the frequencies of the classes in its component, nearly: the gate has to learn, and takes longer.
+        # Where few rows have a label, the others have to be told by theirs: wider changes, each row's after its own.
+        recipe = replace(
+            recipe, expert_ridges=(1000.0,), epochs=2 * recipe.epochs, learning_rate=0.002, adversarial_share=0.25
+        )
     if n_labels is None:
         return recipe
     n_labelled = min(n_labels, recipe.batch_size // 2)

@@ -138,8 +138,11 @@ def fit(model, recipe: recipes.Recipe, dataset, y, neighbors, path: Path | None,
 def _batches(recipe: recipes.Recipe, dataset, y, neighbors):
     import numpy as np
 
-    from vae_moe import pipelines
+    from vae_moe import initialization, pipelines
 
+    radius = None
+    if recipe.adversarial_share is not None and neighbors is not None:
+        radius = recipe.adversarial_share * initialization.neighbor_distances(dataset.train.x, neighbors)
     labelled = np.flatnonzero(y.train >= 0) if recipe.n_labelled and y is not None else None
     return pipelines.batches(
         dataset.train.x,
@@ -147,6 +150,7 @@ def _batches(recipe: recipes.Recipe, dataset, y, neighbors):
         batch_size=recipe.batch_size,
         seed=recipe.seed,
         neighbors=neighbors if recipe.consistency == "neighbors" else None,
+        radius=radius,
         labelled=labelled,
         n_labelled=recipe.n_labelled,
     )

@@ -87,6 +87,18 @@ def test_the_adversarial_target_gets_no_gradient_and_a_flat_gate_none_that_is_na
         assert gradient is None or np.isfinite(gradient).all()
 
 
+def test_rows_may_have_radii_of_their_own(rng):
+    x, radii = rng.uniform(0, 1, (8, 6)).astype("f"), np.repeat([0.1, 0.3], 4).astype("f")
+
+    def adversarial(inputs, radius=1.0):
+        options = {"regularization": {"adversarial": 1.0}, "adversarial_radius": radius, "seed": 3}
+        model = DMVAE(6, n_components=3, latent_dim=2, **options)  # the same weights and noise each time
+        return np.asarray(model(inputs, training=True)["terms"]["adversarial"])
+
+    expected = np.concatenate([adversarial(x, 0.1)[:4], adversarial(x, 0.3)[4:]])
+    np.testing.assert_allclose(adversarial({"x": x, "radius": radii}), expected, rtol=1e-4)
+
+
 def test_a_radius_must_be_positive():
     with pytest.raises(ValueError, match="adversarial_radius must be positive"):
         DMVAE(6, n_components=3, adversarial_radius=0.0)

@@ -7,6 +7,7 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs, make_moons
 from sklearn.manifold import spectral_embedding
 from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 from vae_moe import DMVAE, VaDE, datasets, initialization, metrics
@@ -129,3 +130,10 @@ def test_the_whole_start_clusters_digits(digits):
     initialization.assign_prior(model.mixture.prior, z, resp)
     initialization.distill(model.mixture, x, resp, epochs=20, batch_size=100, verbose=0)
     assert metrics.clustering_accuracy(y, model.cluster(x)) > 0.75
+
+
+def test_neighbor_distances_are_scikit_learns(rng):
+    x = rng.normal(size=(50, 3)).astype("f")
+    distances, _ = NearestNeighbors(n_neighbors=4).fit(x).kneighbors()
+    ours = initialization.neighbor_distances(x, initialization.nearest_neighbors(x, 4))
+    np.testing.assert_allclose(ours, distances.mean(1), rtol=1e-5)

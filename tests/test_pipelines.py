@@ -55,3 +55,10 @@ def test_labelled_rows_are_in_every_batch():
     for inputs, targets in data:
         assert inputs.shape == (14, 1) and set(np.asarray(targets[10:])) <= {0, 1, 2}
         np.testing.assert_array_equal(np.ravel(inputs[10:]), targets[10:])
+
+
+def test_a_radius_stays_with_its_row():
+    x = np.arange(12, dtype="f")[:, None]
+    for (inputs,) in pipelines.batches(x, batch_size=4, radius=np.ravel(x) / 8):
+        assert set(inputs) == {"x", "radius"}
+        np.testing.assert_array_equal(inputs["radius"], np.ravel(inputs["x"]) / 8)

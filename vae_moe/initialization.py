@@ -169,6 +169,19 @@ def nearest_neighbors(z: np.ndarray, n_neighbors: int = 10) -> np.ndarray:
     return index.kneighbors(return_distance=False).astype(np.int32)
 
 
+def neighbor_distances(x: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
+    """Mean Euclidean distance of each row to its neighbours.
+
+    Args:
+        x: [N, D].
+        neighbors: [N, M] row numbers.
+
+    Returns:
+        [N], in units of x.
+    """
+    return np.mean([np.linalg.norm(x[column] - x, axis=-1) for column in neighbors.T], 0)
+
+
 def assign_prior(prior: MixturePrior, z: np.ndarray, resp: np.ndarray) -> None:
     """Set the prior to the weighted moments of the latents in each component.
 

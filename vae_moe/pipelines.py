@@ -14,6 +14,7 @@ def batches(
     seed: int = 0,
     neighbors: np.ndarray | None = None,
     augment: Callable | None = None,
+    radius: np.ndarray | None = None,
     labelled: np.ndarray | None = None,
     n_labelled: int = 0,
 ) -> tf.data.Dataset:
@@ -28,24 +29,30 @@ def batches(
         neighbors: [N, M] row numbers; the view of a row is then one of its M neighbours, drawn anew each time.
         augment: [B, D] tensor -> [B, D] tensor; the view of a row is then its augmentation. If both are given, it is
             the augmentation of a neighbour.
+        radius: [N], how far adversarial changes of each row go, if not equally far.
         labelled: [M] row numbers, those with a target where few have one.
         n_labelled: rows drawn from ``labelled`` and appended to each batch, so that every step sees targets.
 
     Returns:
-        A ``tf.data.Dataset`` of ``(inputs,)`` or ``(inputs, y)``; inputs is x [B, D], or ``{"x", "view"}``.
+        A ``tf.data.Dataset`` of ``(inputs,)`` or ``(inputs, y)``; inputs is x [B, D], or a dictionary of
+        x and what was asked for: view [B, D], radius [B].
     """
     n_rows = len(x)
     x, y = tf.constant(x), None if y is None else tf.constant(y)
     neighbors = None if neighbors is None else tf.constant(neighbors, tf.int32)
+    radius = None if radius is None else tf.constant(radius, tf.float32)
     labelled = None if labelled is None or not n_labelled else tf.constant(labelled, tf.int64)
 
     def gather(rows, view_seed):
         if labelled is not None:
             choice = tf.random.stateless_uniform([n_labelled], [view_seed, 1], maxval=len(labelled), dtype=tf.int32)
             rows = tf.concat([rows, tf.gather(labelled, choice)], 0)  # [B + n_labelled]
-        inputs = tf.gather(x, rows)  # [B, D]
+        inputs = {"x": tf.gather(x, rows)}
         if neighbors is not None or augment is not None:
-            inputs = {"x": inputs, "view": view(rows, view_seed)}
+            inputs["view"] = view(rows, view_seed)
+        if radius is not None:
+            inputs["radius"] = tf.gather(radius, rows)
+        inputs = inputs if len(inputs) > 1 else inputs["x"]
         return (inputs,) if y is None else (inputs, tf.gather(y, rows))
 
     def view(rows, view_seed):

@@ -44,7 +44,7 @@ def entropy(c_logits):
     return consistency(c_logits, c_logits)
 
 
-def adversarial(log_probs: Callable, x, c_logits, radius: float, noise):
+def adversarial(log_probs: Callable, x, c_logits, radius, noise):
     """KL(q(c|x) || q(c|x + r)) with r the change of length ``radius`` that raises it most.
 
     This is virtual adversarial training: the direction is one power iteration from ``noise`` (Miyato et al. 2018,
@@ -54,7 +54,7 @@ def adversarial(log_probs: Callable, x, c_logits, radius: float, noise):
         log_probs: [B, D] -> log q(c|.) [B, K], differentiable.
         x: [B, D].
         c_logits: log q(c|x), [B, K].
-        radius: in units of x.
+        radius: in units of x, a number or [B, 1].
         noise: standard normal, [B, D], or [1, D] for all rows: to draw B D numbers can take longer than the rest.
 
     Returns:

@@ -76,8 +76,8 @@ class GatedModel(TermModel):
     """Abstract: a model around a gate, with the terms that hold q(c|x) together in training.
 
     None of these terms is the report's, and all are 0 unless asked for (:mod:`vae_moe.layers.consistency`). Inputs are
-    x [B, D], or ``{"x": x, "view": view}`` for the consistency with a view: augmentations or neighbours of the rows of
-    x (:mod:`vae_moe.pipelines` makes such batches).
+    x [B, D], or a dictionary of ``x``, ``view`` [B, D], augmentations or neighbours of the rows of x, for the
+    consistency, and ``radius`` [B], each row's own (:mod:`vae_moe.pipelines` makes such batches).
 
     Args:
         term_weights: of the model's other terms, by name.
@@ -114,19 +114,19 @@ class GatedModel(TermModel):
 
         Args:
             gate: a layer with ``call`` and ``c_log_probs`` (:mod:`vae_moe.layers.gates`).
-            inputs: x [B, D], or ``{"x", "view"}``.
+            inputs: x [B, D], or a dictionary with it.
             training: whether these terms apply.
 
         Returns:
             The gate's dictionary.
         """
-        x, view = (inputs["x"], inputs["view"]) if isinstance(inputs, Mapping) else (inputs, None)
-        outputs = gate(x, training=training)
+        inputs = inputs if isinstance(inputs, Mapping) else {"x": inputs}
+        outputs = gate(inputs["x"], training=training)
         if training:
-            outputs["terms"] = {**outputs["terms"], **self._training_terms(gate, x, view, outputs["c_logits"])}
+            outputs["terms"] = {**outputs["terms"], **self._training_terms(gate, outputs["c_logits"], **inputs)}
         return outputs
 
-    def _training_terms(self, gate, x, view, c_logits):
+    def _training_terms(self, gate, c_logits, x, view=None, radius=None):
         def log_probs(rows):
             return gate.c_log_probs(rows, tf.zeros([1, gate.latent_dim]))  # z at its mean
 
@@ -139,7 +139,8 @@ class GatedModel(TermModel):
             terms["entropy"] = consistency.entropy(c_logits)
         if self.term_weights["adversarial"]:
             noise = keras.random.normal((1, x.shape[-1]), seed=self.seed_generator)
-            terms["adversarial"] = consistency.adversarial(log_probs, x, log_probs(x), self.adversarial_radius, noise)
+            radius = self.adversarial_radius if radius is None else radius[:, tf.newaxis]
+            terms["adversarial"] = consistency.adversarial(log_probs, x, log_probs(x), radius, noise)
         return terms
 
     def get_config(self):
