@@ -183,3 +183,17 @@ def test_bad_input_is_named(digits):
         model.elbo(x)
     with pytest.raises(ValueError, match="relaxation must be one of 'exact', 'gumbel', got 'soft'"):
         DMVAE(64, n_components=2, relaxation="soft")
+
+
+@pytest.mark.parametrize("extreme", [-50.0, 50.0, 1e4])
+@pytest.mark.parametrize("model_class", [DMVAE, VaDE])
+def test_extreme_log_variances_are_bounded_and_pushed_back(model_class, extreme, rng):
+    model = model_class(6, n_components=3, latent_dim=2)
+    bias = model.mixture.z_encoder.layers[-1].bias
+    bias.assign([0.0, 0.0, extreme, extreme])
+    with tf.GradientTape() as tape:
+        terms = model(rng.uniform(0, 1, (5, 6)).astype("f"), training=True)["terms"]
+        loss = tf.reduce_mean(terms["kl_z"])
+    gradient = tape.gradient(loss, bias).numpy()
+    assert all(np.isfinite(term).all() for term in terms.values()) and np.isfinite(gradient).all()
+    assert (np.sign(gradient[2:]) == np.sign(extreme)).all()

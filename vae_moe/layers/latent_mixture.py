@@ -10,6 +10,9 @@ from vae_moe.layers.gumbel_softmax import GumbelSoftmax
 from vae_moe.layers.mixture_prior import MixturePrior
 from vae_moe.layers.mlp import MLP
 
+#: Bound of the log-variances of q(z|x): one row of e^20 times the usual KL would be the whole gradient of a batch.
+LOG_VAR_BOUND = 10.0
+
 
 @keras.saving.register_keras_serializable("vae_moe")
 class LatentMixture(keras.layers.Layer):
@@ -152,7 +155,7 @@ class LatentMixture(keras.layers.Layer):
             ``{"z_mean", "z_log_var", "z": each [B, L], "c_logits": [B, K]}``, the last normalised: log q(c|x).
         """
         hidden = self.trunk(x)
-        z_mean, z_log_var = tf.split(self.z_encoder(hidden), 2, -1)  # [B, L] each
+        z_mean, z_log_var = self._z_params(hidden)  # [B, L] each
         if noise is None:
             noise = keras.random.normal(tf.shape(z_mean), seed=self.seed_generator)
         z = z_mean + tf.exp(0.5 * z_log_var) * noise  # [B, L]
@@ -176,14 +179,14 @@ class LatentMixture(keras.layers.Layer):
         """
         if self.c_encoder is not None:
             return tf.nn.log_softmax(self.c_encoder(self.trunk(x)))
-        z_mean, z_log_var = tf.split(self.z_encoder(self.trunk(x)), 2, -1)
+        z_mean, z_log_var = self._z_params(self.trunk(x))
         z = z_mean + tf.exp(0.5 * z_log_var) * noise[:, tf.newaxis]  # [S, B, L]
         log_probs = tf.nn.log_softmax(self.prior.c_logits(z))  # [S, B, K]
         return tf.reduce_logsumexp(log_probs, 0) - tf.math.log(tf.cast(tf.shape(noise)[0], log_probs.dtype))
 
     def z_mean(self, x):
         """Mean of q(z|x), x [B, D] -> [B, L]."""
-        return tf.split(self.z_encoder(self.trunk(x)), 2, -1)[0]
+        return self._z_params(self.trunk(x))[0]
 
     def decode(self, z):
         """Mean of p(x|z), z [B, L] -> [B, D]."""
@@ -210,6 +213,12 @@ class LatentMixture(keras.layers.Layer):
             "bound_share": self.bound_share,
             "seed": self.seed,
         }
+
+    def _z_params(self, hidden):
+        """Mean and log-variance of q(z|x), each [B, L]; the latter within ``LOG_VAR_BOUND``, its gradient untouched."""
+        z_mean, z_log_var = tf.split(self.z_encoder(hidden), 2, -1)
+        bounded = tf.clip_by_value(z_log_var, -LOG_VAR_BOUND, LOG_VAR_BOUND)
+        return z_mean, z_log_var + tf.stop_gradient(bounded - z_log_var)
 
     def _terms(self, x, q, training):
         """The bound's terms of x [B, D] under its posterior q, each [B]."""
