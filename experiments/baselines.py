@@ -1,4 +1,4 @@
-"""What a user would pick instead: the EM mixtures of experts and scikit-learn's regressors and classifiers.
+"""What a user would pick instead: EM mixtures of experts, scikit-learn's regressors, classifiers and clusterings.
 
 They are fitted to all rows that are not the test set's: they choose nothing by validation data.
 """
@@ -145,3 +145,69 @@ def classification(method: str, dataset, targets, seed: int) -> dict[str, Any]:
         estimator.fit(dataset.train.x[rows], targets.train[rows])
     accuracy = float(estimator.score(dataset.test.x, dataset.test.y))
     return {"accuracy": accuracy, "estimator": str(estimator), "n_labels": int(known.sum())}
+
+
+#: Principal components that the Gaussian mixture of "gmm-pca" sees, and rows the spectral clustering sees.
+PCA_COMPONENTS, SPECTRAL_ROWS = 50, 5000
+
+
+def _k_means(x, test_x, k: int, seed: int) -> np.ndarray:
+    from sklearn.cluster import KMeans
+
+    return KMeans(k, n_init=10, random_state=seed).fit(x).predict(test_x)
+
+
+def _gmm(x, test_x, k: int, seed: int) -> np.ndarray:
+    from sklearn.mixture import GaussianMixture
+
+    mixture = GaussianMixture(k, covariance_type="diag", n_init=3, reg_covar=1e-3, random_state=seed)
+    return mixture.fit(x).predict(test_x)
+
+
+def _gmm_pca(x, test_x, k: int, seed: int) -> np.ndarray:
+    from sklearn.decomposition import PCA
+    from sklearn.mixture import GaussianMixture
+
+    pca = PCA(min(PCA_COMPONENTS, x.shape[1]), random_state=seed).fit(x)
+    mixture = GaussianMixture(k, n_init=3, reg_covar=1e-3, random_state=seed).fit(pca.transform(x))
+    return mixture.predict(pca.transform(test_x))
+
+
+def _spectral(x, test_x, k: int, seed: int) -> np.ndarray:
+    """Of a subset; a test row goes with the majority of its ten nearest rows."""
+    from sklearn.cluster import SpectralClustering
+    from sklearn.neighbors import KNeighborsClassifier
+
+    rows = np.random.default_rng(seed).permutation(len(x))[:SPECTRAL_ROWS]
+    spectral = SpectralClustering(k, affinity="nearest_neighbors", n_neighbors=10, random_state=seed)
+    return KNeighborsClassifier(10).fit(x[rows], spectral.fit_predict(x[rows])).predict(test_x)
+
+
+#: Name of a clustering's row -> components of the test rows, for (x, test x, K, seed).
+CLUSTERINGS: dict[str, Callable[[np.ndarray, np.ndarray, int, int], np.ndarray]] = {
+    "k-means": _k_means,
+    "gmm": _gmm,
+    "gmm-pca": _gmm_pca,
+    "spectral": _spectral,
+}
+
+
+def clustering(method: str, dataset, n_components: int, seed: int) -> tuple[dict[str, Any], np.ndarray]:
+    """Fit a baseline to x and score it on the test set.
+
+    Args:
+        method: a key of ``CLUSTERINGS``.
+        dataset: a ``vae_moe.datasets.Dataset``.
+        n_components: K.
+        seed: of the method.
+
+    Returns:
+        The scores (``vae_moe.metrics.clustering_scores``), and the components of the test rows [N].
+    """
+    from vae_moe import metrics
+
+    x = dataset.without_validation().train.x
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a graph of several parts; a start that did not converge
+        clusters = CLUSTERINGS[method](x, dataset.test.x, n_components, seed)
+    return metrics.clustering_scores(dataset.test.y, np.eye(n_components)[clusters]), clusters

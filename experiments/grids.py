@@ -1,7 +1,6 @@
 """A grid of measurements: a record a cell, resumable; means and standard deviations; a table and a picture of it."""
 
 import argparse
-import json
 import logging
 import os
 import sys
@@ -62,11 +61,24 @@ class Grid:
 def parser(module: str, grid: Grid, methods: Sequence[str]) -> argparse.ArgumentParser:
     """The options every grid has: --seeds, --methods, --quick, --folder."""
     options = argparse.ArgumentParser(prog=f"python -m {module}", description=f"{grid.title}.")
-    options.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
+    options.add_argument("--seeds", action=_Seeds, nargs="+", default=[0, 1, 2], help="0 1 2 or 0-2; default: 0-2")
     options.add_argument("--methods", nargs="+", choices=list(methods), default=list(methods), help="default: all")
     options.add_argument("--quick", action="store_true", help="a first look: one seed, few rows, short training")
     options.add_argument("--folder", type=Path, default=grid.folder, help=f"of the records; default: {grid.folder}")
     return options
+
+
+class _Seeds(argparse.Action):
+    """Numbers and ranges: "0 1 2", "0-4", "0 3-5"."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        seeds: list[int] = []
+        for text in values:
+            first, _, last = text.partition("-")
+            if not first.isdigit() or not (last or first).isdigit():
+                parser.error(f"seeds are numbers from 0 on, or ranges such as 0-4; got {text!r}.")
+            seeds += range(int(first), int(last or first) + 1)
+        setattr(namespace, self.dest, seeds)
 
 
 def run(grid: Grid, wanted: Sequence[Cell], folder: Path, quick: bool = False) -> int:
@@ -105,16 +117,19 @@ def _measure_all(grid: Grid, wanted: Sequence[Any], folder: Path, quick: bool) -
             keras.backend.clear_session()
 
 
-def network(recipe: recipes.Recipe, dataset, cache: Path, quick: bool) -> dict[str, Any]:
-    """The figures of a trained recipe (``train.record``), or of its short version for a first look."""
+def network(
+    recipe: recipes.Recipe, dataset, cache: Path, quick: bool, callbacks=()
+) -> tuple[dict[str, Any], training.Trained]:
+    """The figures of a trained recipe (``train.record``) and what they are of; ``quick`` trains its short version."""
     recipe = recipes.quick(recipe) if quick else recipe
     y = training.targets(recipe, dataset)
-    return train.record(recipe, dataset, y, training.train(recipe, dataset, y, cache=cache, verbose=0))
+    trained = training.train(recipe, dataset, y, callbacks=callbacks, cache=cache, verbose=0)
+    return train.record(recipe, dataset, y, trained), trained
 
 
 def read(folder: Path) -> Records:
     """All records of a folder, sorted by name."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    return [runs.read_json(path) for path in sorted(folder.glob("*.json"))]
 
 
 def values(records: Records, key: str, **facts: Any) -> list[float]:
@@ -144,7 +159,7 @@ def row(figures: list[list[float]], digits: int | None = None) -> list[str]:
     ]
 
 
-def footnote(records: Records, what: str) -> str:
+def footnote(records: Records, what: str, bold: str = ", the least of a row in bold") -> str:
     """What the figures are, their seeds, their machines, their cost and their dates."""
     if not records:
         return "No records yet."
@@ -156,6 +171,6 @@ def footnote(records: Records, what: str) -> str:
     commits = ", ".join(sorted({f"`{record['git_commit']}`" for record in records}))
     over = "mean ± standard deviation over the seeds" if len(seeds) > 1 else "one seed,"
     return (
-        f"{what}; {over} {', '.join(map(str, seeds))}, the least of a row in bold. "
+        f"{what}; {over} {', '.join(map(str, seeds))}{bold}. "
         f"{minutes:.0f} minutes in all on {machines}; {when}; commits {commits}."
     )

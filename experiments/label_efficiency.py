@@ -58,7 +58,7 @@ def measure(cell: Cell, cache: Path, quick: bool = False) -> dict[str, Any]:
     if cell.method in NEURAL:
         recipe = recipes.get(f"mnist-{cell.method}", task="classification", n_labels=n_labels, seed=cell.seed)
         recipe = replace(recipe, checkpoint="last")  # labels of validation rows would be further labels
-        figures = grids.network(recipe, dataset, cache, quick)
+        figures, _ = grids.network(recipe, dataset, cache, quick)
     else:
         y = targets.classes(dataset, n_labels, cell.seed)
         figures = baselines.classification(cell.method, dataset, y, cell.seed)
@@ -84,14 +84,14 @@ def table(records: grids.Records) -> str:
 
 def picture(records: grids.Records):
     """Error against labels, one line a method, bars of one standard deviation: a matplotlib Figure."""
-    from vae_moe import expert_plots
+    from vae_moe import score_plots
 
     curves = {
         COLUMNS[method]: {n: grids.values(records, "error", labels=n, method=method) for n in LABELS}
         for method in COLUMNS
     }
     marks = {"semi-supervised VAE M1+M2 (Kingma et al. 2014)": PUBLISHED}
-    return expert_plots.error_curves(curves, marks, x_name="labels", y_name="test error, %")
+    return score_plots.error_curves(curves, marks, x_name="labels", y_name="test error, %")
 
 
 GRID = grids.Grid(

@@ -1,9 +1,11 @@
 """What a run is measured by on the test set, and how its summary reads: one pair of functions a kind of run."""
 
+from typing import Any
+
 from experiments.recipes import Recipe
 
 
-def scores(model, recipe: Recipe, test, y) -> dict[str, float]:
+def scores(model, recipe: Recipe, test, y) -> dict[str, Any]:
     """The figures of the test set, which is read here and nowhere before.
 
     Args:
@@ -23,6 +25,7 @@ def summary(figures: dict) -> dict[str, str]:
             "NMI / ARI": f"{figures['nmi']:.4f} / {figures['ari']:.4f}",
             "ELBO": f"{figures['elbo']:.2f} nats",
             "components used": f"{figures['components_used']} of {figures['n_components']}",
+            "health": ", ".join(figures["troubles"]) or "no trouble found",
         }
     error = (
         {"test error": f"{figures['test_error']:.4g} (of {figures['y_variance']:.4g} without x)"}
@@ -37,12 +40,15 @@ def summary(figures: dict) -> dict[str, str]:
     }
 
 
-def _clustering(model, recipe: Recipe, test) -> dict[str, float]:
-    from vae_moe import metrics
+def _clustering(model, recipe: Recipe, test) -> dict[str, Any]:
+    from vae_moe import health, metrics
 
+    signs = health.examine(model, test.x, seed=recipe.seed)
     return {
         **metrics.clustering_scores(test.y, model.predict_proba(test.x)),
         **_latent(model, recipe, test),
+        **signs.figures,
+        "troubles": list(signs.troubles),
     }
 
 

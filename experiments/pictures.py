@@ -7,12 +7,13 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
 
-from vae_moe import expert_plots, metrics, plots
+from vae_moe import expert_plots, metrics, plots, score_plots
 from vae_moe.callbacks import pixels
 
 IMAGES_PER_COMPONENT = 10
 POINTS_PER_COMPONENT = 500
 IMAGES = 100
+TRAVERSAL_STEPS = 11
 #: Rows in the t-SNE pictures at the end, and in the projector; fewer during training, where the user waits.
 EMBEDDED_ROWS = 3000
 EMBEDDED_ROWS_DURING = 1000
@@ -44,13 +45,14 @@ def at_the_end(model, split, y, image_shape, history: dict[str, list[float]]) ->
         image_shape: (H, W), or None for points.
         history: as Keras' ``fit`` gives it.
     """
-    curves = {"training_curves": plots.training_curves(history)}
+    curves = {"training_curves": score_plots.training_curves(history)}
     if y is not None:
         return {**_gate(model, split), **_predictions(model, split, y), **curves}
     scene = _Scene(model, split, image_shape, EMBEDDED_ROWS)
     n = len(scene.embedding)
     return {
         **scene.report_figures(),
+        "traversal": scene.traversal(),
         "latent_space": plots.latent_space(scene.embedding, split.y[:n], scene.clusters[:n], scene.names),
         "confusion": plots.confusion(split.y, scene.clusters, len(scene.names), scene.names),
         **curves,
@@ -118,6 +120,16 @@ class _Scene:
                 title=title,
             ),
         }
+
+    def traversal(self) -> Figure:
+        """From each component to the next, along the line between their means."""
+        means = np.asarray(self.model.mixture.prior.means)  # [K, L]
+        pairs = [(k, (k + 1) % len(means)) for k in range(len(means))]
+        share = np.linspace(0, 1, TRAVERSAL_STEPS)[:, np.newaxis]  # [S, 1]
+        ways = np.stack([(1 - share) * means[start] + share * means[end] for start, end in pairs])  # [P, S, L]
+        decoded = self.model.decode(ways.reshape(-1, means.shape[1])).reshape(len(pairs), TRAVERSAL_STEPS, -1)
+        title = type(self.model).__name__
+        return plots.traversal(decoded, pairs, self.names, image_shape=self.image_shape, title=title)
 
     def _samples(self) -> np.ndarray:
         """Generated examples of every component, [K, n, D]."""

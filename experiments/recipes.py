@@ -54,6 +54,8 @@ class Recipe:
     kl_warm_up_epochs: int = 0
     checkpoint: str = "best"  # of validation loss, or "last"
     seed: int = 0
+    restart: int = 0  # of the runs of one seed: the same data, other starting weights
+    n_components: int | None = None  # K; None: as many as the data has classes
     task: str | None = None  # of a mixture of experts: "regression" or "classification"
     n_outputs: int = 1  # of a regression
     gate_epochs: int = 0  # of the gate's bound alone, before y is seen
@@ -68,6 +70,11 @@ class Recipe:
         return f"{self.dataset}-{self.model}"
 
     @property
+    def model_seed(self) -> int:
+        """The seed of everything but the data."""
+        return self.seed + 1009 * self.restart
+
+    @property
     def folder(self) -> str:
         """The name of its folder: the run's name, and what differs from the usual: "mnist-dvmoe-5-outputs"."""
         parts = [self.name]
@@ -77,6 +84,8 @@ class Recipe:
             parts.append(f"{self.n_labels}-labels")
         if self.n_outputs > 1:
             parts.append(f"{self.n_outputs}-outputs")
+        if self.n_components is not None:
+            parts.append(f"{self.n_components}-components")
         if self.preset != "default":
             parts.append(self.preset)
         return "-".join(parts)
@@ -89,6 +98,7 @@ class Recipe:
             "--task": (self.task, None if self.task is None else "regression"),
             "--outputs": (self.n_outputs, 1),
             "--labels": (self.n_labels, None),
+            "--components": (self.n_components, None),
             "--seed": (self.seed, None),
             "--epochs": (self.epochs, None),
         }
@@ -113,6 +123,7 @@ def get(
     task: str | None = None,
     n_outputs: int | None = None,
     n_labels: int | None = None,
+    n_components: int | None = None,
 ) -> Recipe:
     """The recipe of a run.
 
@@ -124,10 +135,11 @@ def get(
         task: of a mixture of experts: "regression" (default) or "classification".
         n_outputs: of a regression; default: 1.
         n_labels: rows with a class, of a classification; default: all.
+        n_components: components, or experts; default: as many as the data has classes.
 
     Raises:
         UnknownRecipeError: for another name or preset.
-        ValueError: for epochs, outputs or labels < 1, a negative seed, or an option the model has no use for.
+        ValueError: for epochs, outputs, labels or components < 1, a negative seed, or an option without a use.
     """
     if name not in names():
         near = difflib.get_close_matches(name, names()) or names()
@@ -136,7 +148,7 @@ def get(
         raise UnknownRecipeError(f"unknown preset {preset!r}: choose one of {', '.join(PRESETS)}.")
     if seed < 0:
         raise ValueError(f"the seed must be 0 or more, got {seed}.")
-    for what, value in (("epochs", epochs), ("outputs", n_outputs), ("labels", n_labels)):
+    for what, value in (("epochs", epochs), ("outputs", n_outputs), ("labels", n_labels), ("components", n_components)):
         if value is not None and value < 1:
             raise ValueError(f"{what} must be 1 or more, got {value}.")
     dataset, _, model = name.partition("-")
@@ -151,7 +163,7 @@ def get(
     recipe = {"default": _default, "paper": _paper}[preset](dataset, model)
     if task is not None:
         recipe = _with_task(recipe, task, n_outputs or 1, n_labels)
-    return replace(recipe, seed=seed, epochs=epochs or recipe.epochs)
+    return replace(recipe, seed=seed, epochs=epochs or recipe.epochs, n_components=n_components)
 
 
 def smoke(recipe: Recipe) -> Recipe:

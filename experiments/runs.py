@@ -45,10 +45,15 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     os.replace(temporary, path)
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """The values of a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def finished(workdir: str | Path) -> Iterator[dict[str, Any]]:
     """The ``metrics.json`` of every finished run under ``workdir``, with its ``folder``, sorted by folder."""
     for path in sorted(Path(workdir).glob("*/*/metrics.json")):
-        yield {**json.loads(path.read_text(encoding="utf-8")), "folder": str(path.parent)}
+        yield {**read_json(path), "folder": str(path.parent)}
 
 
 def versions() -> dict[str, str]:
@@ -73,10 +78,7 @@ def machine() -> str:
 
 def kept(folder: Path) -> list[dict[str, Any]]:
     """The records kept in a folder, sorted by run and seed; each has its run's name as ``run``."""
-    return [
-        {**json.loads(path.read_text(encoding="utf-8")), "run": path.parent.name}
-        for path in sorted(folder.glob("*/seed*.json"))
-    ]
+    return [{**read_json(path), "run": path.parent.name} for path in sorted(folder.glob("*/seed*.json"))]
 
 
 def provenance() -> dict[str, str]:

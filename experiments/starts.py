@@ -71,7 +71,7 @@ def carry_out(mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | Non
             epochs=stages.distill_epochs,
             batch_size=recipe.batch_size,
             learning_rate=stages.learning_rate,
-            seed=recipe.seed,
+            seed=recipe.model_seed,
             verbose=verbose,
         )
     return start
@@ -92,16 +92,16 @@ def _make(mixture, recipe: Recipe, x: np.ndarray, verbose) -> Start:
         epochs=stages.autoencoder_epochs,
         batch_size=recipe.batch_size,
         learning_rate=stages.learning_rate,
-        seed=recipe.seed,
+        seed=recipe.model_seed,
         verbose=verbose,
     )
     logger.info("%s start on %d rows", stages.start, len(x))
     z = map_batches(tf.function(mixture.z_mean, reduce_retracing=True), x)
     neighbors = initialization.nearest_neighbors(z if stages.neighbors_of == "z" else x, stages.n_neighbors)
     if stages.start == "spectral":
-        resp = initialization.spectral_start(neighbors, mixture.n_components, seed=recipe.seed)
+        resp = initialization.spectral_start(neighbors, mixture.n_components, seed=recipe.model_seed)
     else:
-        resp = initialization.gmm_start(z, mixture.n_components, seed=recipe.seed)
+        resp = initialization.gmm_start(z, mixture.n_components, seed=recipe.model_seed)
     return Start([weight.numpy() for weight in _weights(mixture)], z, resp.astype(np.float32), neighbors)
 
 
@@ -122,7 +122,7 @@ def _key(mixture, recipe: Recipe, x: np.ndarray) -> str:
         "likelihood": mixture.likelihood,
         "warm_start": asdict(recipe.warm_start) | {"distill_epochs": None},  # type: ignore[arg-type]
         "batch_size": recipe.batch_size,
-        "seed": recipe.seed,
+        "seed": recipe.model_seed,
         "x": hashlib.sha256(x.tobytes()).hexdigest(),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

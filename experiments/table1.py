@@ -97,7 +97,7 @@ def measure(cell: Cell, cache: Path, quick: bool = False) -> dict[str, Any]:
     dataset = datasets.load(cell.dataset, seed=cell.seed)
     dataset = dataset.head(QUICK_ROWS) if quick else dataset
     if cell.method in NEURAL:
-        figures = grids.network(recipe_of(cell), dataset, cache, quick)
+        figures, _ = grids.network(recipe_of(cell), dataset, cache, quick)
     else:
         y = targets.affine(dataset, cell.n_outputs, cell.seed)
         figures = baselines.regression(cell.method, dataset, y, cell.seed)
@@ -121,7 +121,7 @@ def table(records: grids.Records) -> str:
 
 def picture(records: grids.Records):
     """Test errors as bars on a logarithmic axis, a panel a row of the table: a matplotlib Figure."""
-    from vae_moe import expert_plots
+    from vae_moe import score_plots
 
     panels = {}
     for (dataset, row), published in PUBLISHED.items():
@@ -129,7 +129,7 @@ def picture(records: grids.Records):
         for method, name in COLUMNS.items():
             bars[name] = grids.values(records, "test_error", dataset=dataset, row=row, method=method)
         panels[f"{dataset}, {row} output{'s' if row > 1 else ''}"] = {k: v for k, v in bars.items() if v}
-    return expert_plots.error_bars(panels, y_name="test error")
+    return score_plots.error_bars(panels, y_name="test error")
 
 
 GRID = grids.Grid(

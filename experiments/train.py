@@ -3,7 +3,9 @@
 import argparse
 import logging
 import os
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,15 @@ from experiments import measures, recipes, runs, training
 logger = logging.getLogger(__name__)
 
 
-def run(recipe: recipes.Recipe, workdir="runs", *, data_dir=None, smoke=False, verbose=1) -> dict:
+def run(recipe: recipes.Recipe, workdir="runs", *, data_dir=None, restarts=1, smoke=False, verbose=1) -> dict:
     """Train a recipe and write its folder (``experiments.runs``).
 
     Args:
         recipe: what to train.
         workdir: folder of all runs.
         data_dir: folder of IDX files, in place of the data set's own source.
+        restarts: trainings from other starting weights; the one of lowest validation loss is the run, and all are kept
+            in its folders ``restart0``, ``restart1``, ...
         smoke: 64 examples of each split, one epoch of every stage.
         verbose: of Keras' ``fit``: 0 is silent, 1 a progress bar.
 
@@ -27,12 +31,13 @@ def run(recipe: recipes.Recipe, workdir="runs", *, data_dir=None, smoke=False, v
 
     Raises:
         vae_moe.datasets.DatasetError: if the data cannot be had.
-        ValueError: if there are fewer rows than labels asked for.
+        ValueError: if there are fewer rows than labels asked for, or restarts < 1.
         FloatingPointError: if a term of the loss is no longer finite.
     """
-    from experiments import pictures
     from vae_moe import datasets
 
+    if restarts < 1:
+        raise ValueError(f"restarts must be 1 or more, got {restarts}.")
     dataset = datasets.load(recipe.dataset, data_dir=data_dir, seed=recipe.seed)
     if smoke:
         recipe, dataset = recipes.smoke(recipe), dataset.head(64)
@@ -41,8 +46,26 @@ def run(recipe: recipes.Recipe, workdir="runs", *, data_dir=None, smoke=False, v
     runs.start(path, recipe, {"protocol": dataset.protocol})
     logger.info("%s, preset %s, seed %d: %s", recipe.name, recipe.preset, recipe.seed, dataset.protocol)
     logger.info("computing on %s", runs.machine())
+    if restarts == 1:
+        return _run_once(recipe, dataset, y, path, verbose)
+    tried = []
+    for restart in range(restarts):
+        logger.info("restart %d of %d", restart + 1, restarts)
+        tried.append(
+            _run_once(replace(recipe, restart=restart), dataset, y, path / f"restart{restart}", verbose)["val_loss"]
+        )
+    lowest = tried.index(min(tried))
+    shutil.copytree(path / f"restart{lowest}", path, dirs_exist_ok=True)
+    figures = runs.read_json(path / "metrics.json") | {"restart": lowest, "restart_val_losses": tried}
+    runs.write_json(path / "metrics.json", figures)
+    return figures
 
-    trained = training.train(recipe, dataset, y, path=path, verbose=verbose)
+
+def _run_once(recipe: recipes.Recipe, dataset, y, path: Path, verbose) -> dict[str, Any]:
+    from experiments import pictures
+
+    (path / "figures").mkdir(parents=True, exist_ok=True)
+    trained = training.train(recipe, dataset, y, callbacks=_observers(recipe, dataset, path), verbose=verbose)
     trained.model.save(path / "model.keras")
     figures = record(recipe, dataset, y, trained)
     drawn = pictures.at_the_end(trained.model, dataset.test, y and y.test, dataset.image_shape, trained.history)
@@ -60,7 +83,7 @@ def record(recipe: recipes.Recipe, dataset, y, trained: training.Trained) -> dic
         "seed": recipe.seed,
         "task": recipe.task or "clustering",
         "protocol": dataset.protocol,
-        "n_components": dataset.n_classes,
+        "n_components": recipe.n_components or dataset.n_classes,
         **({"n_outputs": recipe.n_outputs} if recipe.task == "regression" else {}),
         **measures.scores(trained.model, recipe, dataset.test, y and y.test),
         "val_loss": min(trained.history["val_loss"]),
@@ -72,6 +95,28 @@ def record(recipe: recipes.Recipe, dataset, y, trained: training.Trained) -> dic
         "command": runs.command(recipe),
         **runs.provenance(),
     }
+
+
+def _observers(recipe: recipes.Recipe, dataset, path: Path) -> list:
+    """Scores and pictures of validation data, and the files they go to."""
+    import keras
+
+    from experiments import pictures
+    from vae_moe import callbacks, health
+
+    logs = path / "tensorboard"
+    x, y = dataset.validation.x, dataset.validation.y
+    clustering = [callbacks.ClusteringMetrics(x, y), health.HealthCheck(x)]
+    return [
+        *(clustering if recipe.task is None else [callbacks.GateMetrics(x, y)]),
+        keras.callbacks.CSVLogger(path / "history.csv"),
+        keras.callbacks.TensorBoard(logs, write_graph=False),
+        callbacks.FigureLogger(
+            logs / "figures",
+            lambda trained: pictures.during(trained, dataset.validation, dataset.image_shape),
+            every=max(1, recipe.epochs // 2),
+        ),
+    ]
 
 
 def summary(figures: dict, path: Path) -> str:
@@ -100,6 +145,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--task", choices=recipes.TASKS, help="of a mixture of experts; default: regression")
     parser.add_argument("--outputs", type=int, help="of a regression, targets drawn by the seed; default: 1")
     parser.add_argument("--labels", type=int, help="training rows with a class, of a classification; default: all")
+    parser.add_argument("--components", type=int, help="K, components or experts; default: the number of classes")
+    parser.add_argument("--restarts", type=int, default=1, help="trainings, the lowest loss is kept; default: 1")
     parser.add_argument("--smoke", action="store_true", help="64 examples, one epoch: does it run?")
     parser.add_argument("--workdir", default="runs", help="folder of all runs; default: runs")
     parser.add_argument("--data-dir", help="folder of the four IDX files, in place of the download")
@@ -116,13 +163,16 @@ def main(arguments: list[str] | None = None) -> int:
             task=options.task,
             n_outputs=options.outputs,
             n_labels=options.labels,
+            n_components=options.components,
         )
         from vae_moe.datasets import DatasetError
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     try:
-        figures = run(recipe, options.workdir, data_dir=options.data_dir, smoke=options.smoke)
+        figures = run(
+            recipe, options.workdir, data_dir=options.data_dir, restarts=options.restarts, smoke=options.smoke
+        )
     except (DatasetError, ValueError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

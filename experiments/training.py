@@ -37,20 +37,20 @@ def targets(recipe: recipes.Recipe, dataset):
     return None
 
 
-def train(recipe: recipes.Recipe, dataset, y, *, path: Path | None = None, cache=None, verbose=1) -> Trained:
+def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, verbose=1) -> Trained:
     """Carry out every stage of a recipe.
 
     Args:
         recipe: what to train.
         dataset: a ``vae_moe.datasets.Dataset``.
         y: as ``targets`` gives it.
-        path: folder for curves and pictures; None writes none.
+        callbacks: Keras' callbacks of the last stage.
         cache: folder of warm starts that runs share, or None.
         verbose: of Keras' ``fit``.
     """
     import keras
 
-    keras.utils.set_random_seed(recipe.seed)
+    keras.utils.set_random_seed(recipe.model_seed)
     started = time.perf_counter()
     model = build(recipe, dataset)
     neighbors = None
@@ -69,7 +69,7 @@ def train(recipe: recipes.Recipe, dataset, y, *, path: Path | None = None, cache
         generalized_em.fit_experts(model, dataset.train.x, y.train, tied=True, alphas=recipe.expert_ridges)
         model.experts.trainable = False
     warm_start_seconds = time.perf_counter() - started
-    history = fit(model, recipe, dataset, y, neighbors, path, verbose)
+    history = fit(model, recipe, dataset, y, neighbors, callbacks, verbose)
     return Trained(model, history, time.perf_counter() - started, warm_start_seconds)
 
 
@@ -87,13 +87,14 @@ def build(recipe: recipes.Recipe, dataset):
     network = dict(recipe.network)
     if recipe.model != "deepmoe":
         network["likelihood"] = dataset.likelihood
+    n_components = recipe.n_components or dataset.n_classes
     if recipe.task is None:
-        return model_class(dataset.input_dim, n_components=dataset.n_classes, seed=recipe.seed, **network)
+        return model_class(dataset.input_dim, n_components=n_components, seed=recipe.model_seed, **network)
     n_outputs = recipe.n_outputs if recipe.task == "regression" else dataset.n_classes
-    return model_class(dataset.input_dim, dataset.n_classes, n_outputs, recipe.task, seed=recipe.seed, **network)
+    return model_class(dataset.input_dim, n_components, n_outputs, recipe.task, seed=recipe.model_seed, **network)
 
 
-def fit(model, recipe: recipes.Recipe, dataset, y, neighbors, path: Path | None, verbose) -> dict[str, list[float]]:
+def fit(model, recipe: recipes.Recipe, dataset, y, neighbors, observers, verbose) -> dict[str, list[float]]:
     """Train the loss, keep the weights the recipe wants, and return the history.
 
     ``checkpoint="best"`` keeps those of least validation loss, of y's part of it where there is one.
@@ -124,7 +125,7 @@ def fit(model, recipe: recipes.Recipe, dataset, y, neighbors, path: Path | None,
                 callbacks.StopOnNaN(),
                 *_m_steps(model, recipe, dataset, y),
                 *_schedules(model, recipe),
-                *([] if path is None else _observers(recipe, dataset, path)),
+                *observers,
                 keep,
             ],
         )
@@ -148,7 +149,7 @@ def _batches(recipe: recipes.Recipe, dataset, y, neighbors):
         dataset.train.x,
         y and y.train,
         batch_size=recipe.batch_size,
-        seed=recipe.seed,
+        seed=recipe.model_seed,
         neighbors=neighbors if recipe.consistency == "neighbors" else None,
         radius=radius,
         labelled=labelled,
@@ -187,24 +188,3 @@ def _m_steps(model, recipe: recipes.Recipe, dataset, y) -> list:
     if y is None or model.experts.trainable:
         return []
     return [generalized_em.ExpertsMStep(dataset.train.x, y.train, alpha=recipe.expert_ridges[-1])]
-
-
-def _observers(recipe: recipes.Recipe, dataset, path: Path) -> list:
-    """Scores and pictures of validation data, and the files they go to."""
-    import keras
-
-    from experiments import pictures
-    from vae_moe import callbacks
-
-    logs = path / "tensorboard"
-    scored = callbacks.ClusteringMetrics if recipe.task is None else callbacks.GateMetrics
-    return [
-        scored(dataset.validation.x, dataset.validation.y),
-        keras.callbacks.CSVLogger(path / "history.csv"),
-        keras.callbacks.TensorBoard(logs, write_graph=False),
-        callbacks.FigureLogger(
-            logs / "figures",
-            lambda trained: pictures.during(trained, dataset.validation, dataset.image_shape),
-            every=max(1, recipe.epochs // 2),
-        ),
-    ]

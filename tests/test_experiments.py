@@ -31,10 +31,22 @@ def test_a_run_leaves_its_folder(smoke_run):
     assert json.loads((folder / "metrics.json").read_text()) == figures_
     assert json.loads((folder / "config.json").read_text())["recipe"]["seed"] == 1
     pictures = {path.stem for path in (folder / "figures").glob("*.png")}
-    assert pictures == {"reconstructed", "generated", "latent_space", "confusion", "training_curves"}
+    assert pictures == {"reconstructed", "generated", "traversal", "latent_space", "confusion", "training_curves"}
     header, *rows = (folder / "history.csv").read_text().splitlines()
     assert {"loss", "recon", "kl_z", "kl_c", "val_clustering_accuracy"} <= set(header.split(",")) and len(rows) == 1
     assert not list(folder.rglob("*.part"))
+
+
+def test_restarts_keep_the_run_of_lowest_loss(tmp_path):
+    recipe = recipes.get("digits-vade", n_components=12)
+    figures_ = train.run(recipe, tmp_path, restarts=2, smoke=True, verbose=0)
+    folder = runs.folder(tmp_path, recipe)
+    assert folder.parent.name == "digits-vade-12-components" and figures_["n_components"] == 12
+    tried = [json.loads((folder / f"restart{i}" / "metrics.json").read_text())["val_loss"] for i in range(2)]
+    assert tried[0] != tried[1] and figures_["restart_val_losses"] == tried
+    assert figures_["val_loss"] == min(tried) == tried[figures_["restart"]]
+    assert {"model.keras", "history.csv", "figures", "config.json"} <= {path.name for path in folder.iterdir()}
+    assert [run["folder"] for run in runs.finished(tmp_path)] == [str(folder)]
 
 
 def test_tensorboard_shows_the_curves_pictures_and_embedding(smoke_run):
@@ -195,6 +207,8 @@ def test_the_paper_preset_is_the_reports():
         (["mnits-dmvae"], "unknown run 'mnits-dmvae': did you mean mnist-dmvae"),
         (["digits-dmvae", "--preset", "papr"], "unknown preset 'papr'"),
         (["digits-dmvae", "--epochs", "-3"], "epochs must be 1 or more, got -3"),
+        (["digits-dmvae", "--restarts", "0"], "restarts must be 1 or more, got 0"),
+        (["digits-dmvae", "--components", "-1"], "components must be 1 or more, got -1"),
         (["digits-dmvae", "--outputs", "2"], "dmvae clusters and has no task, outputs or labels"),
         (["digits-dvmoe", "--labels", "100"], "labels a classification's"),
         (["digits-dvmoe", "--task", "classification", "--labels", "3"], "n_labels must be between 10"),

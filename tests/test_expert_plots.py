@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from vae_moe import drawing, expert_plots
+from vae_moe import drawing, expert_plots, score_plots
 
 
 def test_regions_have_the_colour_of_their_expert(rng):
@@ -40,16 +40,16 @@ def test_gate_use_is_the_mean_by_class():
 
 
 def test_error_bars_and_curves_show_every_seed():
-    figure = expert_plots.error_bars({"mnist, 1 output": {"a": [1.0], "b": [0.1, 0.2]}})
+    figure = score_plots.error_bars({"mnist, 1 output": {"a": [1.0], "b": [0.1, 0.2]}})
     axes = figure.axes[0]
     assert [patch.get_height() for patch in axes.patches] == pytest.approx([1.0, 0.15])
     assert sum(len(line.get_xdata()) for line in axes.lines) == 3
-    curves = expert_plots.error_curves(
+    curves = score_plots.error_curves(
         {"ours": {100: [3.0, 4.0], 1000: []}}, {"theirs": {100: 3.33}}, x_name="labels", y_name="error"
     )
     assert [text.get_text() for text in curves.axes[0].get_legend().get_texts()] == ["theirs", "ours"]
     with pytest.raises(ValueError, match="at least one task"):
-        expert_plots.error_bars({})
+        score_plots.error_bars({})
 
 
 def test_wrong_shapes_are_named():

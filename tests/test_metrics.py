@@ -26,6 +26,12 @@ def test_more_or_fewer_clusters_than_classes():
     assert metrics.clustering_accuracy(y, np.arange(20) // 5) == 0.5
 
 
+def test_many_to_one_counts_the_majority_of_each_cluster():
+    y, clusters = np.array([0, 0, 1, 1, 1, 2]), np.array([0, 1, 2, 2, 3, 3])
+    assert metrics.many_to_one_accuracy(y, clusters) == 5 / 6  # clusters 0 to 2 are pure, 3 is half a class
+    assert metrics.clustering_accuracy(y, clusters) == 4 / 6
+
+
 def test_components_used_and_majorities():
     clusters = np.array([0] * 50 + [2] * 49 + [3])
     assert metrics.components_used(clusters, 4) == 2

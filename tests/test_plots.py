@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from vae_moe import plots
+from vae_moe import plots, score_plots
 from vae_moe.metrics import clustering_accuracy
 
 DIGITS, CLASSES = load_digits(return_X_y=True)
@@ -56,7 +56,7 @@ def titles(figure):
 def test_figures_leave_no_global_state():
     import matplotlib.pyplot as plt
 
-    plots.training_curves({"loss": [2.0, 1.0]})
+    score_plots.training_curves({"loss": [2.0, 1.0]})
     assert not plt.get_fignums()
 
 
@@ -212,7 +212,7 @@ def test_training_curves_pair_training_and_validation():
         "val_loss": [4.0, 3.0, 2.0],
         "val_nmi": [0.1, np.nan, 0.5],
     }
-    figure = plots.training_curves(history)
+    figure = score_plots.training_curves(history)
     assert titles(figure) == ["loss", "nmi", "temperature"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["training", "validation"]
     lines = {axes.get_title(): {line.get_label(): line for line in axes.lines} for axes in figure.axes}
@@ -222,7 +222,7 @@ def test_training_curves_pair_training_and_validation():
     assert lines["loss"]["training"].get_color() == lines["temperature"]["training"].get_color()
     assert {axes.get_xlabel() for axes in figure.axes} == {"epoch"}
     drawn(figure)
-    drawn(plots.training_curves({f"term_{i}": [1.0] for i in range(9)}))
+    drawn(score_plots.training_curves({f"term_{i}": [1.0] for i in range(9)}))
 
 
 def test_side_by_side_is_dot_for_dot():
@@ -267,8 +267,8 @@ X, Z = np.zeros((4, 6)), np.zeros((4, 2))
         (lambda: plots.generated(X[None], Z, [0, 0, 0, 0], names=["a", "b"]), "each of the 1 components, received 2"),
         (lambda: plots.latent_space(Z, [0, 0, 1], [0, 0, 1, 1], ["a", "b"]), r"classes must have the shape \[4\]"),
         (lambda: plots.confusion([0, 1], [0, 2], 2, ["a", "b"]), "from 0 to 2"),
-        (lambda: plots.training_curves({}), "received the lengths {}"),
-        (lambda: plots.training_curves({"loss": [1.0], "nmi": []}), "'nmi': 0"),
+        (lambda: score_plots.training_curves({}), "received the lengths {}"),
+        (lambda: score_plots.training_curves({"loss": [1.0], "nmi": []}), "'nmi': 0"),
         (lambda: plots.side_by_side([]), "at least one"),
         (lambda: plots.side_by_side([("a", X)]), r"received the shapes \[\(4, 6\)\]"),
     ],
@@ -277,3 +277,15 @@ X, Z = np.zeros((4, 6)), np.zeros((4, 2))
 def test_errors_tell_what_was_received(draw, message):
     with pytest.raises(ValueError, match=message):
         draw()
+
+
+def test_traversal_has_a_row_a_pair():
+    pairs, names = [(0, 1), (1, 2)], ["0: digit 3", "1: digit 5", "2: empty"]
+    figure = plots.traversal(DIGITS[:14].reshape(2, 7, -1), pairs, names, image_shape=(8, 8))
+    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == [
+        "0: digit 3 → 1: digit 5",
+        "1: digit 5 → 2: empty",
+    ]
+    assert figure.axes[0].images[0].get_array().shape == (2 * 9 - 1, 7 * 9 - 1)
+    lines = plots.traversal(np.arange(28.0).reshape(2, 7, 2), pairs, names).axes[0].lines
+    np.testing.assert_array_equal(lines[1].get_xydata(), np.arange(14.0, 28).reshape(7, 2))

@@ -1,17 +1,13 @@
 """Figures of mixtures of experts: arrays in, a matplotlib Figure out, in the style of :mod:`vae_moe.plots`."""
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from vae_moe import drawing
 
 _GRID = 400  # points of the plane a side
 _MARGIN = 0.08  # of the plane around the points, as a share of their spread
-_COLUMN_COLOURS = ("0.75", "0.55", *drawing.COLOURS)  # bars: what is published is grey
 _SCATTERED = 4000  # rows drawn against truth: more hide each other
 
 
@@ -141,85 +137,3 @@ def gate_use(y, gate_probs, *, title=None) -> Figure:
     axes.set(xlabel="expert", ylabel="class")
     axes.set_title("mean of p(c|x) in each class, %", fontsize=10)
     return figure
-
-
-def error_bars(panels: Mapping[str, Mapping[str, Sequence[float]]], *, y_name: str = "error", title=None) -> Figure:
-    """Errors as bars on a logarithmic axis, one panel a task, with each seed's error as a dot.
-
-    Args:
-        panels: {panel: {method: errors > 0, one a seed}}; the first two methods are drawn grey, and a method
-            has one colour in all panels.
-        y_name: what the error is.
-        title: over the figure.
-
-    Raises:
-        ValueError: no panel.
-    """
-    if not panels:
-        raise ValueError("panels must hold at least one task, received none.")
-    across = min(3, len(panels))
-    down = -(-len(panels) // across)
-    methods = list(dict.fromkeys(method for bars in panels.values() for method in bars))
-    figure = drawing.figure(4.6 * across, 3.2 * down + 0.4, title)
-    for i, (name, bars) in enumerate(panels.items()):
-        axes = figure.add_subplot(down, across, i + 1)
-        for j, (method, errors) in enumerate(bars.items()):
-            mean = float(np.mean(errors))
-            axes.bar(j, mean, color=_COLUMN_COLOURS[methods.index(method) % len(_COLUMN_COLOURS)], width=0.8)
-            axes.plot([j] * len(errors), errors, "o", color="black", markersize=2.5)
-            axes.annotate(_short(mean), (j, mean), (0, 3), textcoords="offset points", ha="center", fontsize=7)
-        axes.set_yscale("log")
-        axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.margins(y=0.12)
-        axes.set_xticks(range(len(bars)), list(bars), rotation=40, ha="right", rotation_mode="anchor", fontsize=7.5)
-        axes.set_title(name, fontsize=10)
-        axes.set_ylabel(y_name, fontsize=8)
-        axes.tick_params(axis="y", labelsize=8)
-        axes.grid(axis="y", color="0.92")
-        axes.set_axisbelow(True)
-    return figure
-
-
-def error_curves(
-    curves: Mapping[str, Mapping[int, Sequence[float]]],
-    marks: Mapping[str, Mapping[int, float]],
-    *,
-    x_name: str,
-    y_name: str,
-    title=None,
-) -> Figure:
-    """Errors against a number on logarithmic axes: one line a method with one standard deviation as a bar, and marks.
-
-    Args:
-        curves: {method: {number: errors > 0, one a seed; none where it was not tried}}.
-        marks: {name: {number: error}}, drawn as stars: figures published by others.
-        x_name: what the number is.
-        y_name: what the error is.
-        title: over the figure.
-    """
-    figure = drawing.figure(7.2, 4.6, title)
-    axes = figure.subplots()
-    for i, (method, points) in enumerate(curves.items()):
-        numbers = [number for number, errors in points.items() if errors]
-        if numbers:
-            means = [float(np.mean(points[number])) for number in numbers]
-            bars = [float(np.std(points[number], ddof=1)) if len(points[number]) > 1 else 0.0 for number in numbers]
-            axes.errorbar(
-                numbers, means, bars, color=drawing.COLOURS[i], marker=drawing.MARKERS[i], capsize=3, label=method
-            )
-    for name, errors in marks.items():
-        axes.plot(list(errors), list(errors.values()), "*", color="black", markersize=11, label=name)
-    axes.set(xscale="log", yscale="log", xlabel=x_name, ylabel=y_name)
-    numbers = sorted({number for points in curves.values() for number in points})
-    axes.set_xticks(numbers, [str(number) for number in numbers])
-    axes.minorticks_off()
-    axes.yaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
-    axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
-    axes.grid(color="0.92")
-    axes.legend(frameon=False, fontsize=8.5)
-    return figure
-
-
-def _short(value: float) -> str:
-    """Two significant digits, without an exponent where that is short."""
-    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"

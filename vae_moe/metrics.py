@@ -34,6 +34,19 @@ def clustering_accuracy(y, clusters) -> float:
     return float(table[linear_sum_assignment(table, maximize=True)].sum() / table.sum())
 
 
+def many_to_one_accuracy(y, clusters) -> float:
+    """Share of points whose cluster's majority class is theirs, in [0, 1]; for more clusters than classes.
+
+    It only rises as clusters are split: compare it at one K.
+
+    Args:
+        y: [N] classes.
+        clusters: [N] cluster numbers.
+    """
+    table = contingency_matrix(y, clusters)
+    return float(table.max(0).sum() / table.sum())
+
+
 def majority_classes(y, clusters, n_components: int) -> list[int | None]:
     """The most frequent class of each component, None for one without points; names them in figures.
 
@@ -60,11 +73,13 @@ def clustering_scores(y, c_probs) -> dict[str, float]:
         c_probs: [N, K] probabilities.
 
     Returns:
-        ``clustering_accuracy``, ``nmi`` (arithmetic mean), ``ari``, ``components_used``.
+        ``clustering_accuracy`` (one-to-one), ``many_to_one_accuracy``, ``nmi`` (arithmetic mean), ``ari``,
+        ``components_used``.
     """
     clusters = c_probs.argmax(-1)
     return {
         "clustering_accuracy": clustering_accuracy(y, clusters),
+        "many_to_one_accuracy": many_to_one_accuracy(y, clusters),
         "nmi": float(normalized_mutual_info_score(y, clusters)),
         "ari": float(adjusted_rand_score(y, clusters)),
         "components_used": components_used(clusters, c_probs.shape[1]),

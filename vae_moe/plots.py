@@ -4,20 +4,16 @@ They use no pyplot and leave no global state; ``figure.savefig(path)`` is crisp 
 Component k has the same colour and marker in every figure.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import offset_copy
 
 from vae_moe import drawing
 from vae_moe.metrics import best_assignment, majority_classes
-
-_CURVES = ("loss", "recon", "nll", "kl_z", "kl_c", "clustering_accuracy", "accuracy", "nmi", "ari")  # drawn first
 
 
 def reconstructions(x, x_reconstructed, *, image_shape=None, labels=None, title=None) -> Figure:
@@ -110,6 +106,44 @@ def generated(samples, embedding, components, *, image_shape=None, classes=None,
     return figure
 
 
+def traversal(decoded, pairs, names, *, image_shape=None, title=None) -> Figure:
+    """The way from one component to another: p(x|z) along the line between their means, one line for each pair.
+
+    Args:
+        decoded: [P, S, D], S steps for each of P pairs; images in [0, 1].
+        pairs: P pairs (from, to) of components below K.
+        names: K names of the components.
+        image_shape: (H, W) with H W = D, or None for points, whose ways are drawn in the plane.
+        title: over the figure.
+
+    Raises:
+        ValueError: shapes that do not fit each other, or values that are not finite.
+    """
+    decoded = drawing.checked("decoded", decoded, (len(pairs), "S", "D"))
+    n_pairs, steps, d = decoded.shape
+    named = drawing.named(names, len(names))
+    labels = [f"{named[start]} → {named[end]}" for start, end in pairs]
+    if image_shape is None:
+        figure = drawing.figure(drawing.PANEL + 2.5, drawing.PANEL + 0.4, title)
+        axes = figure.subplots()
+        (points,), axis_name = drawing.to_plane(decoded.reshape(-1, d))
+        for i, label in enumerate(labels):
+            way = points[i * steps : (i + 1) * steps]
+            style = drawing.style(pairs[i][0])
+            axes.plot(*way.T, color=style["color"], marker=style["marker"], markersize=3, linewidth=1, label=label)
+        axes.set(xlabel=f"{axis_name}1", ylabel=f"{axis_name}2", aspect="equal")
+        figure.legend(loc="outside right upper", fontsize=drawing.font(n_pairs), frameon=False)
+        return figure
+    height, width = image_shape
+    figure = drawing.figure(0.45 * steps * width / height + 2.2, 0.45 * n_pairs + 0.4, title)
+    axes = figure.subplots()
+    drawing.images(axes, decoded.reshape(-1, d), steps, image_shape)
+    middles = (np.arange(n_pairs) + 0.5) * (height + 1) - 1
+    axes.set_yticks(middles, labels, fontsize=drawing.font(n_pairs))
+    axes.tick_params(axis="y", length=0)
+    return figure
+
+
 def latent_space(embedding, classes, components, names, *, title=None) -> Figure:
     """t-SNE of z twice: by true class (left) and by component (right).
 
@@ -183,48 +217,6 @@ def confusion(y, components, n_components: int, names, *, title=None) -> Figure:
     axes.tick_params(length=0, labelsize=font)
     axes.set(xlabel="component", ylabel="true class")
     axes.set_title(f"{counts.trace()} of {len(y)} matched: {counts.trace() / len(y):.1%}", fontsize=10)
-    return figure
-
-
-def training_curves(history: Mapping[str, Sequence[float]], *, title=None) -> Figure:
-    """One panel for each quantity over the epochs, training and validation (``val_``) together.
-
-    Args:
-        history: one value an epoch by name, NaN where none was taken: Keras' ``History.history``, or the columns of
-            ``history.csv``, whose ``epoch`` is not drawn.
-        title: over the figure.
-
-    Raises:
-        ValueError: nothing to draw, or lists of different lengths.
-    """
-    lengths = {name: len(values) for name, values in history.items() if name != "epoch"}
-    if len(set(lengths.values())) != 1 or 0 in lengths.values():
-        raise ValueError(
-            f"history must hold lists of one common length, at least 1, received the lengths {lengths}. Give one value "
-            "an epoch, NaN where there is none."
-        )
-    names = list(dict.fromkeys(name.removeprefix("val_") for name in lengths))
-    names.sort(key=lambda name: _CURVES.index(name) if name in _CURVES else len(_CURVES))
-    across = min(4, len(names))
-    down = -(-len(names) // across)
-    figure = drawing.figure(3 * across + 0.4, 2.3 * down + 0.7, title)
-    kinds = {"": ("training", drawing.COLOURS[0]), "val_": ("validation", drawing.COLOURS[1])}
-    for i, name in enumerate(names):
-        axes = figure.add_subplot(down, across, i + 1)
-        for prefix, (label, colour) in kinds.items():
-            values = np.asarray(history.get(prefix + name, []), float)
-            epochs = np.flatnonzero(np.isfinite(values))
-            marker = "o" if len(epochs) <= drawing.MANY else ""
-            axes.plot(epochs + 1, values[epochs], color=colour, label=label, marker=marker, markersize=3)
-        axes.set_title(name, fontsize=10)
-        axes.set_xlim(0.5, max(lengths.values()) + 0.5)
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
-        axes.grid(color="0.92")
-        axes.tick_params(labelsize=8)
-        if i + across >= len(names):
-            axes.set_xlabel("epoch")
-    handles = [Line2D([], [], color=colour, label=label) for label, colour in kinds.values()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 

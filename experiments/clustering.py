@@ -1,0 +1,238 @@
+"""Clustering over seeds, without labels: ``python -m experiments.clustering``.
+
+Presets of VaDE and DMVAE beside what scikit-learn offers, on the test set: mean and standard deviation over seeds, the
+worst, and the run of lowest validation loss, which is the one a user without labels would keep. Every cell is one
+record under ``results/clustering/``: a finished one is not run again. ``--components 5 8 10`` asks how many components
+there are: the bound on validation data, and how alike the clusterings of the seeds are.
+"""
+
+import sys
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from experiments import baselines, grids, recipes
+
+FOLDER = Path("results/clustering")
+DATASETS = ("mnist", "digits", "spiral")
+BASELINES = {
+    "k-means": "KMeans",
+    "gmm": "GaussianMixture, diagonal",
+    "gmm-pca": "GaussianMixture on PCA",
+    "spectral": "SpectralClustering of 5000 rows",
+}
+MODELS = {"dmvae": "DMVAE", "vade": "VaDE"}
+#: Accuracy in % on MNIST as published, K = 10; most are means over seeds, VaDE's is the best of ten runs.
+PUBLISHED = {
+    "VaDE, best of 10 (Jiang et al. 2017)": 94.46,
+    "VaDE, mean of 20 of a public one": 71.6,
+    "DEC (Xie et al. 2016)": 84.3,
+    "MFCVAE (Falck et al. 2021)": 92.0,
+    "MoE-Sim-VAE (Kopf et al. 2021)": 97.5,
+    "IMSAT (Hu et al. 2017)": 98.4,
+    "IIC, augmented (Ji et al. 2019)": 98.4,
+    "ADC, augmented (Haeusser et al. 2018)": 98.7,
+}
+QUICK_ROWS = 3000
+#: A component of a test row as one character of the record.
+_CODES = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One clustering.
+
+    Attributes:
+        dataset: of ``DATASETS``.
+        method: of ``MODELS`` or ``BASELINES``.
+        seed: of data and method.
+        preset: of a model; None of a baseline.
+        components: K; None: as many as there are classes.
+    """
+
+    dataset: str
+    method: str
+    seed: int
+    preset: str | None = None
+    components: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Of its record."""
+        parts = [self.dataset, self.method, self.preset, self.components, f"seed{self.seed}"]
+        return "-".join(str(part) for part in parts if part is not None)
+
+
+def measure(cell: Cell, cache: Path, quick: bool = False) -> dict[str, Any]:
+    """Cluster and score: the figures of a run, and the component of each test row, a character each.
+
+    Args:
+        cell: which.
+        cache: folder of the warm starts, which cells share.
+        quick: few rows, short training: to see that it runs.
+    """
+    from vae_moe import datasets
+
+    data_seed = cell.seed if cell.components is None else 0  # numbers of components are compared on the same rows
+    dataset = datasets.load(cell.dataset, seed=data_seed)
+    dataset = dataset.head(QUICK_ROWS) if quick else dataset
+    if cell.method in MODELS:
+        assert cell.preset is not None
+        name = f"{cell.dataset}-{cell.method}"
+        recipe = recipes.get(name, cell.preset, seed=cell.seed, n_components=cell.components)
+        figures, trained = grids.network(recipe, dataset, cache, quick)
+        clusters = trained.model.cluster(dataset.test.x)
+    else:
+        n_components = cell.components or dataset.n_classes
+        figures, clusters = baselines.clustering(cell.method, dataset, n_components, cell.seed)
+        figures |= {"protocol": dataset.protocol, "n_components": n_components}
+    return {**figures, "clusters": "".join(map(_CODES.__getitem__, clusters))}
+
+
+def title(record: dict[str, Any]) -> str:
+    """What a record's method is called."""
+    if record["method"] in BASELINES:
+        return BASELINES[record["method"]]
+    return f"{MODELS[record['method']]}, {record['preset']}"
+
+
+def groups(records: grids.Records) -> dict[tuple[str, str], grids.Records]:
+    """Records by data set and method, models first, seeds in order."""
+    order = [*MODELS, *BASELINES]
+    found: dict[tuple[str, str], grids.Records] = {}
+    for record in sorted(records, key=lambda r: (DATASETS.index(r["dataset"]), order.index(r["method"]), r["seed"])):
+        found.setdefault((record["dataset"], title(record)), []).append(record)
+    return found
+
+
+def table(records: grids.Records) -> str:
+    """A Markdown table: a row a data set and method; MNIST's published figures below."""
+    lines = ["| data | method | accuracy, % | worst | of lowest loss | NMI | minutes | seeds |", "|---" * 8 + "|"]
+    for (dataset, name), group in groups(records).items():
+        accuracies = [100 * record["clustering_accuracy"] for record in group]
+        with_loss = [record for record in group if "val_loss" in record]
+        chosen = min(with_loss, key=lambda record: record["val_loss"]) if with_loss else None
+        cells = [
+            grids.spread(accuracies, 2),
+            f"{min(accuracies):.2f}",
+            f"{100 * chosen['clustering_accuracy']:.2f}" if chosen else "",
+            grids.spread([record["nmi"] for record in group], 3),
+            grids.spread([record["seconds"] / 60 for record in group], 1),
+            ", ".join(str(record["seed"]) for record in group),
+        ]
+        lines.append(f"| {dataset} | {name} | {' | '.join(cells)} |")
+    lines += [f"| mnist | {name} | {accuracy:g} | | | | | |" for name, accuracy in PUBLISHED.items()]
+    lines += ["", grids.footnote(records, "Accuracy over one-to-one maps of components to classes on the test set", "")]
+    return "\n".join(lines)
+
+
+def picture(records: grids.Records):
+    """Accuracy of every seed, a panel a data set: a matplotlib Figure."""
+    from vae_moe import score_plots
+
+    panels: dict[str, dict[str, list[float]]] = {}
+    for (dataset, name), group in groups(records).items():
+        panels.setdefault(dataset, {})[name] = [100 * record["clustering_accuracy"] for record in group]
+    marks = {f"published: {name}": accuracy for name, accuracy in PUBLISHED.items()} if "mnist" in panels else {}
+    return score_plots.dots(panels, marks, x_name="clustering accuracy, %")
+
+
+def stability(group: grids.Records) -> list[float]:
+    """How alike the clusterings of the seeds are: the adjusted Rand index of each pair, on the same test rows."""
+    from sklearn.metrics import adjusted_rand_score
+
+    return [adjusted_rand_score(list(a["clusters"]), list(b["clusters"])) for a, b in combinations(group, 2)]
+
+
+def _by_components(records: grids.Records) -> dict[tuple[str, str, int], grids.Records]:
+    found: dict[tuple[str, str, int], grids.Records] = {}
+    for (dataset, name), group in groups(records).items():
+        for k in sorted({record["n_components"] for record in group}):
+            found[dataset, name, k] = [record for record in group if record["n_components"] == k]
+    return found
+
+
+def components_table(records: grids.Records) -> str:
+    """A Markdown table: a row a number of components; the first two figures need no labels."""
+    names = ["data", "method", "K", "bound, nats", "stability", "used", "accuracy, %", "many-to-one, %", "NMI", "seeds"]
+    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    for (dataset, name, k), group in _by_components(records).items():
+        cells = [
+            grids.spread([-record["val_loss"] for record in group], 2),
+            grids.spread(stability(group), 3),
+            grids.spread([record["components_used"] for record in group], 1),
+            grids.spread([100 * record["clustering_accuracy"] for record in group], 2),
+            grids.spread([100 * record["many_to_one_accuracy"] for record in group], 2),
+            grids.spread([record["nmi"] for record in group], 3),
+            ", ".join(str(record["seed"]) for record in group),
+        ]
+        lines.append(f"| {dataset} | {name} | {k} | {' | '.join(cells)} |")
+    what = "The bound is that of validation rows, stability the adjusted Rand index between seeds on the test rows"
+    lines += ["", grids.footnote(records, what, "")]
+    return "\n".join(lines)
+
+
+def components_picture(records: grids.Records):
+    """The label-free criteria and the accuracy against K: a matplotlib Figure."""
+    from vae_moe import score_plots
+
+    panels: dict[str, dict[str, dict[int, list[float]]]] = {}
+    for (dataset, name, k), group in _by_components(records).items():
+        curve = f"{name} on {dataset}"
+        for panel, values in (
+            ("bound of validation rows, nats", [-record["val_loss"] for record in group]),
+            ("stability between seeds, ARI", stability(group)),
+            ("many-to-one accuracy, %", [100 * record["many_to_one_accuracy"] for record in group]),
+        ):
+            panels.setdefault(panel, {}).setdefault(curve, {})[k] = values
+    return score_plots.bands(panels, x_name="components K")
+
+
+GRID = grids.Grid(
+    "Clustering over seeds",
+    FOLDER,
+    measure,
+    lambda record: f"accuracy {100 * record['clustering_accuracy']:.2f} %",
+    table,
+    picture,
+)
+COMPONENTS_GRID = grids.Grid(
+    "How many components",
+    FOLDER / "components",
+    measure,
+    GRID.shown,
+    components_table,
+    components_picture,
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line. Returns the exit code."""
+    parser = grids.parser("experiments.clustering", GRID, (*MODELS, *BASELINES))
+    parser.set_defaults(seeds=list(range(5)))
+    parser.add_argument("--data", nargs="+", choices=DATASETS, default=list(DATASETS), help="default: all")
+    parser.add_argument("--presets", nargs="+", choices=recipes.PRESETS, default=["default"], help="default: default")
+    parser.add_argument("--components", type=int, nargs="+", help="numbers of components to compare")
+    options = parser.parse_args(arguments)
+    grid, seeds, folder, numbers = GRID, options.seeds, options.folder, [None]
+    if options.components:
+        if max(options.components) > len(_CODES) or min(options.components) < 2:
+            parser.error(f"components must be from 2 to {len(_CODES)}, got {options.components}.")
+        grid, folder, numbers = COMPONENTS_GRID, folder / "components", options.components
+    if options.quick:
+        seeds, folder = seeds[:1], folder / "quick"
+    wanted = [
+        Cell(dataset, method, seed, preset, k)
+        for dataset in options.data
+        for seed in seeds
+        for k in numbers
+        for method in options.methods
+        for preset in (options.presets if method in MODELS else [None])
+        if method in MODELS or not options.components
+    ]
+    return grids.run(grid, wanted, folder, options.quick)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""How fast VaDE and DMVAE learn: ``python -m experiments.convergence``.
+
+The same network, batch and data, with the warm start and without: epochs until 90, 94 and 96 % of MNIST's validation
+rows are clustered right, and seconds an epoch. Every cell is one record under ``results/convergence/``.
+"""
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments import grids, recipes
+
+FOLDER = Path("results/convergence")
+MODELS = {"dmvae": "DMVAE", "vade": "VaDE"}
+STARTS = {"warm": "warm start", "none": "no warm start"}
+#: Accuracies whose first epoch is asked for.
+MARKS = (0.90, 0.94, 0.96)
+#: Epochs without a warm start: as many steps as the autoencoder and the bound have together with one.
+EPOCHS_WITHOUT = 32
+QUICK_ROWS = 3000
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training.
+
+    Attributes:
+        model: of ``MODELS``.
+        start: of ``STARTS``.
+        seed: of the model.
+    """
+
+    model: str
+    start: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Of its record."""
+        return f"{self.model}-{self.start}-seed{self.seed}"
+
+
+def recipe_of(cell: Cell) -> recipes.Recipe:
+    """The default recipe, or its network trained by the bound alone from random weights."""
+    recipe = recipes.get(f"mnist-{cell.model}", seed=cell.seed)
+    if cell.start == "none":
+        recipe = replace(recipe, warm_start=None, consistency=None, epochs=EPOCHS_WITHOUT)
+        recipe = recipes.with_network(recipe, regularization={})
+    return recipe
+
+
+def measure(cell: Cell, cache: Path, quick: bool = False) -> dict[str, Any]:
+    """Train and score each epoch: the figures of the run, and ``accuracies``, one an epoch, on validation rows.
+
+    Args:
+        cell: which.
+        cache: folder of the warm starts, which cells share.
+        quick: few rows, short training: to see that it runs.
+    """
+    from vae_moe import callbacks, datasets
+
+    dataset = datasets.load("mnist")
+    dataset = dataset.head(QUICK_ROWS) if quick else dataset
+    scored = callbacks.ClusteringMetrics(dataset.validation.x, dataset.validation.y)
+    figures, trained = grids.network(recipe_of(cell), dataset, cache, quick, [scored])
+    return {**figures, "accuracies": trained.history["val_clustering_accuracy"]}
+
+
+def first_epochs(records: grids.Records, mark: float) -> list[int | None]:
+    """The first epoch at an accuracy, of each record; None where it was not reached."""
+    return [
+        next((epoch for epoch, accuracy in enumerate(record["accuracies"], 1) if accuracy >= mark), None)
+        for record in records
+    ]
+
+
+def of(records: grids.Records, model: str, start: str) -> grids.Records:
+    """The records of a model and a start, seeds in order."""
+    chosen = [record for record in records if (record["model"], record["start"]) == (model, start)]
+    return sorted(chosen, key=lambda record: record["seed"])
+
+
+def table(records: grids.Records) -> str:
+    """A Markdown table: a row a model and a start."""
+    names = ["model", "start", *(f"epochs to {mark:.0%}" for mark in MARKS), "at the end, %", "s an epoch", "seeds"]
+    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    for start, start_name in STARTS.items():
+        for model, model_name in MODELS.items():
+            group = of(records, model, start)
+            if group:
+                cells = [
+                    *(_epochs(first_epochs(group, mark)) for mark in MARKS),
+                    grids.spread([100 * record["accuracies"][-1] for record in group], 2),
+                    grids.spread([record["epoch_seconds"] for record in group], 1),
+                    ", ".join(str(record["seed"]) for record in group),
+                ]
+                lines.append(f"| {model_name} | {start_name} | {' | '.join(cells)} |")
+    lines += ["", grids.footnote(records, "Epochs of the bound; accuracy on MNIST's 5000 validation rows", "")]
+    return "\n".join(lines)
+
+
+def _epochs(found: list[int | None]) -> str:
+    """The median, or how many seeds got there."""
+    reached = [epoch for epoch in found if epoch is not None]
+    if len(reached) < len(found):
+        return f"{len(reached)} of {len(found)} seeds"
+    return f"{np.median(reached):g}"
+
+
+def picture(records: grids.Records):
+    """Accuracy against epochs, a band over the seeds: a matplotlib Figure."""
+    from vae_moe import score_plots
+
+    panels: dict[str, dict[str, dict[int, list[float]]]] = {}
+    for start, start_name in STARTS.items():
+        for model, model_name in MODELS.items():
+            curves = [record["accuracies"] for record in of(records, model, start)]
+            if curves:
+                points = {epoch + 1: [100 * curve[epoch] for curve in curves] for epoch in range(min(map(len, curves)))}
+                panels.setdefault(start_name, {})[model_name] = points
+    return score_plots.bands(panels, x_name="epoch", y_names=dict.fromkeys(panels, "clustering accuracy, %"))
+
+
+GRID = grids.Grid(
+    "How fast VaDE and DMVAE learn",
+    FOLDER,
+    measure,
+    lambda record: f"accuracy {100 * record['accuracies'][-1]:.2f} %",
+    table,
+    picture,
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line. Returns the exit code."""
+    parser = grids.parser("experiments.convergence", GRID, tuple(MODELS))
+    parser.add_argument("--starts", nargs="+", choices=list(STARTS), default=list(STARTS), help="default: both")
+    options = parser.parse_args(arguments)
+    seeds, folder = options.seeds, options.folder
+    if options.quick:
+        seeds, folder = seeds[:1], folder / "quick"
+    wanted = [Cell(model, start, seed) for seed in seeds for start in options.starts for model in options.methods]
+    return grids.run(GRID, wanted, folder, options.quick)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""The clustering and convergence grids, on scikit-learn's digits in place of MNIST."""
+
+import json
+
+import numpy as np
+import pytest
+
+from experiments import baselines, clustering, convergence, grids
+from vae_moe import datasets, metrics
+
+
+@pytest.fixture
+def digits_for_all(monkeypatch):
+    digits = datasets.digits().head(300)
+    monkeypatch.setattr(datasets, "load", lambda name, seed=0: digits)
+    monkeypatch.setattr(grids, "CACHE", None)
+    return digits
+
+
+def test_clustering_measures_and_draws(digits_for_all, tmp_path, capsys):
+    arguments = ["--data", "digits", "--seeds", "0-1", "--methods", "vade", "k-means", "--folder", str(tmp_path)]
+    # --quick trains two epochs, and takes the first seed alone
+    assert clustering.main([*arguments, "--quick"]) == 0
+    records = grids.read(tmp_path / "quick")
+    assert [record["method"] for record in records] == ["k-means", "vade"]
+    for record in records:
+        clusters = [clustering._CODES.index(code) for code in record["clusters"]]
+        accuracy = metrics.clustering_accuracy(digits_for_all.test.y, clusters)
+        assert record["clustering_accuracy"] == accuracy
+    text = (tmp_path / "quick" / "README.md").read_text()
+    assert (
+        "| digits | VaDE, default |" in text and "KMeans" in text
+    )
+    assert (tmp_path / "quick" / "figure.png").stat().st_size > 10_000
+
+
+def test_the_choice_without_labels_is_the_lowest_loss():
+    records = [
+        {"dataset": "digits", "method": "dmvae", "preset": "default", "seed": seed, "clustering_accuracy": accuracy}
+        | {
+            "val_loss": loss,
+            "nmi": 0.5,
+            "seconds": 60.0,
+            "machine": "m",
+            "finished_at": "2026-01-01",
+            "git_commit": "c",
+        }
+        for seed, accuracy, loss in ((0, 0.9, 10.0), (1, 0.7, 5.0))
+    ]
+    row = next(line for line in clustering.table(records).splitlines() if line.startswith("| digits"))
+    assert "| 80.00 ± 14.14 | 70.00 | 70.00 |" in row
+
+
+def test_components_are_compared_by_bound_and_stability(digits_for_all, tmp_path):
+    arguments = ["--data", "digits", "--methods", "vade", "k-means", "--components", "3", "4", "--quick"]
+    assert clustering.main([*arguments, "--folder", str(tmp_path)]) == 0
+    records = grids.read(tmp_path / "components" / "quick")
+    assert {(record["method"], record["n_components"]) for record in records} == {("vade", 3), ("vade", 4)}
+    text = (tmp_path / "components" / "quick" / "README.md").read_text()
+    assert "| digits | VaDE, default | 3 |" in text
+
+
+def test_stability_is_one_for_renamed_clusterings():
+    pair = [{"clusters": "0011"}, {"clusters": "1100"}]
+    assert clustering.stability(pair) == [1.0]
+    assert clustering.stability([*pair, {"clusters": "0101"}])[1] < 0.5
+
+
+@pytest.mark.parametrize("method", list(baselines.CLUSTERINGS))
+def test_a_clustering_baseline_finds_blobs(method, rng):
+    y = np.arange(300) % 3
+    x = (y[:, None] * 5 + rng.normal(size=(300, 4))).astype("f")
+    part = datasets.Split(x, y)
+    blobs = datasets.Dataset("blobs", part, part, part, "gaussian", None)
+    scores, clusters = baselines.clustering(method, blobs, 3, seed=0)
+    assert scores["clustering_accuracy"] > 0.97 and clusters.shape == (300,)
+
+
+def test_convergence_counts_the_epochs(digits_for_all, tmp_path):
+    arguments = ["--methods", "dmvae", "--quick", "--folder", str(tmp_path)]
+    assert convergence.main(arguments) == 0
+    records = grids.read(tmp_path / "quick")
+    assert {record["start"] for record in records} == {"warm", "none"}
+    assert all(len(record["accuracies"]) == record["epochs"] == 2 for record in records)
+    assert convergence.main(arguments) == 0  # nothing is run again
+    assert "no warm start" in (tmp_path / "quick" / "README.md").read_text()
+    assert convergence.first_epochs([{"accuracies": [0.5, 0.93, 0.91, 0.97]}, {"accuracies": [0.1]}], 0.9) == [2, None]
+
+
+def test_seeds_are_numbers_or_ranges(capsys):
+    parser = grids.parser("experiments.clustering", clustering.GRID, ["a"])
+    assert parser.parse_args(["--seeds", "0-2", "5"]).seeds == [0, 1, 2, 5]
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--seeds", "2-x"])
+    assert "got '2-x'" in capsys.readouterr().err
+
+
+def test_a_record_is_whole(digits_for_all, tmp_path):
+    clustering.main(["--data", "digits", "--seeds", "3", "--methods", "gmm-pca", "--folder", str(tmp_path)])
+    record = json.loads((tmp_path / "digits-gmm-pca-seed3.json").read_text())
+    assert {"clustering_accuracy", "nmi", "seconds", "machine", "git_commit", "n_components"} <= set(record)

@@ -1,0 +1,86 @@
+"""The health report: each trouble made on purpose, and a sound model without any."""
+
+import logging
+
+import keras
+import numpy as np
+import pytest
+
+from vae_moe import DMVAE, DeepMoE, VaDE, datasets, health, initialization, pipelines
+
+
+@pytest.fixture(scope="module")
+def sound():
+    """A DMVAE on a spiral, started from its arms."""
+    data = datasets.spiral(n_train=200, n_validation=40, n_test=40)
+    model = DMVAE(2, n_components=5, latent_dim=4, z_encoder_sizes=(64,), c_encoder_sizes=(64,), decoder_sizes=(64,),
+                  likelihood="gaussian")  # fmt: skip
+    initialization.pretrain_autoencoder(model.mixture, data.train.x, epochs=30, batch_size=100, verbose=0)
+    resp = np.eye(5)[data.train.y].astype("f")
+    initialization.assign_prior(model.mixture.prior, model.encode(data.train.x), resp)
+    initialization.distill(model.mixture, data.train.x, resp, epochs=60, batch_size=100, verbose=0)
+    return model, data
+
+
+def test_a_sound_model_has_no_trouble(sound):
+    model, data = sound
+    signs = health.examine(model, data.test.x)
+    assert signs.troubles == {} and signs.components_used == 5 and signs.active_units > 0
+    np.testing.assert_allclose(signs.shares, 0.2, atol=0.05)
+    agreement = (
+        model.cluster(data.test.x) == np.argmax(model.mixture.prior.c_logits(model.encode(data.test.x)), -1)
+    ).mean()
+    assert signs.bayes_agreement == agreement
+    assert signs.use_entropy == pytest.approx(np.log(5), abs=0.05)
+
+
+def test_the_terms_are_the_bounds(sound):
+    model, data = sound
+    terms = model(data.test.x)["terms"]
+    signs = health.examine(model, data.test.x)
+    assert signs.kl_z == pytest.approx(float(np.mean(terms["kl_z"])), rel=1e-4)
+    assert signs.kl_c == pytest.approx(float(np.mean(terms["kl_c"])), rel=1e-4)
+
+
+def _with_logits(biases):
+    """A DMVAE whose q(c|x) is the softmax of these biases, whatever x."""
+    model = DMVAE(3, n_components=len(biases), latent_dim=2)
+    kernel, bias = model.mixture.c_encoder.layers[-1].weights
+    kernel.assign(np.zeros(kernel.shape))
+    bias.assign(biases)
+    return model
+
+
+def test_each_trouble_has_its_name_and_its_cure(rng):
+    x = rng.uniform(0, 1, (200, 3)).astype("f")
+    collapsed = health.examine(_with_logits([9.0, 0.0, 0.0, 0.0]), x).troubles
+    assert "1 of 4 components are used, one by 100%" in collapsed["collapse"] and "balance" in collapsed["collapse"]
+    unsure = _with_logits([0.0, 0.0, 0.0])
+    assert "unsure components" in health.examine(unsure, x).troubles
+    idle = _with_logits([0.0, 0.0])
+    for weight in idle.mixture.z_encoder.weights:
+        weight.assign(np.zeros(weight.shape))
+    assert "posterior ignored" in health.examine(idle, x).troubles
+    shares = np.array([0.5, 0.499, 0.001])
+    one_empty = health.Health(shares, 2, 0.7, 0.1, 3.0, 1.0, 2, 0.3).troubles
+    assert "hardly any rows are in 2" in one_empty["empty components"]
+    assert "30% of the rows" in one_empty["components disagree"]
+
+
+def test_bayes_rule_agrees_with_itself(rng):
+    assert health.examine(VaDE(3, n_components=4, latent_dim=2), rng.uniform(0, 1, (50, 3))).bayes_agreement == 1
+
+
+def test_a_model_without_a_mixture_is_refused(rng):
+    with pytest.raises(ValueError, match="DeepMoE has no latent mixture"):
+        health.examine(DeepMoE(3, 2, 1), rng.uniform(0, 1, (5, 3)))
+
+
+def test_the_callback_warns_once_and_logs(rng, caplog):
+    x = rng.uniform(0, 1, (64, 3)).astype("f")
+    model = _with_logits([9.0, 0.0, 0.0, 0.0])
+    model.compile(keras.optimizers.SGD(0.0))
+    with caplog.at_level(logging.WARNING, "vae_moe.health"):
+        history = model.fit(pipelines.batches(x, batch_size=32), epochs=2, verbose=0, callbacks=[health.HealthCheck(x)])
+    assert sum("collapse" in record.message for record in caplog.records) == 1
+    assert history.history["val_largest_share"] == [1.0, 1.0]

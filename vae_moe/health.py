@@ -1,0 +1,162 @@
+"""Is this clustering in good health? Signs that need no labels, each trouble with its name and its cure."""
+
+import logging
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+from scipy.stats import entropy
+
+from vae_moe import metrics
+from vae_moe.models.base import check_rows, map_batches
+
+logger = logging.getLogger(__name__)
+
+#: A latent entry is active if the variance of its mean over the rows is above this (Burda et al. 2016, section 5.2).
+ACTIVE_VARIANCE = 0.01
+#: Least share of rows on which q(c|x) and p(c|z) should name the same component.
+LEAST_AGREEMENT = 0.5
+#: Greatest mean entropy of q(c|x), as a share of log K.
+MOST_UNSURE = 0.5
+
+
+@dataclass(frozen=True)
+class Health:
+    """The signs of a model on some rows.
+
+    Attributes:
+        shares: part of the rows whose most probable component each one is, [K].
+        components_used: how many own at least a tenth of an equal share.
+        use_entropy: entropy of the mean of q(c|x), nats; log K if all components are used alike.
+        c_entropy: mean entropy of q(c|x), nats; 0 if every row is sure of its component.
+        kl_z: mean KL of q(z|x) to its components, nats.
+        kl_c: mean KL(q(c|x) || p(c)), nats.
+        active_units: entries of z whose mean differs from row to row.
+        bayes_agreement: part of the rows where q(c|x) and Bayes' p(c|z) name the same component; 1 for VaDE.
+    """
+
+    shares: np.ndarray
+    components_used: int
+    use_entropy: float
+    c_entropy: float
+    kl_z: float
+    kl_c: float
+    active_units: int
+    bayes_agreement: float
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """What is wrong, by name: what was seen and what to do. Empty if all is well."""
+        n_components = len(self.shares)
+        found = {}
+        if self.components_used <= n_components / 2 and n_components > 1:
+            found["collapse"] = (
+                f"{self.components_used} of {n_components} components are used, one by {self.shares.max():.0%} of the "
+                "rows: start from clusters of the latents (vae_moe.initialization, the preset default), give "
+                "regularization a balance, or begin at a higher temperature"
+            )
+        elif self.components_used < n_components:
+            empty = np.flatnonzero(self.shares < 1 / (10 * n_components)).tolist()
+            found["empty components"] = (
+                f"hardly any rows are in {', '.join(map(str, empty))}: take fewer components, or give regularization "
+                "more balance"
+            )
+        if not self.active_units:
+            found["posterior ignored"] = (
+                f"no entry of z tells rows apart (KL of z {self.kl_z:.2g} nats), the decoder does not need them: warm "
+                "the KL up (callbacks.KLWarmUp), or start from an autoencoder"
+            )
+        if n_components > 1 and self.c_entropy > MOST_UNSURE * np.log(n_components):
+            found["unsure components"] = (
+                f"q(c|x) has {self.c_entropy:.2f} of {np.log(n_components):.2f} nats left: train longer, or give "
+                "regularization a consistency"
+            )
+        if self.bayes_agreement < LEAST_AGREEMENT:
+            found["components disagree"] = (
+                f"q(c|x) and p(c|z) name the same component for {self.bayes_agreement:.0%} of the rows: samples of a "
+                "component do not look like its members. Set the prior to the moments of q(c|x) "
+                "(initialization.assign_prior), or train longer"
+            )
+        return found
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The signs as numbers, for logs and records."""
+        return {
+            "largest_share": float(self.shares.max()),
+            "use_entropy": self.use_entropy,
+            "c_entropy": self.c_entropy,
+            "active_units": self.active_units,
+            "bayes_agreement": self.bayes_agreement,
+        }
+
+
+def examine(model, x, seed: int = 0) -> Health:
+    """Look at a model that has a latent mixture.
+
+    Args:
+        model: a VaDE, a DMVAE, or a mixture of experts gated by one.
+        x: [N, D].
+        seed: of one sample of z for each row.
+
+    Returns:
+        Its health.
+
+    Raises:
+        ValueError: if the model has no latent mixture, or x does not fit it.
+    """
+    mixture = getattr(model, "mixture", None)
+    if mixture is None:
+        raise ValueError(f"{type(model).__name__} has no latent mixture to examine: give a VaDE, a DMVAE or a DVMoE.")
+    x = check_rows(x, mixture.input_dim)
+    noise = np.random.default_rng(seed).standard_normal((len(x), mixture.latent_dim), np.float32)
+
+    @tf.function(reduce_retracing=True)
+    def signs(rows, row_noise):
+        q = mixture.infer(rows, row_noise)
+        bayes = tf.nn.log_softmax(mixture.prior.c_logits(q["z_mean"]))
+        kl = [tf.reduce_sum(tf.exp(q["c_logits"]) * mixture.prior.kl(q["z_mean"], q["z_log_var"]), -1, keepdims=True)]
+        return tf.concat([q["c_logits"], bayes, *kl, q["z_mean"]], -1)  # [B, 2 K + 1 + L]
+
+    k = mixture.n_components
+    c_log_probs, bayes, kl_z, z_mean = np.split(map_batches(signs, x, noise), [k, 2 * k, 2 * k + 1], -1)
+    c_probs = np.exp(c_log_probs)
+    log_weights = keras.ops.convert_to_numpy(mixture.prior.log_weights())
+    clusters = c_probs.argmax(-1)
+    return Health(
+        shares=np.bincount(clusters, minlength=k) / len(x),
+        components_used=metrics.components_used(clusters, k),
+        use_entropy=float(entropy(c_probs.mean(0))),
+        c_entropy=float(entropy(c_probs, axis=-1).mean()),
+        kl_z=float(kl_z.mean()),
+        kl_c=float(np.sum(c_probs * (c_log_probs - log_weights), -1).mean()),
+        active_units=int((z_mean.var(0) > ACTIVE_VARIANCE).sum()),
+        bayes_agreement=float((clusters == bayes.argmax(-1)).mean()) if mixture.c_encoder is not None else 1.0,
+    )
+
+
+class HealthCheck(keras.callbacks.Callback):
+    """Examines held-out rows after each epoch and warns of each trouble when it comes; no labels.
+
+    Logs ``val_use_entropy``, ``val_c_entropy``, ``val_active_units``, ``val_bayes_agreement``, ``val_largest_share``.
+    Put it before the callbacks that write logs (CSVLogger, TensorBoard).
+
+    Args:
+        x: [N, D].
+    """
+
+    def __init__(self, x: np.ndarray):
+        super().__init__()
+        self.x = x
+        self._known: set[str] = set()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Examine, log, warn."""
+        health = examine(self.model, self.x)
+        if logs is not None:
+            logs.update({f"val_{name}": value for name, value in health.figures.items()})
+        for name, words in health.troubles.items():
+            if name not in self._known:
+                logger.warning("epoch %d, %s: %s.", epoch + 1, name, words)
+        self._known = set(health.troubles)
