@@ -4,6 +4,7 @@
 PRESET = default
 SEED = 0
 EPOCHS =
+RESTARTS = 1
 WORKDIR = runs
 
 # The active virtual environment, or one of our own.
@@ -17,8 +18,8 @@ RUNS := $(foreach data,mnist fashion_mnist digits spiral,$(foreach model,dmvae v
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z_ -]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  Runs (options PRESET=default|paper SEED=0 EPOCHS=n WORKDIR=runs DATA_DIR=folder; of the mixtures of"
-	@echo "  experts (dvmoe, deepmoe, vademoe) also TASK=regression|classification OUTPUTS=n LABELS=n):"
+	@echo "  Runs (options PRESET=default|augment|paper SEED=0 EPOCHS=n RESTARTS=1 WORKDIR=runs DATA_DIR=folder; COMPONENTS=K; of"
+	@echo "  the mixtures of experts (dvmoe, deepmoe, vademoe) also TASK=regression|classification OUTPUTS=n LABELS=n):"
 	@for run in $(RUNS); do echo "    make $$run"; done
 
 install: $(INSTALLED)  ## virtual environment and package, once
@@ -28,9 +29,10 @@ $(INSTALLED): setup.cfg setup.py
 	@touch $@
 
 $(RUNS): $(INSTALLED)
-	@$(PYTHON) -m experiments.train $@ --preset $(PRESET) --seed $(SEED) --workdir $(WORKDIR) \
+	@$(PYTHON) -m experiments.train $@ --preset $(PRESET) --seed $(SEED) --workdir $(WORKDIR) --restarts $(RESTARTS) \
 		$(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(TASK),--task $(TASK)) $(if $(OUTPUTS),--outputs $(OUTPUTS)) \
-		$(if $(LABELS),--labels $(LABELS)) $(if $(DATA_DIR),--data-dir $(DATA_DIR))
+		$(if $(LABELS),--labels $(LABELS)) $(if $(COMPONENTS),--components $(COMPONENTS)) \
+		$(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
 figures: $(INSTALLED)  ## Figures 4 to 11 of all runs, one page a data set
 	@$(PYTHON) -m experiments.figures --workdir $(WORKDIR)

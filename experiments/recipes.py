@@ -6,6 +6,8 @@ This file imports neither TensorFlow nor the library, so that ``make help`` and 
 ``default`` is ours: an autoencoder first, a spectral start on the neighbour graph of its latents, then the bound with
 consistency between neighbours. It uses no labels and knows nothing of images. Mixtures of experts start alike; their
 experts are fitted by EM before the gate is trained, and adversarial changes of x stand in for the neighbours.
+``augment`` is for images: small rotations, shifts and zooms stand in for the neighbours, and spread the autoencoder's
+latents so that the spectral start sees through them.
 """
 
 import difflib
@@ -19,7 +21,7 @@ CLUSTERINGS = ("dmvae", "vade")
 EXPERTS = ("dvmoe", "deepmoe", "vademoe")
 MODELS = CLUSTERINGS + EXPERTS
 TASKS = ("regression", "classification")
-PRESETS = ("default", "paper")
+PRESETS = ("default", "augment", "paper")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class Recipe:
     epochs: int
     network: dict[str, Any] = field(default_factory=dict)  # arguments of the model's constructor
     warm_start: WarmStart | None = None
-    consistency: str | None = None  # views: "neighbors" of the warm start's latents, or None
+    consistency: str | None = None  # views: "neighbors" of the warm start's latents, "augmentations", or None
+    augmentation: dict[str, float] | None = None  # ranges of the changes of images (vae_moe.augmentation)
     adversarial_share: float | None = None  # of a row's mean distance to its neighbours: how far its changes go
     batch_size: int = 256
     learning_rate: float = 1e-3
@@ -129,7 +132,7 @@ def get(
 
     Args:
         name: "<dataset>-<model>", such as "mnist-dmvae".
-        preset: "default" or "paper".
+        preset: one of ``PRESETS``.
         seed: of everything random in the run.
         epochs: in place of the recipe's own number.
         task: of a mixture of experts: "regression" (default) or "classification".
@@ -160,7 +163,7 @@ def get(
             raise ValueError(f"unknown task {task!r}: choose one of {', '.join(TASKS)}.")
         if (n_outputs and task == "classification") or (n_labels and task == "regression"):
             raise ValueError("outputs are a regression's, labels a classification's: choose the task that has them.")
-    recipe = {"default": _default, "paper": _paper}[preset](dataset, model)
+    recipe = {"default": _default, "augment": _augment, "paper": _paper}[preset](dataset, model)
     if task is not None:
         recipe = _with_task(recipe, task, n_outputs or 1, n_labels)
     return replace(recipe, seed=seed, epochs=epochs or recipe.epochs, n_components=n_components)
@@ -250,6 +253,22 @@ def _default(dataset: str, model: str) -> Recipe:
         return replace(recipe, consistency="neighbors", network=_clustering_network(size, model))
     network = _experts_network(size, model)
     return replace(recipe, epochs=size.expert_epochs, fit_experts=True, checkpoint="last", network=network)
+
+
+def _augment(dataset: str, model: str) -> Recipe:
+    if model not in CLUSTERINGS or dataset == "spiral":
+        raise UnknownRecipeError(
+            f"the preset augment changes images a little to cluster them with {' or '.join(CLUSTERINGS)}: there is none "
+            f"for {dataset}-{model}."
+        )
+    recipe = replace(_default(dataset, model), preset="augment", consistency="augmentations")
+    assert recipe.warm_start is not None
+    return replace(
+        recipe,
+        augmentation={"rotation": 10.0, "shift": 0.08, "zoom": 0.1},
+        epochs=2 * recipe.epochs,
+        warm_start=replace(recipe.warm_start, autoencoder_epochs=2 * recipe.warm_start.autoencoder_epochs),
+    )
 
 
 def _clustering_network(size: Size, model: str) -> dict[str, Any]:

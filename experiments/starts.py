@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,9 @@ class Start:
     neighbors: np.ndarray
 
 
-def carry_out(mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | None = None) -> Start:
+def carry_out(
+    mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | None = None, augment: Callable | None = None
+) -> Start:
     """Bring a mixture to its warm start: autoencoder, clusters of its latents, prior, network of q(c|x).
 
     Args:
@@ -44,6 +47,7 @@ def carry_out(mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | Non
         x: the training rows, [N, D].
         verbose: of Keras' ``fit``.
         cache: folder in which the start is looked for, and kept; None makes it anew.
+        augment: changes of x for the autoencoder, [B, D] -> [B, D], or None.
 
     Returns:
         The start.
@@ -58,7 +62,7 @@ def carry_out(mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | Non
         start = _read(path)
         _set_weights(mixture, start.weights)
     else:
-        start = _make(mixture, recipe, x, verbose)
+        start = _make(mixture, recipe, x, verbose, augment)
         if path is not None:
             _write(path, start)
     initialization.assign_prior(mixture.prior, start.z, start.resp)
@@ -77,7 +81,7 @@ def carry_out(mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | Non
     return start
 
 
-def _make(mixture, recipe: Recipe, x: np.ndarray, verbose) -> Start:
+def _make(mixture, recipe: Recipe, x: np.ndarray, verbose, augment) -> Start:
     import tensorflow as tf
 
     from vae_moe import initialization
@@ -92,6 +96,7 @@ def _make(mixture, recipe: Recipe, x: np.ndarray, verbose) -> Start:
         epochs=stages.autoencoder_epochs,
         batch_size=recipe.batch_size,
         learning_rate=stages.learning_rate,
+        augment=augment,
         seed=recipe.model_seed,
         verbose=verbose,
     )
@@ -123,6 +128,7 @@ def _key(mixture, recipe: Recipe, x: np.ndarray) -> str:
         "warm_start": asdict(recipe.warm_start) | {"distill_epochs": None},  # type: ignore[arg-type]
         "batch_size": recipe.batch_size,
         "seed": recipe.model_seed,
+        **({"augmentation": recipe.augmentation} if recipe.augmentation else {}),
         "x": hashlib.sha256(x.tobytes()).hexdigest(),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

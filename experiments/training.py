@@ -56,7 +56,8 @@ def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, verbo
     neighbors = None
     if recipe.warm_start is not None:
         mixture = model.mixture
-        neighbors = starts.carry_out(mixture, recipe, dataset.train.x, verbose, cache).neighbors
+        augment = augmentation_of(recipe, dataset)
+        neighbors = starts.carry_out(mixture, recipe, dataset.train.x, verbose, cache, augment).neighbors
     if recipe.gate_epochs:
         logger.info("the gate's bound alone, %d epochs", recipe.gate_epochs)
         data = _batches(recipe, dataset, None, None)
@@ -71,6 +72,15 @@ def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, verbo
     warm_start_seconds = time.perf_counter() - started
     history = fit(model, recipe, dataset, y, neighbors, callbacks, verbose)
     return Trained(model, history, time.perf_counter() - started, warm_start_seconds)
+
+
+def augmentation_of(recipe: recipes.Recipe, dataset):
+    """The changes of rows [B, D] -> [B, D] that a recipe for images asks for, or None."""
+    from vae_moe import augmentation
+
+    if recipe.augmentation is None:
+        return None
+    return augmentation.small_affine(dataset.image_shape, **recipe.augmentation, seed=recipe.model_seed)
 
 
 def build(recipe: recipes.Recipe, dataset):
@@ -151,6 +161,7 @@ def _batches(recipe: recipes.Recipe, dataset, y, neighbors):
         batch_size=recipe.batch_size,
         seed=recipe.model_seed,
         neighbors=neighbors if recipe.consistency == "neighbors" else None,
+        augment=augmentation_of(recipe, dataset) if recipe.consistency == "augmentations" else None,
         radius=radius,
         labelled=labelled,
         n_labelled=recipe.n_labelled,

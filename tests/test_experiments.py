@@ -85,6 +85,7 @@ def test_the_same_seed_gives_the_same_figures(smoke_run, tmp_path):
     ("name", "preset"),
     [
         ("digits-vade", "default"),
+        ("digits-dmvae", "augment"),
         ("spiral-dmvae", "default"),
         ("spiral-vade", "default"),
         ("digits-dmvae", "paper"),
@@ -207,6 +208,7 @@ def test_the_paper_preset_is_the_reports():
         (["mnits-dmvae"], "unknown run 'mnits-dmvae': did you mean mnist-dmvae"),
         (["digits-dmvae", "--preset", "papr"], "unknown preset 'papr'"),
         (["digits-dmvae", "--epochs", "-3"], "epochs must be 1 or more, got -3"),
+        (["spiral-dmvae", "--preset", "augment"], "there is none for spiral-dmvae"),
         (["digits-dmvae", "--restarts", "0"], "restarts must be 1 or more, got 0"),
         (["digits-dmvae", "--components", "-1"], "components must be 1 or more, got -1"),
         (["digits-dmvae", "--outputs", "2"], "dmvae clusters and has no task, outputs or labels"),
