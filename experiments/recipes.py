@@ -258,8 +258,8 @@ def _default(dataset: str, model: str) -> Recipe:
 def _augment(dataset: str, model: str) -> Recipe:
     if model not in CLUSTERINGS or dataset == "spiral":
         raise UnknownRecipeError(
-            f"the preset augment is for {' or '.join(CLUSTERINGS)} on images, which it changes a little: there is none for "
-            f"{dataset}-{model}."
+            f"the preset augment changes images a little, for {' or '.join(CLUSTERINGS)} to cluster them: "
+            f"there is none for {dataset}-{model}."
         )
     recipe = replace(_default(dataset, model), preset="augment", consistency="augmentations")
     assert recipe.warm_start is not None
