@@ -10,11 +10,13 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from experiments import grids, label_efficiency, reproduction, runs, table1
+from experiments import clustering, convergence, grids, label_efficiency, reproduction, runs, table1
 
 README = Path("README.md")
-#: Grids by the name of their section.
-GRIDS = {"table1": table1.GRID, "labels": label_efficiency.GRID}
+#: Grids whose tables stand in README.md, by the name of their section.
+SECTIONS = {"table1": table1.GRID, "labels": label_efficiency.GRID}
+#: All grids; each one's table and picture lie beside its records.
+GRIDS = (clustering.GRID, clustering.COMPONENTS_GRID, convergence.GRID, *SECTIONS.values())
 BEGIN, END = "<!-- {}: made by python -m experiments.readme -->", "<!-- /{} -->"
 
 
@@ -92,7 +94,7 @@ def _expert_cells(group: list[dict]) -> list[str]:
 def sections() -> dict[str, str]:
     """The generated sections of README.md by the name in their marks, from the committed records."""
     tables = {"runs": table(runs.RECORDS)}
-    return tables | {name: grid.table(grids.read(grid.folder)) for name, grid in GRIDS.items()}
+    return tables | {name: grid.table(grids.read(grid.folder)) for name, grid in SECTIONS.items()}
 
 
 def rewrite(text: str, name: str, section: str) -> str:
@@ -126,8 +128,9 @@ def main(arguments: list[str] | None = None) -> int:
     for name, section in sections().items():
         text = rewrite(text, name, section)
     README.write_text(text, encoding="utf-8")
-    for grid in GRIDS.values():
-        grid.publish()
+    for grid in GRIDS:
+        if grids.read(grid.folder):
+            grid.publish()
     reproduction.write()
     print(f"{count} records kept in {runs.RECORDS}, tables written to {README} and {reproduction.PAGE}")
     return 0
