@@ -12,10 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from vae_moe import downloads, idx
+from vae_moe import downloads, idx, streaming
 from vae_moe.idx import DatasetError
 
 logger = logging.getLogger(__name__)
+
+#: Batches of what is larger than memory.
+stream = streaming.stream
 
 PathLike = str | os.PathLike[str]
 
