@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from experiments import measures, recipes, runs, training
+from experiments import measures, recipes, runs, strategies, training
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--labels", type=int, help="training rows with a class, of a classification; default: all")
     parser.add_argument("--components", type=int, help="K, components or experts; default: the number of classes")
     parser.add_argument("--restarts", type=int, default=1, help="trainings, the lowest loss is kept; default: 1")
+    parser.add_argument("--strategy", choices=strategies.NAMES, default="one", help="devices that share the batches")
     parser.add_argument("--smoke", action="store_true", help="64 examples, one epoch: does it run?")
     parser.add_argument("--workdir", default="runs", help="folder of all runs; default: runs")
     parser.add_argument("--data-dir", help="folder of the four IDX files, in place of the download")
@@ -170,9 +171,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     try:
-        figures = run(
-            recipe, options.workdir, data_dir=options.data_dir, restarts=options.restarts, smoke=options.smoke
-        )
+        with strategies.scope(options.strategy):
+            figures = run(
+                recipe, options.workdir, data_dir=options.data_dir, restarts=options.restarts, smoke=options.smoke
+            )
     except (DatasetError, ValueError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -177,7 +177,7 @@ def _compile(model, recipe: recipes.Recipe, epochs: int, data) -> None:
     if recipe.learning_rate_schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, epochs * len(data))
     steps = pipelines.steps_per_execution(len(data))
-    model.compile(keras.optimizers.Adam(rate), jit_compile=True, steps_per_execution=steps)
+    model.compile(keras.optimizers.Adam(rate), jit_compile=pipelines.use_xla(), steps_per_execution=steps)
 
 
 def _schedules(model, recipe: recipes.Recipe) -> list:

@@ -24,7 +24,7 @@ from sklearn.preprocessing import normalize
 
 from vae_moe.layers import LatentMixture, MixturePrior
 from vae_moe.models.base import map_batches
-from vae_moe.pipelines import batches, steps_per_execution
+from vae_moe.pipelines import batches, steps_per_execution, use_xla
 
 #: Least variance given to the prior, as a share of the mean variance of the latents: a component of equal points has 0.
 VARIANCE_FLOOR = 1e-3
@@ -248,5 +248,5 @@ def _fit_stage(model, loss, data, epochs, learning_rate, **fit_options):
     """Fit with Adam, its rate falling to 0 along a cosine."""
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(data))
     steps = steps_per_execution(len(data))
-    model.compile(keras.optimizers.Adam(rate), loss, jit_compile=True, steps_per_execution=steps)
+    model.compile(keras.optimizers.Adam(rate), loss, jit_compile=use_xla(), steps_per_execution=steps)
     return model.fit(data, epochs=epochs, shuffle=False, **fit_options)  # the batches come shuffled

@@ -77,6 +77,11 @@ def steps_per_execution(n_steps: int, most: int = 128) -> int:
     return max(n for n in range(1, min(n_steps, most) + 1) if n_steps % n == 0)
 
 
+def use_xla() -> bool:
+    """Whether ``jit_compile`` will do: XLA cannot compile a step in which replicas exchange gradients."""
+    return tf.distribute.get_strategy().num_replicas_in_sync == 1
+
+
 def in_order(x: np.ndarray, y: np.ndarray | None = None, *, batch_size: int = 1000) -> tf.data.Dataset:
     """Batches for evaluation: every row once, in order, as ``(x,)`` or ``(x, y)``.
 

@@ -36,6 +36,9 @@ def balance(c_logits):
         [B] nats, on average between -log K (every component used alike) and 0 (one component takes all).
     """
     log_batch_mean = tf.reduce_logsumexp(c_logits, 0) - tf.math.log(tf.cast(tf.shape(c_logits)[0], c_logits.dtype))
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:  # the mean over the batches of all replicas
+        replica = tf.distribute.get_replica_context()
+        log_batch_mean = tf.math.log(replica.all_reduce(tf.distribute.ReduceOp.MEAN, tf.exp(log_batch_mean)))
     return tf.reduce_sum(tf.exp(c_logits) * log_batch_mean, -1)
 
 

@@ -53,7 +53,8 @@ class TermModel(keras.Model):
             loss += self._weight(name, training) * term  # [B]
         if sample_weight is not None:
             loss *= tf.cast(tf.reshape(sample_weight, [-1]), loss.dtype)
-        return tf.reduce_mean(loss)
+        # Under tf.distribute the replicas' gradients are added up: each gives its share of the global batch's mean.
+        return tf.reduce_mean(loss) / tf.distribute.get_strategy().num_replicas_in_sync
 
     def loss_terms(self, y, y_pred):
         """The terms {name: [B]} of a batch from its targets and outputs; a model with targets adds theirs."""
