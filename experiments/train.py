@@ -148,6 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--components", type=int, help="K, components or experts; default: the number of classes")
     parser.add_argument("--restarts", type=int, default=1, help="trainings, the lowest loss is kept; default: 1")
     parser.add_argument("--strategy", choices=strategies.NAMES, default="one", help="devices that share the batches")
+    parser.add_argument("--precision", choices=strategies.PRECISIONS, default="float32", help="default: float32")
     parser.add_argument("--smoke", action="store_true", help="64 examples, one epoch: does it run?")
     parser.add_argument("--workdir", default="runs", help="folder of all runs; default: runs")
     parser.add_argument("--data-dir", help="folder of the four IDX files, in place of the download")
@@ -171,7 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     try:
-        with strategies.scope(options.strategy):
+        with strategies.scope(options.strategy, options.precision):
             figures = run(
                 recipe, options.workdir, data_dir=options.data_dir, restarts=options.restarts, smoke=options.smoke
             )

@@ -29,9 +29,10 @@ class Experts(keras.layers.Layer):
         task: str = "regression",
         learn_variance: bool = False,
         seed: int | None = None,
+        dtype="float32",
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(dtype=dtype, **kwargs)
         if task not in ("regression", "classification"):
             raise ValueError(f"task must be 'regression' or 'classification', got {task!r}.")
         for name, value in (("n_experts", n_experts), ("n_outputs", n_outputs)):

@@ -28,9 +28,15 @@ class SoftmaxGate(keras.layers.Layer):
     latent_dim = 0
 
     def __init__(
-        self, input_dim: int, n_components: int, hidden_sizes: Sequence[int] = (512, 256), seed: int = 0, **kwargs
+        self,
+        input_dim: int,
+        n_components: int,
+        hidden_sizes: Sequence[int] = (512, 256),
+        seed: int = 0,
+        dtype="float32",
+        **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(dtype=dtype, **kwargs)
         self.input_dim = input_dim
         self.n_components = n_components
         self.hidden_sizes = tuple(hidden_sizes)

@@ -21,8 +21,8 @@ class GumbelSoftmax(keras.layers.Layer):
     Call: logits [B, K] -> relaxed one-hot [B, K], each row on the simplex.
     """
 
-    def __init__(self, temperature: float = 0.2, seed: int | None = None, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self, temperature: float = 0.2, seed: int | None = None, dtype="float32", **kwargs):
+        super().__init__(dtype=dtype, **kwargs)
         if not temperature > 0:
             raise ValueError(f"temperature must be positive, got {temperature!r}: the report takes 0.2.")
         self.initial_temperature = float(temperature)

@@ -61,9 +61,10 @@ class LatentMixture(keras.layers.Layer):
         trainable_prior: bool = True,
         bound_share: float = 1.0,
         seed: int = 0,
+        dtype="float32",
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(dtype=dtype, **kwargs)
         _check_choice("c_posterior", c_posterior, ("network", "bayes"))
         _check_choice("relaxation", relaxation, ("exact", "gumbel"))
         if input_dim < 1:

@@ -32,9 +32,10 @@ class MixturePrior(keras.layers.Layer):
         learn_weights: bool = False,
         means_stddev: float = 1.0,
         seed: int | None = None,
+        dtype="float32",
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(dtype=dtype, **kwargs)
         for name, value in (("n_components", n_components), ("latent_dim", latent_dim)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value!r}.")

@@ -11,6 +11,9 @@ class MLP(keras.layers.Layer):
 
     Glorot-uniform kernels and zero biases, as in the report's code. Without any size the layer is the identity.
 
+    Under a policy of mixed precision its products alone are in half precision; what it returns, and all that is made of
+    it, densities and KLs, is in float32.
+
     Call: [B, D] -> [B, output_size], or [B, hidden_sizes[-1]] without ``output_size``.
     """
 
@@ -41,7 +44,7 @@ class MLP(keras.layers.Layer):
         """Args: x [B, D]. Returns: [B, output_size]."""
         for layer in self.layers:
             x = layer(x)
-        return x
+        return keras.ops.cast(x, self.variable_dtype)
 
     def compute_output_shape(self, input_shape):
         """The shape of the last layer's output."""

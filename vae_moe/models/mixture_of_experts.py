@@ -68,7 +68,7 @@ class MixtureOfExperts(GatedModel):
         *,
         name: str | None = None,
         trainable: bool = True,
-        dtype=None,
+        dtype="float32",
         **gate,
     ):
         if objective not in OBJECTIVES:

@@ -42,7 +42,7 @@ class MixtureVAE(LatentReadouts, GatedModel):
         *,
         name: str | None = None,
         trainable: bool = True,
-        dtype=None,
+        dtype="float32",
         **latent,
     ):
         super().__init__(
