@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -170,6 +171,8 @@ def footnote(records: Records, what: str, bold: str = ", the least of a row in b
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     commits = ", ".join(sorted({f"`{record['git_commit']}`" for record in records}))
     over = "mean ± standard deviation over the seeds" if len(seeds) > 1 else "one seed,"
+    if len(set(Counter(record["seed"] for record in records).values())) > 1:
+        bold = f" (not every cell has all of them yet){bold}"
     return (
         f"{what}; {over} {', '.join(map(str, seeds))}{bold}. "
         f"{minutes:.0f} minutes in all on {machines}; {when}; commits {commits}."

@@ -173,6 +173,10 @@ def test_grids_bold_the_least_and_say_the_spread():
     assert grids.row([[1.0, 3.0], [0.5], []]) == ["2 ± 1.4", "**0.5**", ""]
     records = [{"seed": 1, "error": 2.0, "method": "a"}, {"seed": 0, "error": 1.0, "method": "a"}]
     assert grids.values(records, "error", method="a") == [1.0, 2.0]
+    facts = {"machine": "m", "finished_at": "2026-01-01", "git_commit": "c", "seconds": 60.0}
+    seeds = [{**facts, "seed": seed} for seed in (0, 0, 1)]
+    assert "0, 1 (not every cell has all of them yet), the least" in grids.footnote(seeds, "Error")
+    assert "not every" not in grids.footnote(seeds[1:], "Error")
 
 
 @pytest.mark.parametrize("model", ["dmvae", "vade", "dvmoe"])
