@@ -50,10 +50,10 @@ def test_the_choice_without_labels_is_the_lowest_loss():
 
 
 def test_components_are_compared_by_bound_and_stability(digits_for_all, tmp_path):
-    arguments = ["--data", "digits", "--methods", "vade", "k-means", "--components", "3", "4", "--quick"]
+    arguments = ["--data", "digits", "--methods", "vade", "k-means", "--components", "3", "--quick"]
     assert clustering.main([*arguments, "--folder", str(tmp_path)]) == 0
     records = grids.read(tmp_path / "components" / "quick")
-    assert {(record["method"], record["n_components"]) for record in records} == {("vade", 3), ("vade", 4)}
+    assert {(record["method"], record["n_components"]) for record in records} == {("vade", 3)}
     text = (tmp_path / "components" / "quick" / "README.md").read_text()
     assert "| digits | VaDE, default | 3 |" in text
 
@@ -75,10 +75,10 @@ def test_a_clustering_baseline_finds_blobs(method, rng):
 
 
 def test_convergence_counts_the_epochs(digits_for_all, tmp_path):
-    arguments = ["--methods", "dmvae", "--quick", "--folder", str(tmp_path)]
+    arguments = ["--methods", "dmvae", "--starts", "none", "--quick", "--folder", str(tmp_path)]
     assert convergence.main(arguments) == 0
     records = grids.read(tmp_path / "quick")
-    assert {record["start"] for record in records} == {"warm", "none"}
+    assert {record["start"] for record in records} == {"none"}
     assert all(len(record["accuracies"]) == record["epochs"] == 2 for record in records)
     assert convergence.main(arguments) == 0  # nothing is run again
     assert "no warm start" in (tmp_path / "quick" / "README.md").read_text()

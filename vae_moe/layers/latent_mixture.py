@@ -10,7 +10,7 @@ from vae_moe.layers.gumbel_softmax import GumbelSoftmax
 from vae_moe.layers.mixture_prior import MixturePrior
 from vae_moe.layers.mlp import MLP
 
-#: Bound of the log-variances of q(z|x): one row of e^20 times the usual KL would be the whole gradient of a batch.
+#: Upper bound of the log-variances of q(z|x): a row of e^20 times the usual KL is the whole gradient of a batch.
 LOG_VAR_BOUND = 10.0
 
 
@@ -216,10 +216,9 @@ class LatentMixture(keras.layers.Layer):
         }
 
     def _z_params(self, hidden):
-        """Mean and log-variance of q(z|x), each [B, L]; the latter within ``LOG_VAR_BOUND``, its gradient untouched."""
+        """Mean and log-variance of q(z|x), each [B, L]; the latter up to ``LOG_VAR_BOUND``, its gradient untouched."""
         z_mean, z_log_var = tf.split(self.z_encoder(hidden), 2, -1)
-        bounded = tf.clip_by_value(z_log_var, -LOG_VAR_BOUND, LOG_VAR_BOUND)
-        return z_mean, z_log_var + tf.stop_gradient(bounded - z_log_var)
+        return z_mean, z_log_var - tf.stop_gradient(tf.nn.relu(z_log_var - LOG_VAR_BOUND))
 
     def _terms(self, x, q, training):
         """The bound's terms of x [B, D] under its posterior q, each [B]."""
