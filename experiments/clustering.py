@@ -22,7 +22,7 @@ BASELINES = {
     "gmm-pca": "GaussianMixture on PCA",
     "spectral": "SpectralClustering of 5000 rows",
 }
-MODELS = {"dmvae": "DMVAE", "vade": "VaDE"}
+MODELS = {model: recipes.TITLES[model] for model in recipes.CLUSTERINGS}
 #: Accuracy in % on MNIST as published, K = 10; most are means over seeds, VaDE's is the best of ten runs.
 PUBLISHED = {
     "VaDE, best of 10 (Jiang et al. 2017)": 94.46,
@@ -108,12 +108,15 @@ def groups(records: grids.Records) -> dict[tuple[str, str], grids.Records]:
 
 def table(records: grids.Records) -> str:
     """A Markdown table: a row a data set and method; MNIST's published figures below."""
-    lines = ["| data | method | accuracy, % | worst | of lowest loss | NMI | minutes | seeds |", "|---" * 8 + "|"]
+    names = ["data", "method", "accuracy, %", "worst", "of lowest loss", "NMI", "minutes", "seeds"]
+    lines = []
     for (dataset, name), group in groups(records).items():
         accuracies = [100 * record["clustering_accuracy"] for record in group]
         with_loss = [record for record in group if "val_loss" in record]
         chosen = min(with_loss, key=lambda record: record["val_loss"]) if with_loss else None
         cells = [
+            dataset,
+            name,
             grids.spread(accuracies, 2),
             f"{min(accuracies):.2f}",
             f"{100 * chosen['clustering_accuracy']:.2f}" if chosen else "",
@@ -121,10 +124,16 @@ def table(records: grids.Records) -> str:
             grids.spread([record["seconds"] / 60 for record in group], 1),
             ", ".join(str(record["seed"]) for record in group),
         ]
-        lines.append(f"| {dataset} | {name} | {' | '.join(cells)} |")
-    lines += [f"| mnist | {name} | {accuracy:g} | | | | | |" for name, accuracy in PUBLISHED.items()]
-    lines += ["", grids.footnote(records, "Accuracy over one-to-one maps of components to classes on the test set", "")]
-    return "\n".join(lines)
+        lines.append(cells)
+    for name, accuracy in _published(records).items():
+        lines.append(["mnist", f"published: {name}", f"{accuracy:g}", *[""] * 5])
+    note = grids.footnote(records, "Accuracy over one-to-one maps of components to classes on the test set", "")
+    return grids.markdown(names, lines, note)
+
+
+def _published(records: grids.Records) -> dict[str, float]:
+    """What others report, where there are records of MNIST to compare it with."""
+    return PUBLISHED if any(record["dataset"] == "mnist" for record in records) else {}
 
 
 def picture(records: grids.Records):
@@ -134,7 +143,7 @@ def picture(records: grids.Records):
     panels: dict[str, dict[str, list[float]]] = {}
     for (dataset, name), group in groups(records).items():
         panels.setdefault(dataset, {})[name] = [100 * record["clustering_accuracy"] for record in group]
-    marks = {f"published: {name}": accuracy for name, accuracy in PUBLISHED.items()} if "mnist" in panels else {}
+    marks = {f"published: {name}": accuracy for name, accuracy in _published(records).items()}
     return score_plots.dots(panels, marks, x_name="clustering accuracy, %")
 
 
@@ -156,9 +165,12 @@ def _by_components(records: grids.Records) -> dict[tuple[str, str, int], grids.R
 def components_table(records: grids.Records) -> str:
     """A Markdown table: a row a number of components; the first two figures need no labels."""
     names = ["data", "method", "K", "bound, nats", "stability", "used", "accuracy, %", "many-to-one, %", "NMI", "seeds"]
-    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    lines = []
     for (dataset, name, k), group in _by_components(records).items():
         cells = [
+            dataset,
+            name,
+            str(k),
             grids.spread([-record["val_loss"] for record in group], 2),
             grids.spread(stability(group), 3),
             grids.spread([record["components_used"] for record in group], 1),
@@ -167,10 +179,9 @@ def components_table(records: grids.Records) -> str:
             grids.spread([record["nmi"] for record in group], 3),
             ", ".join(str(record["seed"]) for record in group),
         ]
-        lines.append(f"| {dataset} | {name} | {k} | {' | '.join(cells)} |")
+        lines.append(cells)
     what = "The bound is that of validation rows, stability the adjusted Rand index between seeds on the test rows"
-    lines += ["", grids.footnote(records, what, "")]
-    return "\n".join(lines)
+    return grids.markdown(names, lines, grids.footnote(records, what, ""))
 
 
 def components_picture(records: grids.Records):
@@ -215,17 +226,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--presets", nargs="+", choices=recipes.PRESETS, default=["default"], help="default: default")
     parser.add_argument("--components", type=int, nargs="+", help="numbers of components to compare")
     options = parser.parse_args(arguments)
-    grid, seeds, folder, numbers = GRID, options.seeds, options.folder, [None]
+    grid, folder, numbers = GRID, options.folder, [None]
     if options.components:
         if max(options.components) > len(_CODES) or min(options.components) < 2:
             parser.error(f"components must be from 2 to {len(_CODES)}, got {options.components}.")
         grid, folder, numbers = COMPONENTS_GRID, folder / "components", options.components
-    if options.quick:
-        seeds, folder = seeds[:1], folder / "quick"
     wanted = [
         Cell(dataset, method, seed, preset, k)
         for dataset in options.data
-        for seed in seeds
+        for seed in options.seeds
         for k in numbers
         for method in options.methods
         for preset in (options.presets if method in MODELS else [None])

@@ -6,6 +6,7 @@ rows are clustered right, and seconds an epoch. Every cell is one record under `
 
 import sys
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from experiments import grids, recipes
 
 FOLDER = Path("results/convergence")
-MODELS = {"dmvae": "DMVAE", "vade": "VaDE"}
+MODELS = {model: recipes.TITLES[model] for model in recipes.CLUSTERINGS}
 STARTS = {"warm": "warm start", "none": "no warm start"}
 #: Accuracies whose first epoch is asked for.
 MARKS = (0.90, 0.94, 0.96)
@@ -86,20 +87,22 @@ def of(records: grids.Records, model: str, start: str) -> grids.Records:
 def table(records: grids.Records) -> str:
     """A Markdown table: a row a model and a start."""
     names = ["model", "start", *(f"epochs to {mark:.0%}" for mark in MARKS), "at the end, %", "s an epoch", "seeds"]
-    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    lines = []
     for start, start_name in STARTS.items():
         for model, model_name in MODELS.items():
             group = of(records, model, start)
             if group:
                 cells = [
+                    model_name,
+                    start_name,
                     *(_epochs(first_epochs(group, mark)) for mark in MARKS),
                     grids.spread([100 * record["accuracies"][-1] for record in group], 2),
                     grids.spread([record["epoch_seconds"] for record in group], 1),
                     ", ".join(str(record["seed"]) for record in group),
                 ]
-                lines.append(f"| {model_name} | {start_name} | {' | '.join(cells)} |")
-    lines += ["", grids.footnote(records, "Epochs of the bound; accuracy on MNIST's 5000 validation rows", "")]
-    return "\n".join(lines)
+                lines.append(cells)
+    note = grids.footnote(records, "Epochs of the bound; accuracy on MNIST's 5000 validation rows", "")
+    return grids.markdown(names, lines, note)
 
 
 def _epochs(found: list[int | None]) -> str:
@@ -139,11 +142,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = grids.parser("experiments.convergence", GRID, tuple(MODELS))
     parser.add_argument("--starts", nargs="+", choices=list(STARTS), default=list(STARTS), help="default: both")
     options = parser.parse_args(arguments)
-    seeds, folder = options.seeds, options.folder
-    if options.quick:
-        seeds, folder = seeds[:1], folder / "quick"
-    wanted = [Cell(model, start, seed) for seed in seeds for start in options.starts for model in options.methods]
-    return grids.run(GRID, wanted, folder, options.quick)
+    cells = product(options.seeds, options.starts, options.methods)
+    wanted = [Cell(model, start, seed) for seed, start, model in cells]
+    return grids.run(GRID, wanted, options.folder, options.quick)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def page(dataset: str, chosen: dict[tuple[str, str], dict]):
             if (dataset, model) in chosen:
                 run = chosen[dataset, model]
                 number = REPORT_FIGURES.get((dataset, model, picture))
-                title = f"{model.upper() if model == 'dmvae' else 'VaDE'} on {dataset}: {picture}, seed {run['seed']}"
+                title = f"{recipes.TITLES[model]} on {dataset}: {picture}, seed {run['seed']}"
                 title = title if number is None else f"Figure {number} of the report. {title}"
                 pictures.append((title, imread(Path(run["folder"]) / "figures" / f"{picture}.png")))
     return plots.side_by_side(pictures)

@@ -25,6 +25,10 @@ class Cell(Protocol):
     """One measurement: a dataclass, whose fields are facts of its record; ``seed`` is among them."""
 
     @property
+    def seed(self) -> int:
+        """Of the data and the method."""
+
+    @property
     def name(self) -> str:
         """Of its record, unlike any other's."""
 
@@ -83,7 +87,12 @@ class _Seeds(argparse.Action):
 
 
 def run(grid: Grid, wanted: Sequence[Cell], folder: Path, quick: bool = False) -> int:
-    """Measure the cells that have no record, write the table and the picture of all records; returns the exit code."""
+    """Measure the cells that have no record, write the table and the picture of all records; returns the exit code.
+
+    A quick look measures one seed, into a folder of its own.
+    """
+    if quick:
+        wanted, folder = [cell for cell in wanted if cell.seed == wanted[0].seed], folder / "quick"
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
@@ -149,6 +158,13 @@ def spread(figures: Sequence[float], digits: int | None = None) -> str:
     if deviation is None:
         return text
     return f"{text} ± " + (f"{deviation:.2g}" if digits is None else f"{deviation:.{digits}f}")
+
+
+def markdown(names: Sequence[str], rows: Sequence[Sequence[str]], note: str | None = None) -> str:
+    """A Markdown table, and a note below it."""
+    rule = "|---" * len(names) + "|"
+    table = [f"| {' | '.join(cells)} |" for cells in (names, *rows)]
+    return "\n".join([table[0], rule, *table[1:], *(["", note] if note else [])])
 
 
 def row(figures: list[list[float]], digits: int | None = None) -> list[str]:

@@ -16,8 +16,8 @@ FOLDER = Path("results/label_efficiency")
 LABELS = (100, 300, 1000, 3000, 60000)
 #: Columns by their key: what they are called.
 COLUMNS = {
-    "dvmoe": "DVMoE",
-    "deepmoe": "DeepMoE",
+    "dvmoe": recipes.TITLES["dvmoe"],
+    "deepmoe": recipes.TITLES["deepmoe"],
     "logistic": "LogisticRegression",
     "mlp": "MLPClassifier 512-256",
     "self-training": "SelfTraining (logistic)",
@@ -69,17 +69,14 @@ def measure(cell: Cell, cache: Path, quick: bool = False) -> dict[str, Any]:
 def table(records: grids.Records) -> str:
     """A Markdown table: error in %, mean and standard deviation over seeds."""
     methods = [method for method in COLUMNS if any(record["method"] == method for record in records)]
-    lines = [
-        "| labels | " + " | ".join(COLUMNS[method] for method in methods) + " | published: M1+M2 |",
-        "|---" * (len(methods) + 2) + "|",
-    ]
+    lines = []
     for n_labels in sorted({record["labels"] for record in records}):
         errors = [grids.values(records, "error", labels=n_labels, method=method) for method in methods]
         cells = grids.row(errors, 2)
         published = f"{PUBLISHED[n_labels]:.2f}" if n_labels in PUBLISHED else ""
-        lines.append(f"| {n_labels} | {' | '.join(cells)} | {published} |")
-    lines += ["", grids.footnote(records, "Test error on MNIST's 10000 test images, %")]
-    return "\n".join(lines)
+        lines.append([str(n_labels), *cells, published])
+    names = ["labels", *(COLUMNS[method] for method in methods), "published: M1+M2"]
+    return grids.markdown(names, lines, grids.footnote(records, "Test error on MNIST's 10000 test images, %"))
 
 
 def picture(records: grids.Records):
@@ -109,11 +106,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = grids.parser("experiments.label_efficiency", GRID, tuple(COLUMNS))
     parser.add_argument("--labels", type=int, nargs="+", choices=LABELS, default=list(LABELS))
     options = parser.parse_args(arguments)
-    seeds, labels, folder = options.seeds, options.labels, options.folder
-    if options.quick:
-        seeds, labels, folder = seeds[:1], labels[:2], folder / "quick"
-    wanted = [Cell(n, method, seed) for seed in seeds for n in labels for method in options.methods]
-    return grids.run(GRID, wanted, folder, options.quick)
+    labels = options.labels[:2] if options.quick else options.labels
+    wanted = [Cell(n, method, seed) for seed in options.seeds for n in labels for method in options.methods]
+    return grids.run(GRID, wanted, options.folder, options.quick)
 
 
 if __name__ == "__main__":

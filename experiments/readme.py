@@ -39,10 +39,10 @@ def table(records: Path) -> str:
         groups[record["run"]].append(record)
     clusterings = [group for group in groups.values() if "clustering_accuracy" in group[0]]
     experts = [group for group in groups.values() if "gate_accuracy" in group[0]]
-    lines = _table(["accuracy, %", "NMI", "ELBO, nats", "K used"], clusterings, _clustering_cells)
+    lines = [_table(["accuracy, %", "NMI", "ELBO, nats", "K used"], clusterings, _clustering_cells)]
     if experts:
         names = ["error or accuracy", "nll, nats", "gate accuracy, %", "experts used"]
-        lines += ["", *_table(names, experts, _expert_cells)]
+        lines += ["", _table(names, experts, _expert_cells)]
     machines = sorted({record["machine"] for group in groups.values() for record in group})
     lines += [
         "",
@@ -51,10 +51,9 @@ def table(records: Path) -> str:
     return "\n".join(lines)
 
 
-def _table(names: list[str], groups: list[list[dict]], cells: Callable[[list[dict]], list[str]]) -> list[str]:
-    """Lines of a table whose own columns ``cells`` gives for each group of records."""
-    header = ["run", "seeds", *names, "minutes", "last run", "commit"]
-    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+def _table(names: list[str], groups: list[list[dict]], cells: Callable[[list[dict]], list[str]]) -> str:
+    """A table whose own columns ``cells`` gives for each group of records."""
+    lines = []
     for group in groups:
         last = max(group, key=lambda record: record["finished_at"])
         row = [
@@ -65,8 +64,8 @@ def _table(names: list[str], groups: list[list[dict]], cells: Callable[[list[dic
             last["finished_at"][:10],
             f"`{last['git_commit']}`",
         ]
-        lines.append(f"| {' | '.join(row)} |")
-    return lines
+        lines.append(row)
+    return grids.markdown(["run", "seeds", *names, "minutes", "last run", "commit"], lines)
 
 
 def _clustering_cells(group: list[dict]) -> list[str]:

@@ -20,6 +20,7 @@ DATASETS = ("mnist", "fashion_mnist", "digits", "spiral")
 CLUSTERINGS = ("dmvae", "vade")
 EXPERTS = ("dvmoe", "deepmoe", "vademoe")
 MODELS = CLUSTERINGS + EXPERTS
+TITLES = {"dmvae": "DMVAE", "vade": "VaDE", "dvmoe": "DVMoE", "deepmoe": "DeepMoE", "vademoe": "VaDE-MoE"}
 TASKS = ("regression", "classification")
 PRESETS = ("default", "augment", "paper")
 

@@ -17,9 +17,7 @@ DATASETS = ("spiral", "mnist")
 ROWS = (1, 2, 5)
 #: Columns by their key: what they are called.
 COLUMNS = {
-    "dvmoe": "DVMoE",
-    "deepmoe": "DeepMoE",
-    "vademoe": "VaDE-MoE",
+    **{model: recipes.TITLES[model] for model in recipes.EXPERTS},
     "gmm-em": "GMM-EM",
     "softmax-em": "softmax-EM",
     "ridge": "Ridge",
@@ -27,7 +25,7 @@ COLUMNS = {
     "boosting": "Boosting",
     "forest": "Forest",
 }
-NEURAL = ("dvmoe", "deepmoe", "vademoe")
+NEURAL = recipes.EXPERTS
 #: Table 1 as published, by (data set, outputs): DeepMoE, DVMoE.
 PUBLISHED = {
     ("spiral", 1): (10.0424, 0.0312),
@@ -109,14 +107,14 @@ def table(records: grids.Records) -> str:
     rows = "entries of z" if any(record.get("rows") == "latent" for record in records) else "outputs"
     methods = [method for method in COLUMNS if any(record["method"] == method for record in records)]
     names = ["published DeepMoE", "published DVMoE", *(COLUMNS[method] for method in methods)]
-    lines = [f"| data | {rows} | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
+    lines = []
     for (dataset, row), published in PUBLISHED.items():
         errors = [grids.values(records, "test_error", dataset=dataset, row=row, method=method) for method in methods]
         if any(errors):
             cells = [f"{error:g}" for error in published] + grids.row(errors)
-            lines.append(f"| {dataset} | {row} | {' | '.join(cells)} |")
-    lines += ["", grids.footnote(records, "Test error, the sum over outputs of the mean squared error")]
-    return "\n".join(lines)
+            lines.append([dataset, str(row), *cells])
+    note = grids.footnote(records, "Test error, the sum over outputs of the mean squared error")
+    return grids.markdown(["data", rows, *names], lines, note)
 
 
 def picture(records: grids.Records):
@@ -149,17 +147,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rows", choices=("outputs", "latent"), default="outputs", help="what 1, 2 and 5 count")
     parser.add_argument("--objective", choices=("mixture", "as-released"), default="mixture", help="default: mixture")
     options = parser.parse_args(arguments)
-    seeds, n_rows, methods, folder = options.seeds, list(ROWS), options.methods, options.folder
+    rows, methods, folder = ROWS[:1] if options.quick else ROWS, options.methods, options.folder
     if options.rows != "outputs" or options.objective != "mixture":  # they are the networks' alone
         methods = [method for method in methods if method in NEURAL]
         folder = folder / (options.rows if options.rows != "outputs" else options.objective)
-    if options.quick:
-        seeds, n_rows, folder = seeds[:1], n_rows[:1], folder / "quick"
     wanted = [
         Cell(dataset, row, method, seed, options.rows, options.objective)
-        for seed in seeds
+        for seed in options.seeds
         for dataset in options.datasets
-        for row in n_rows
+        for row in rows
         for method in methods
     ]
     return grids.run(GRID, wanted, folder, options.quick)

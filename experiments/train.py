@@ -55,8 +55,9 @@ def run(recipe: recipes.Recipe, workdir="runs", *, data_dir=None, restarts=1, sm
             _run_once(replace(recipe, restart=restart), dataset, y, path / f"restart{restart}", verbose)["val_loss"]
         )
     lowest = tried.index(min(tried))
-    shutil.copytree(path / f"restart{lowest}", path, dirs_exist_ok=True)
-    figures = runs.read_json(path / "metrics.json") | {"restart": lowest, "restart_val_losses": tried}
+    chosen = path / f"restart{lowest}"
+    shutil.copytree(chosen, path, ignore=shutil.ignore_patterns("metrics.json"), dirs_exist_ok=True)
+    figures = runs.read_json(chosen / "metrics.json") | {"restart": lowest, "restart_val_losses": tried}
     runs.write_json(path / "metrics.json", figures)
     return figures
 

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
-import tensorflow as tf
 from scipy.stats import entropy
 
 from vae_moe import metrics
-from vae_moe.models.base import check_rows, map_batches
 
 logger = logging.getLogger(__name__)
 
@@ -109,27 +107,19 @@ def examine(model, x, seed: int = 0) -> Health:
     mixture = getattr(model, "mixture", None)
     if mixture is None:
         raise ValueError(f"{type(model).__name__} has no latent mixture to examine: give a VaDE, a DMVAE or a DVMoE.")
-    x = check_rows(x, mixture.input_dim)
-    noise = np.random.default_rng(seed).standard_normal((len(x), mixture.latent_dim), np.float32)
-
-    @tf.function(reduce_retracing=True)
-    def signs(rows, row_noise):
-        q = mixture.infer(rows, row_noise)
-        bayes = tf.nn.log_softmax(mixture.prior.c_logits(q["z_mean"]))
-        kl = [tf.reduce_sum(tf.exp(q["c_logits"]) * mixture.prior.kl(q["z_mean"], q["z_log_var"]), -1, keepdims=True)]
-        return tf.concat([q["c_logits"], bayes, *kl, q["z_mean"]], -1)  # [B, 2 K + 1 + L]
-
     k = mixture.n_components
-    c_log_probs, bayes, kl_z, z_mean = np.split(map_batches(signs, x, noise), [k, 2 * k, 2 * k + 1], -1)
+    z_mean, z_log_var, c_log_probs = model.posterior(x, seed)
     c_probs = np.exp(c_log_probs)
-    log_weights = keras.ops.convert_to_numpy(mixture.prior.log_weights())
+    kl_z = np.asarray(mixture.prior.kl(z_mean, z_log_var))  # [N, K]
+    bayes = np.asarray(mixture.prior.c_logits(z_mean))  # [N, K]
+    log_weights = np.asarray(mixture.prior.log_weights())  # [K]
     clusters = c_probs.argmax(-1)
     return Health(
-        shares=np.bincount(clusters, minlength=k) / len(x),
+        shares=np.bincount(clusters, minlength=k) / len(clusters),
         components_used=metrics.components_used(clusters, k),
         use_entropy=float(entropy(c_probs.mean(0))),
         c_entropy=float(entropy(c_probs, axis=-1).mean()),
-        kl_z=float(kl_z.mean()),
+        kl_z=float(np.sum(c_probs * kl_z, -1).mean()),
         kl_c=float(np.sum(c_probs * (c_log_probs - log_weights), -1).mean()),
         active_units=int((z_mean.var(0) > ACTIVE_VARIANCE).sum()),
         bayes_agreement=float((clusters == bayes.argmax(-1)).mean()) if mixture.c_encoder is not None else 1.0,

@@ -67,11 +67,9 @@ def error_bars(panels: Mapping[str, Mapping[str, Sequence[float]]], *, y_name: s
     Raises:
         ValueError: no panel.
     """
-    if not panels:
-        raise ValueError("panels must hold at least one task, received none.")
+    methods = _methods(panels)
     across = min(3, len(panels))
     down = -(-len(panels) // across)
-    methods = list(dict.fromkeys(method for bars in panels.values() for method in bars))
     figure = drawing.figure(4.6 * across, 3.2 * down + 0.4, title)
     for i, (name, bars) in enumerate(panels.items()):
         axes = figure.add_subplot(down, across, i + 1)
@@ -132,6 +130,13 @@ def error_curves(
     return figure
 
 
+def _methods(panels: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """The methods of all panels in order, each one's place its colour; an error if there is no panel."""
+    if not panels:
+        raise ValueError("panels must hold at least one task, received none.")
+    return list(dict.fromkeys(method for panel in panels.values() for method in panel))
+
+
 def _short(value: float) -> str:
     """Two significant digits, without an exponent where that is short."""
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
@@ -151,10 +156,8 @@ def dots(
     Raises:
         ValueError: no panel.
     """
-    if not panels:
-        raise ValueError("panels must hold at least one task, received none.")
+    colours = _methods(panels)
     rows = [[*methods, *(marks if i == 0 else ())] for i, methods in enumerate(panels.values())]
-    colours = list(dict.fromkeys(method for methods in panels.values() for method in methods))
     tallest = max(map(len, rows))
     figure = drawing.figure(5.6 * len(panels), 0.28 * tallest + 1.2, title)
     for i, (name, methods) in enumerate(panels.items()):
@@ -191,9 +194,7 @@ def bands(
     Raises:
         ValueError: no panel.
     """
-    if not panels:
-        raise ValueError("panels must hold at least one quantity, received none.")
-    methods = list(dict.fromkeys(method for curves in panels.values() for method in curves))
+    methods = _methods(panels)
     figure = drawing.figure(5.0 * len(panels), 4.0, title)
     for i, (name, curves) in enumerate(panels.items()):
         axes = figure.add_subplot(1, len(panels), i + 1)

@@ -54,6 +54,27 @@ class LatentReadouts:
             total += map_batches(self._elbo, x, rng.standard_normal((len(x), self.mixture.latent_dim), np.float32))
         return total / n_samples
 
+    def posterior(self, x, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """q(z|x) and q(c|x), the latter of VaDE at one sample of z.
+
+        Args:
+            x: [N, D].
+            seed: of that sample.
+
+        Returns:
+            Mean and log-variance of q(z|x), each [N, L], and log q(c|x) [N, K].
+        """
+        x = check_rows(x, self.mixture.input_dim)
+        n_latent = self.mixture.latent_dim
+        noise = np.random.default_rng(seed).standard_normal((len(x), n_latent), np.float32)
+        joined = map_batches(self._posterior, x, noise)  # [N, 2 L + K]
+        return joined[:, :n_latent], joined[:, n_latent : 2 * n_latent], joined[:, 2 * n_latent :]
+
+    @tf.function(reduce_retracing=True)
+    def _posterior(self, x, noise):
+        q = self.mixture.infer(x, noise)
+        return tf.concat([q["z_mean"], q["z_log_var"], q["c_logits"]], -1)
+
     @tf.function(reduce_retracing=True)
     def _z_mean(self, x):
         return self.mixture.z_mean(x)
