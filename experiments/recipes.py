@@ -197,11 +197,10 @@ def _with_task(recipe: Recipe, task: str, n_outputs: int, n_labels: int | None) 
         return recipe
     if recipe.model != "deepmoe":
         # An expert that can tell classes apart by itself explains the labels and leaves the gate as it was. This ridge
-        # leaves it the frequencies of the classes in its component, nearly: the gate has to learn, and takes longer.
+        # leaves it the frequencies of the classes in its component, nearly: the gate has to learn.
         # Where few rows have a label, the others have to be told by theirs: wider changes, each row's after its own.
-        recipe = replace(
-            recipe, expert_ridges=(1000.0,), epochs=2 * recipe.epochs, learning_rate=0.002, adversarial_share=0.25
-        )
+        epochs = SIZES[recipe.dataset].classification_epochs
+        recipe = replace(recipe, expert_ridges=(1000.0,), epochs=epochs, learning_rate=0.002, adversarial_share=0.25)
     if n_labels is None:
         return recipe
     n_labelled = min(n_labels, recipe.batch_size // 2)

@@ -12,7 +12,7 @@ class Size:
         head: those each has of its own; a mixture of experts' q(z|x) has trunk and head to itself.
         autoencoder_epochs, distill_epochs: of the warm start.
         epochs: of a clustering's bound.
-        expert_epochs: of a mixture of experts with a warm start.
+        expert_epochs, classification_epochs: of a mixture of experts with a warm start, by its task.
         deepmoe_epochs: of a DeepMoE, which has none.
         batch_size: of every stage.
         adversarial_radius: in units of x: a fifth to a quarter of the distance to near neighbours.
@@ -26,6 +26,7 @@ class Size:
     distill_epochs: int
     epochs: int
     expert_epochs: int
+    classification_epochs: int
     deepmoe_epochs: int
     batch_size: int
     adversarial_radius: float
@@ -39,7 +40,8 @@ _MNIST = Size(
     autoencoder_epochs=20,
     distill_epochs=3,
     epochs=12,
-    expert_epochs=6,
+    expert_epochs=15,
+    classification_epochs=12,
     deepmoe_epochs=20,
     batch_size=256,
     adversarial_radius=1.0,
@@ -55,6 +57,7 @@ SIZES = {
         distill_epochs=30,
         epochs=20,
         expert_epochs=20,
+        classification_epochs=40,
         deepmoe_epochs=60,
         batch_size=100,
         adversarial_radius=0.3,
@@ -67,6 +70,7 @@ SIZES = {
         distill_epochs=30,
         epochs=20,
         expert_epochs=20,
+        classification_epochs=40,
         deepmoe_epochs=30,
         batch_size=250,
         adversarial_radius=0.05,
