@@ -14,9 +14,9 @@ from experiments import clustering, convergence, grids, label_efficiency, reprod
 
 README = Path("README.md")
 #: Grids whose tables stand in README.md, by the name of their section.
-SECTIONS = {"table1": table1.GRID, "labels": label_efficiency.GRID}
+SECTIONS = {"clustering": clustering.GRID, "table1": table1.GRID, "labels": label_efficiency.GRID}
 #: All grids; each one's table and picture lie beside its records.
-GRIDS = (clustering.GRID, clustering.COMPONENTS_GRID, convergence.GRID, *SECTIONS.values())
+GRIDS = (clustering.COMPONENTS_GRID, convergence.GRID, *SECTIONS.values())
 BEGIN, END = "<!-- {}: made by python -m experiments.readme -->", "<!-- /{} -->"
 
 

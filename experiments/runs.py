@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -38,7 +38,7 @@ def start(path: Path, recipe: Recipe, data: Mapping[str, Any]) -> None:
     write_json(path / "config.json", {"recipe": asdict(recipe), **data, **versions(), "git_commit": git_commit()})
 
 
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
+def write_json(path: Path, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
     """Write a JSON file so that it is whole or absent: to a temporary name beside it, then renamed."""
     temporary = path.with_name(path.name + ".part")
     temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

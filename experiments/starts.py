@@ -21,18 +21,16 @@ _NETWORK = ("latent_dim", "trunk_sizes", "z_encoder_sizes", "decoder_sizes")
 
 @dataclass(frozen=True)
 class Start:
-    """What the label-free stages give.
+    """What the stages before the components give: any number of them starts from it.
 
     Attributes:
         weights: of trunk, z-encoder and decoder, in this order.
         z: latents of the training rows, [N, L].
-        resp: their components, one-hot or probabilities [N, K].
         neighbors: row numbers of their nearest neighbours, [N, M].
     """
 
     weights: list[np.ndarray]
     z: np.ndarray
-    resp: np.ndarray
     neighbors: np.ndarray
 
 
@@ -65,13 +63,18 @@ def carry_out(
         start = _make(mixture, recipe, x, verbose, augment)
         if path is not None:
             _write(path, start)
-    initialization.assign_prior(mixture.prior, start.z, start.resp)
+    logger.info("%s start on %d rows", stages.start, len(x))
+    if stages.start == "spectral":
+        resp = initialization.spectral_start(start.neighbors, mixture.n_components, seed=recipe.model_seed)
+    else:
+        resp = initialization.gmm_start(start.z, mixture.n_components, seed=recipe.model_seed)
+    initialization.assign_prior(mixture.prior, start.z, resp)
     if mixture.c_encoder is not None:
         logger.info("the network of q(c|x) learns the start, %d epochs", stages.distill_epochs)
         initialization.distill(
             mixture,
             x,
-            start.resp,
+            resp,
             epochs=stages.distill_epochs,
             batch_size=recipe.batch_size,
             learning_rate=stages.learning_rate,
@@ -100,14 +103,9 @@ def _make(mixture, recipe: Recipe, x: np.ndarray, verbose, augment) -> Start:
         seed=recipe.model_seed,
         verbose=verbose,
     )
-    logger.info("%s start on %d rows", stages.start, len(x))
     z = map_batches(tf.function(mixture.z_mean, reduce_retracing=True), x)
     neighbors = initialization.nearest_neighbors(z if stages.neighbors_of == "z" else x, stages.n_neighbors)
-    if stages.start == "spectral":
-        resp = initialization.spectral_start(neighbors, mixture.n_components, seed=recipe.model_seed)
-    else:
-        resp = initialization.gmm_start(z, mixture.n_components, seed=recipe.model_seed)
-    return Start([weight.numpy() for weight in _weights(mixture)], z, resp.astype(np.float32), neighbors)
+    return Start([weight.numpy() for weight in _weights(mixture)], z, neighbors)
 
 
 def _weights(mixture):
@@ -123,9 +121,8 @@ def _key(mixture, recipe: Recipe, x: np.ndarray) -> str:
     """Of everything the start depends on."""
     facts = {
         "network": {name: mixture.get_config()[name] for name in _NETWORK},
-        "n_components": mixture.n_components,
         "likelihood": mixture.likelihood,
-        "warm_start": asdict(recipe.warm_start) | {"distill_epochs": None},  # type: ignore[arg-type]
+        "warm_start": asdict(recipe.warm_start) | {"distill_epochs": None, "start": None},  # type: ignore[arg-type]
         "batch_size": recipe.batch_size,
         "seed": recipe.model_seed,
         **({"augmentation": recipe.augmentation} if recipe.augmentation else {}),
@@ -139,7 +136,7 @@ def _write(path: Path, start: Start) -> None:
     temporary = path.with_name(path.name + ".part")
     with temporary.open("wb") as file:
         weights: dict[str, Any] = {f"weight{i}": value for i, value in enumerate(start.weights)}
-        np.savez(file, z=start.z, resp=start.resp, neighbors=start.neighbors, **weights)
+        np.savez(file, z=start.z, neighbors=start.neighbors, **weights)
     os.replace(temporary, path)
 
 
@@ -147,4 +144,4 @@ def _read(path: Path) -> Start:
     with np.load(path) as arrays:
         n_weights = sum(name.startswith("weight") for name in arrays.files)
         weights = [arrays[f"weight{i}"] for i in range(n_weights)]
-        return Start(weights, arrays["z"], arrays["resp"], arrays["neighbors"])
+        return Start(weights, arrays["z"], arrays["neighbors"])

@@ -60,8 +60,8 @@ def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, verbo
         neighbors = starts.carry_out(mixture, recipe, dataset.train.x, verbose, cache, augment).neighbors
     if recipe.gate_epochs:
         logger.info("the gate's bound alone, %d epochs", recipe.gate_epochs)
-        data = _batches(recipe, dataset, None, None)
-        _compile(model, recipe, recipe.gate_epochs, data)
+        data = batches(recipe, dataset)
+        compile_model(model, recipe, recipe.gate_epochs, data)
         model.fit(data, epochs=recipe.gate_epochs, shuffle=False, verbose=verbose)
     if recipe.fit_experts:
         from vae_moe import generalized_em
@@ -113,8 +113,8 @@ def fit(model, recipe: recipes.Recipe, dataset, y, neighbors, observers, verbose
 
     from vae_moe import callbacks, pipelines
 
-    data = _batches(recipe, dataset, y, neighbors)
-    _compile(model, recipe, recipe.epochs, data)
+    data = batches(recipe, dataset, y, neighbors)
+    compile_model(model, recipe, recipe.epochs, data)
     logger.info("%s, %d epochs", recipe.model, recipe.epochs)
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(folder) / "kept.weights.h5"
@@ -142,11 +142,12 @@ def fit(model, recipe: recipes.Recipe, dataset, y, neighbors, observers, verbose
         model.load_weights(kept)
     if y is not None and not model.experts.trainable:
         model.experts.trainable = True
-        _compile(model, recipe, recipe.epochs, data)  # for whoever trains it further
+        compile_model(model, recipe, recipe.epochs, data)  # for whoever trains it further
     return history.history
 
 
-def _batches(recipe: recipes.Recipe, dataset, y, neighbors):
+def batches(recipe: recipes.Recipe, dataset, y=None, neighbors=None):
+    """The training batches of a recipe, with what its terms ask for (``vae_moe.pipelines.batches``)."""
     import numpy as np
 
     from vae_moe import initialization, pipelines
@@ -168,7 +169,8 @@ def _batches(recipe: recipes.Recipe, dataset, y, neighbors):
     )
 
 
-def _compile(model, recipe: recipes.Recipe, epochs: int, data) -> None:
+def compile_model(model, recipe: recipes.Recipe, epochs: int, data) -> None:
+    """Compile for a recipe's optimiser, whose rate falls over these epochs of these batches."""
     import keras
 
     from vae_moe import pipelines

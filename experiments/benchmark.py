@@ -1,0 +1,238 @@
+"""How near ``model.fit`` comes to the machine's limit: ``python -m experiments.benchmark``.
+
+The limit is the float32 matrix product, timed between the epochs, as other work on a machine changes it from minute to
+minute. An epoch is one of plain ``model.fit`` with the batches and the compiled step that every recipe has; what it
+costs is counted by formula: 6 operations a weight and example (a product forwards and two backwards, a multiplication
+and an addition each). Terms that are not the report's, which cost further passes, are left out.
+"""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments import grids, recipes, runs, training
+
+RECORDS = Path("results/benchmark.json")
+#: Preset and batch size; the networks of ``default`` are 500-500-2000.
+CASES = (("paper", 200), ("default", 256), ("default", 1000))
+MODELS = ("dmvae", "vade", "dvmoe")
+#: Side of the square product that is called the machine's limit.
+PEAK_SIDE = 2048
+PEERS = ("clustpy",)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is timed."""
+
+    model: str
+    preset: str
+    batch_size: int
+
+    @property
+    def recipe(self) -> recipes.Recipe:
+        """The recipe without the terms that are not the report's, the bound on all of each batch."""
+        recipe = recipes.get(f"mnist-{self.model}", self.preset)
+        recipe = recipes.with_network(recipe, regularization={}, bound_share=1.0)
+        return replace(recipe, batch_size=self.batch_size, consistency=None, adversarial_share=None)
+
+
+def product_rate(rows: int = PEAK_SIDE, inner: int = PEAK_SIDE, columns: int = PEAK_SIDE, repeats: int = 4) -> float:
+    """Operations a second of TensorFlow's float32 product [rows, inner] x [inner, columns], the best of some."""
+    import tensorflow as tf
+
+    left, right = tf.random.normal([rows, inner]), tf.random.normal([inner, columns])
+    best = np.inf
+    for _ in range(repeats):
+        started = time.perf_counter()
+        tf.matmul(left, right).numpy()
+        best = min(best, time.perf_counter() - started)
+    return 2 * rows * inner * columns / best
+
+
+def operations(model) -> int:
+    """Of a training step, an example: 6 a weight of every dense layer and expert."""
+    return 6 * sum(int(np.prod(weight.shape)) for weight in model.trainable_weights if "kernel" in weight.path)
+
+
+def measure(case: Case, dataset, epochs: int) -> dict[str, Any]:
+    """Train a case's model for some epochs, the limit measured after each.
+
+    Args:
+        case: which.
+        dataset: a ``vae_moe.datasets.Dataset``.
+        epochs: timed; one more before them compiles the step.
+
+    Returns:
+        ``epoch_seconds`` (the median), ``operations`` an example, ``peak`` and ``shape_peak`` (operations a second at
+        2048^3 and at the model's widest layer), ``share_of_peak``, ``images_per_second`` in training and
+        ``inference_per_second``, ``first_epoch_seconds`` (with the compilation).
+    """
+    import keras
+
+    recipe = case.recipe
+    y = training.targets(recipe, dataset)
+    model = training.build(recipe, dataset)
+    data = training.batches(recipe, dataset, y)
+    training.compile_model(model, recipe, epochs + 1, data)
+    widest = max((w.shape for w in model.trainable_weights if w.path.endswith("kernel")), key=np.prod)
+    seconds, peaks, shape_peaks = [], [product_rate()], []
+
+    class Timer(keras.callbacks.Callback):
+        """Times epochs, and the limit between them."""
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.started = time.perf_counter()
+
+        def on_epoch_end(self, epoch, logs=None):
+            seconds.append(time.perf_counter() - self.started)
+            peaks.append(product_rate())
+            shape_peaks.append(product_rate(case.batch_size, widest[0], widest[1], repeats=20))
+
+    model.fit(data, epochs=epochs + 1, shuffle=False, verbose=0, callbacks=[Timer()])
+    epoch_seconds = float(np.median(seconds[1:]))
+    n_images = len(data) * min(case.batch_size, len(dataset.train))
+    rate = n_images / epoch_seconds
+    readout = model.predict_proba if recipe.task is None else model.predict_mean
+    return {
+        "epoch_seconds": epoch_seconds,
+        "first_epoch_seconds": seconds[0],
+        "operations": operations(model),
+        "peak": max(peaks),
+        "shape_peak": max(shape_peaks),
+        "share_of_peak": rate * operations(model) / max(peaks),
+        "images_per_second": rate,
+        "inference_per_second": _rate(lambda: readout(dataset.test.x), len(dataset.test)),
+    }
+
+
+def _rate(function: Callable[[], Any], n_rows: int, repeats: int = 3) -> float:
+    """Rows a second, the best of some calls after one that compiles."""
+    function()
+    seconds = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - started)
+    return n_rows / min(seconds)
+
+
+def clustpy_vade(dataset, batch_size: int, epochs: int) -> float:
+    """Seconds an epoch of clustpy's VaDE, 500-500-2000: of some epochs and the same run without them, the difference.
+
+    Raises:
+        ImportError: clustpy is not there.
+    """
+    from clustpy.deep import VaDE
+
+    def run(n_epochs: int) -> float:
+        peer = VaDE(dataset.n_classes, batch_size=batch_size, pretrain_epochs=1, clustering_epochs=n_epochs)
+        started = time.perf_counter()
+        peer.fit(dataset.train.x)
+        return time.perf_counter() - started
+
+    return (run(1 + epochs) - run(1)) / epochs
+
+
+def import_seconds() -> float:
+    """Of ``import vae_moe.models`` in a new process, less an empty one."""
+
+    def run(code: str) -> float:
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+        return time.perf_counter() - started
+
+    return run("import vae_moe.models") - run("pass")
+
+
+def table(records: grids.Records) -> str:
+    """A Markdown table: a row a case."""
+    names = ["model", "networks", "batch", "s an epoch", "images/s", "inference, images/s", "share of the peak", "peer"]
+    rows = [
+        [
+            recipes.TITLES[record["model"]],
+            "the report's" if record["preset"] == "paper" else "500-500-2000",
+            str(record["batch_size"]),
+            f"{record['epoch_seconds']:.2f}",
+            f"{record['images_per_second']:.0f}",
+            f"{record['inference_per_second']:.0f}",
+            f"{record['share_of_peak']:.2f}",
+            "" if record["peer"] is None else f"clustpy {record['peer']:.1f} s",
+        ]
+        for record in records
+    ]
+    if not records:
+        return grids.markdown(names, rows)
+    last = records[-1]
+    peak = max(record["peak"] for record in records) / 1e9
+    compiled = [record["first_epoch_seconds"] for record in records]
+    note = (
+        f"MNIST, {last['rows']} images an epoch, float32. The peak is the best product of {PEAK_SIDE} x {PEAK_SIDE} "
+        f"matrices timed between a row's epochs, up to {peak:.0f} GFLOP/s. Import {last['import_seconds']:.1f} s, "
+        f"first epoch with its compilation {min(compiled):.1f} to {max(compiled):.1f} s, at most "
+        f"{last['peak_memory_gib']:.1f} GiB of memory. {last['machine']}; {last['finished_at'][:10]}; "
+        f"`python -m experiments.benchmark`, commit `{last['git_commit']}`."
+    )
+    return grids.markdown(names, rows, note)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.benchmark", description="Speed of model.fit.")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS), help="default: all")
+    parser.add_argument("--epochs", type=int, default=3, help="timed for each case; default: 3")
+    parser.add_argument("--against", choices=PEERS, help="time this library's VaDE too (pip install 'vae_moe[bench]')")
+    parser.add_argument("--json", type=Path, default=RECORDS, help=f"where the records go; default: {RECORDS}")
+    parser.add_argument("--quick", action="store_true", help="1000 rows, one epoch: to see that it runs")
+    options = parser.parse_args(arguments)
+    if options.epochs < 1:
+        parser.error(f"epochs must be 1 or more, got {options.epochs}.")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from vae_moe import datasets
+
+    dataset = datasets.load("mnist").without_validation()
+    epochs = options.epochs
+    if options.quick:
+        dataset, epochs = dataset.head(1000), 1
+    cases = [Case(model, *case) for model in options.models for case in CASES]
+    records: grids.Records = []
+    imported = import_seconds()
+    for case in cases:
+        figures = measure(case, dataset, epochs)
+        print(f"{case.model} {case.preset} {case.batch_size}: {figures['epoch_seconds']:.2f} s an epoch", flush=True)
+        records.append({**asdict(case), **figures, "peer": _peer(options.against, case, dataset, epochs)})
+    shared = {
+        "rows": len(dataset.train),
+        "import_seconds": imported,
+        "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        **runs.provenance(),
+    }
+    records = [{**record, **shared} for record in records]
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    runs.write_json(options.json, records)
+    print(f"\n{table(records)}\n\n{options.json}")
+    return 0
+
+
+def _peer(peer: str | None, case: Case, dataset, epochs: int) -> float | None:
+    """Seconds an epoch of another library on the same network and batch, or None, with a message if it is not there."""
+    if peer is None or (case.model, case.preset, case.batch_size) != ("vade", "default", 256):
+        return None
+    try:
+        return clustpy_vade(dataset, case.batch_size, epochs)
+    except ImportError as error:
+        print(f"{peer} is left out: {error}. Install it with: pip install 'vae_moe[bench]'")
+        return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

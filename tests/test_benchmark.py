@@ -1,0 +1,27 @@
+import json
+
+import numpy as np
+
+from experiments import benchmark, training
+from vae_moe import datasets
+
+
+def test_operations_are_six_a_weight_of_each_product():
+    recipe = benchmark.Case("dmvae", "paper", 200).recipe
+    model = training.build(recipe, datasets.digits())
+    encoders = 64 * 256 + 256 * 256 + 256 * 512 + 512 * 20 + 64 * 256 + 256 * 512 + 512 * 10
+    decoder = 10 * 512 + 512 * 256 + 256 * 64
+    assert benchmark.operations(model) == 6 * (encoders + decoder)
+
+
+def test_a_case_is_measured_and_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets, "load", lambda name: datasets.digits())
+    monkeypatch.setattr(benchmark, "import_seconds", lambda: 1.0)
+    monkeypatch.setattr(benchmark, "CASES", [("paper", 200)])
+    target = tmp_path / "benchmark.json"
+    assert benchmark.main(["--models", "dmvae", "--quick", "--json", str(target)]) == 0
+    (record,) = json.loads(target.read_text())
+    rate = record["images_per_second"] * record["operations"]
+    np.testing.assert_allclose(record["share_of_peak"], rate / record["peak"])
+    assert record["peer"] is None
+    assert "| DMVAE | the report's | 200 |" in benchmark.table([record])
