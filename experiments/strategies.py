@@ -2,10 +2,12 @@
 
 import contextlib
 import logging
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 #: Names on the command line.
-NAMES = ("one", "mirrored")
+NAMES = ("one", "mirrored", "multiworker")
 PRECISIONS = ("float32", "mixed_bfloat16")
 
 
@@ -15,7 +17,8 @@ def scope(name: str, precision: str = "float32") -> Iterator[None]:
 
     Args:
         name: "one" device; or "mirrored": all GPUs of this machine, or its logical CPUs where there is none; the
-            devices share each batch, and the loss is one device's.
+            devices share each batch, and the loss is one device's; or "multiworker": so do the processes that
+            ``TF_CONFIG`` names, on one machine or several, each started with the same command.
         precision: "float32"; or "mixed_bfloat16": the networks' matrix products in bfloat16, all else in float32.
     """
     import keras
@@ -30,6 +33,24 @@ def scope(name: str, precision: str = "float32") -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def workdir(path: str | Path) -> Iterator[Path]:
+    """The folder of all runs for this process: the first of several workers has ``path``, the others one that goes."""
+    if is_first():
+        yield Path(path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def is_first() -> bool:
+    """Whether this process is the only one, or the first of several workers."""
+    import tensorflow as tf
+
+    resolver = tf.distribute.get_strategy().cluster_resolver
+    return resolver is None or not resolver.task_id
+
+
+@contextlib.contextmanager
 def _strategy(name: str) -> Iterator[None]:
     import tensorflow as tf
 
@@ -37,6 +58,10 @@ def _strategy(name: str) -> Iterator[None]:
         yield
         return
     logging.getLogger("tensorflow").setLevel(logging.WARNING)  # it tells of every sum
+    if name == "multiworker":
+        with tf.distribute.MultiWorkerMirroredStrategy().scope():
+            yield
+        return
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     # Without GPUs, sums on one device: two threads of one process may enter collective sums in different orders.
     sums = tf.distribute.ReductionToOneDevice() if devices[0].device_type == "CPU" else None

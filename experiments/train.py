@@ -173,14 +173,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     try:
-        with strategies.scope(options.strategy, options.precision):
-            figures = run(
-                recipe, options.workdir, data_dir=options.data_dir, restarts=options.restarts, smoke=options.smoke
-            )
+        with strategies.scope(options.strategy, options.precision), strategies.workdir(options.workdir) as workdir:
+            first = strategies.is_first()
+            figures = run(recipe, workdir, data_dir=options.data_dir, restarts=options.restarts, smoke=options.smoke)
     except (DatasetError, ValueError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(summary(figures, runs.folder(options.workdir, recipe)))
+    if first:
+        print(summary(figures, runs.folder(options.workdir, recipe)))
     return 0
 
 

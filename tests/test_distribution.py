@@ -1,6 +1,9 @@
-"""Two logical CPUs train as one device does; bfloat16 products leave the terms in float32 and near what they were."""
+"""Devices and processes train as one device; bfloat16 products leave the terms in float32, near what they were."""
 
+import contextlib
 import json
+import os
+import socket
 import subprocess
 import sys
 
@@ -12,7 +15,8 @@ import tensorflow as tf
 from experiments import strategies
 from vae_moe import DMVAE, DeepMoE, VaDE, pipelines
 
-#: A DeepMoE without luck: batches in order, no noise. Prints its losses and its weights' sum of squares.
+#: A DeepMoE without luck, batches in order and no noise; and the autoencoder of a VaDE, its order the seed's. Prints
+#: their losses and the weights' sums of squares.
 TRAIN = """
 import sys, json
 import numpy as np, keras, tensorflow as tf
@@ -20,29 +24,56 @@ devices = int(sys.argv[2])
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
 from experiments import strategies
-from vae_moe import DeepMoE, pipelines
+from vae_moe import DeepMoE, VaDE, initialization, pipelines
 rng = np.random.default_rng(0)
 x, y = rng.uniform(size=(64, 6)).astype("f"), rng.normal(size=(64, 2)).astype("f")
 y[::3] = np.nan
+squares = lambda model: sum(float(np.square(weight.numpy()).sum()) for weight in model.trainable_variables)
 with strategies.scope(sys.argv[1]):
     model = DeepMoE(6, 3, 2, hidden_sizes=(8,), seed=1, regularization={"balance": 3.0, "entropy": 1.0})
     model.compile(keras.optimizers.SGD(0.1), jit_compile=pipelines.use_xla())
     data = tf.data.Dataset.from_tensor_slices((x, y)).batch(16)
-    history = model.fit(data, epochs=2, shuffle=False, verbose=0).history
-squares = sum(float(np.square(weight.numpy()).sum()) for weight in model.trainable_variables)
-print("RESULT", json.dumps([history["loss"], history["balance"], squares]))
+    history = model.fit(data, epochs=2, shuffle=False, verbose=0, validation_data=data).history
+    vade = VaDE(6, n_components=3, z_encoder_sizes=(8,), decoder_sizes=(8,))
+    stage = initialization.pretrain_autoencoder(vade.mixture, x, epochs=2, batch_size=16, verbose=0).history
+losses = history["loss"] + history["balance"] + history["val_loss"] + stage["loss"]
+print("RESULT", json.dumps(losses + [squares(model), squares(vade)]))
 """
 
 
-def _train(strategy, devices):
+def _start(strategy, devices, **environment):
     command = [sys.executable, "-c", TRAIN, strategy, str(devices)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
-    losses, balances, squares = json.loads(done.stdout.partition("RESULT")[2])
-    return [*losses, *balances, squares]
+    environment = {**os.environ, **environment}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_two_logical_cpus_train_as_one_device():
-    np.testing.assert_allclose(_train("mirrored", 2), _train("one", 1), rtol=1e-5)
+def _result(process):
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return json.loads(output.partition("RESULT")[2])
+
+
+def _workers(n_workers):
+    """Environments of workers that find each other on the loopback address."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(n_workers)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+    tasks = [{"type": "worker", "index": i} for i in range(n_workers)]
+    return [{"TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": task})} for task in tasks]
+
+
+def test_devices_and_workers_train_as_one_device():
+    alone = _result(_start("one", 1))
+    np.testing.assert_allclose(_result(_start("mirrored", 2)), alone, rtol=1e-5)
+    workers = [_start("multiworker", 1, **environment) for environment in _workers(2)]
+    try:
+        for worker in workers:
+            np.testing.assert_allclose(_result(worker), alone, rtol=1e-5)
+    finally:
+        for worker in workers:
+            worker.kill()
 
 
 @pytest.mark.parametrize("model", [DMVAE, VaDE])

@@ -9,7 +9,7 @@ Each stage stands alone and takes what the one before gives:
     distill(mixture, x, resp)                   the network of q(c|x) learns the responsibilities
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -22,6 +22,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
+from vae_moe.distribution import DistributedModel, batch_mean
 from vae_moe.layers import LatentMixture, MixturePrior
 from vae_moe.models.base import map_batches
 from vae_moe.pipelines import batches, steps_per_execution, use_xla
@@ -60,16 +61,18 @@ def pretrain_autoencoder(
     Returns:
         Keras' history, of ``loss`` in nats per example.
     """
-    inputs = keras.Input((mixture.input_dim,))
-    z_mean = mixture.z_encoder(mixture.trunk(inputs))[:, : mixture.latent_dim]
-    autoencoder = keras.Model(inputs, mixture.decoder(z_mean), name="autoencoder")
+
+    def reconstruct(inputs):
+        return mixture.decoder(mixture.z_mean(inputs))
+
     data = batches(x, batch_size=batch_size, seed=seed, augment=augment)
     data = data.map(lambda batch: (batch, batch) if augment is None else (batch["view"], batch["view"]))
 
     def loss(x_true, params):
         return -mixture.x_likelihood.log_prob(params, x_true)  # [B]
 
-    return _fit_stage(autoencoder, loss, data, epochs, learning_rate, **fit_options)
+    stage = _Stage([mixture.trunk, mixture.z_encoder, mixture.decoder], reconstruct, loss)
+    return _fit_stage(stage, data, epochs, learning_rate, **fit_options)
 
 
 def gmm_start(z: np.ndarray, n_components: int, *, n_init: int = 20, seed: int = 0) -> np.ndarray:
@@ -237,16 +240,29 @@ def distill(
             "this mixture's q(c|x) is Bayes' rule on z: it has no network to distill into; skip this step."
         )
     hidden = map_batches(tf.function(mixture.trunk, reduce_retracing=True), x)  # [N, H], the trunk stays as it is
-    inputs = keras.Input((hidden.shape[1],))
-    network = keras.Model(inputs, mixture.c_encoder(inputs), name="c_network")
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     data = batches(hidden, resp.astype(np.float32), batch_size=batch_size, seed=seed)
-    return _fit_stage(network, loss, data, epochs, learning_rate, **fit_options)
+    stage = _Stage([mixture.c_encoder], mixture.c_encoder, tf.nn.softmax_cross_entropy_with_logits)
+    return _fit_stage(stage, data, epochs, learning_rate, **fit_options)
 
 
-def _fit_stage(model, loss, data, epochs, learning_rate, **fit_options):
+class _Stage(DistributedModel):
+    """Some built layers of a mixture, a map [B, ...] -> [B, P] through them, and a loss (y, map of x) -> [B]."""
+
+    def __init__(self, layers: Sequence[keras.layers.Layer], network: Callable, loss: Callable):
+        super().__init__(name="stage")
+        self.stage_layers, self.network, self.example_loss = list(layers), network, loss
+        self.built = True
+
+    def call(self, inputs):
+        return self.network(inputs)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return batch_mean(self.example_loss(y, y_pred))
+
+
+def _fit_stage(stage: _Stage, data, epochs, learning_rate, **fit_options):
     """Fit with Adam, its rate falling to 0 along a cosine."""
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(data))
     steps = steps_per_execution(len(data))
-    model.compile(keras.optimizers.Adam(rate), loss, jit_compile=use_xla(), steps_per_execution=steps)
-    return model.fit(data, epochs=epochs, shuffle=False, **fit_options)  # the batches come shuffled
+    stage.compile(keras.optimizers.Adam(rate), jit_compile=use_xla(), steps_per_execution=steps)
+    return stage.fit(data, epochs=epochs, shuffle=False, **fit_options)  # the batches come shuffled

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from vae_moe.distribution import several_workers
+
 
 def batches(
     x: np.ndarray,
@@ -72,8 +74,11 @@ def batches(
 def steps_per_execution(n_steps: int, most: int = 128) -> int:
     """Steps for one call of Keras' compiled function: the greatest divisor of an epoch's steps, up to ``most``.
 
-    Keras' progress bar runs past the end of the epoch if the number does not divide it.
+    Keras' progress bar runs past the end of the epoch if the number does not divide it. With several workers it is 1:
+    TensorFlow cannot run a loop over their batches.
     """
+    if several_workers():
+        return 1
     return max(n for n in range(1, min(n_steps, most) + 1) if n_steps % n == 0)
 
 

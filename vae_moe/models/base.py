@@ -6,10 +6,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from vae_moe.distribution import DistributedModel, batch_mean
 from vae_moe.layers import consistency
 
 
-class TermModel(keras.Model):
+class TermModel(DistributedModel):
     """Abstract: a model whose loss is the weighted sum of named per-example terms.
 
     ``call`` returns a dictionary with ``"terms": {name: [B] in nats}``. The terms become one number in one place,
@@ -53,8 +54,7 @@ class TermModel(keras.Model):
             loss += self._weight(name, training) * term  # [B]
         if sample_weight is not None:
             loss *= tf.cast(tf.reshape(sample_weight, [-1]), loss.dtype)
-        # Under tf.distribute the replicas' gradients are added up: each gives its share of the global batch's mean.
-        return tf.reduce_mean(loss) / tf.distribute.get_strategy().num_replicas_in_sync
+        return batch_mean(loss)
 
     def loss_terms(self, y, y_pred):
         """The terms {name: [B]} of a batch from its targets and outputs; a model with targets adds theirs."""

@@ -1,0 +1,45 @@
+"""What Keras' ``fit`` lacks to train with the workers of several machines."""
+
+import keras
+import tensorflow as tf
+
+
+class DistributedModel(keras.Model):
+    """Abstract: a model, built when made, whose ``fit`` works under ``tf.distribute.MultiWorkerMirroredStrategy``.
+
+    Keras 3's does not: it draws a batch of each worker to build the model, and joins the logs of all workers along an
+    axis they have not. Here nothing is left to build, and each worker's logs have that axis.
+    Subclasses give their loss by ``compute_loss``, so that no loss or metric is left to build either.
+    """
+
+    def train_step(self, data):
+        """Keras' step; the logs of one of several workers are [1]."""
+        return _joinable(super().train_step(data))
+
+    def test_step(self, data):
+        """Keras' step; the logs of one of several workers are [1]."""
+        return _joinable(super().test_step(data))
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        if self._compile_loss is not None or self._compile_metrics is not None:  # a user's
+            super()._maybe_symbolic_build(iterator, data_batch)
+        elif not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+
+
+def batch_mean(loss):
+    """The mean of a loss [B], as a share of the global batch's: under a strategy replicas' gradients are added up."""
+    return tf.reduce_mean(loss) / tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def several_workers() -> bool:
+    """Whether the strategy in force joins several processes."""
+    strategy = tf.distribute.get_strategy()
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) and strategy.extended._in_multi_worker_mode()
+
+
+def _joinable(logs):
+    if not several_workers():
+        return logs
+    return tf.nest.map_structure(lambda value: tf.reshape(value, [1]), logs)
