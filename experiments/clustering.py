@@ -121,7 +121,7 @@ def table(records: grids.Records) -> str:
             f"{min(accuracies):.2f}",
             f"{100 * chosen['clustering_accuracy']:.2f}" if chosen else "",
             grids.spread([record["nmi"] for record in group], 3),
-            grids.spread([record["seconds"] / 60 for record in group], 1),
+            grids.spread([(record["seconds"] + record.get("shared_seconds", 0)) / 60 for record in group], 1),
             ", ".join(str(record["seed"]) for record in group),
         ]
         lines.append(cells)
@@ -188,7 +188,7 @@ def components_picture(records: grids.Records):
     """The label-free criteria and the accuracy against K: a matplotlib Figure."""
     from vae_moe import score_plots
 
-    panels: dict[str, dict[str, dict[int, list[float]]]] = {}
+    panels: dict[str, dict[str, dict[float, list[float]]]] = {}
     for (dataset, name, k), group in _by_components(records).items():
         curve = f"{name} on {dataset}"
         for panel, values in (

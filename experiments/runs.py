@@ -17,7 +17,7 @@ from experiments.recipes import Recipe
 #: Records of finished runs that the repository keeps.
 RECORDS = Path("results/runs")
 #: Figures that differ between two identical runs; all others must not.
-TIMING_KEYS = ("seconds", "epoch_seconds", "warm_start_seconds", "finished_at")
+TIMING_KEYS = ("seconds", "epoch_seconds", "warm_start_seconds", "shared_seconds", "finished_at")
 
 
 def folder(workdir: str | Path, recipe: Recipe) -> Path:

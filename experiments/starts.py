@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,11 +28,15 @@ class Start:
         weights: of trunk, z-encoder and decoder, in this order.
         z: latents of the training rows, [N, L].
         neighbors: row numbers of their nearest neighbours, [N, M].
+        seconds: these stages took.
+        cached: whether they were read and not carried out.
     """
 
     weights: list[np.ndarray]
     z: np.ndarray
     neighbors: np.ndarray
+    seconds: float
+    cached: bool = False
 
 
 def carry_out(
@@ -92,6 +97,7 @@ def _make(mixture, recipe: Recipe, x: np.ndarray, verbose, augment) -> Start:
 
     stages = recipe.warm_start
     assert stages is not None
+    started = time.perf_counter()
     logger.info("autoencoder, %d epochs", stages.autoencoder_epochs)
     initialization.pretrain_autoencoder(
         mixture,
@@ -105,7 +111,7 @@ def _make(mixture, recipe: Recipe, x: np.ndarray, verbose, augment) -> Start:
     )
     z = map_batches(tf.function(mixture.z_mean, reduce_retracing=True), x)
     neighbors = initialization.nearest_neighbors(z if stages.neighbors_of == "z" else x, stages.n_neighbors)
-    return Start([weight.numpy() for weight in _weights(mixture)], z, neighbors)
+    return Start([weight.numpy() for weight in _weights(mixture)], z, neighbors, time.perf_counter() - started)
 
 
 def _weights(mixture):
@@ -136,7 +142,7 @@ def _write(path: Path, start: Start) -> None:
     temporary = path.with_name(path.name + ".part")
     with temporary.open("wb") as file:
         weights: dict[str, Any] = {f"weight{i}": value for i, value in enumerate(start.weights)}
-        np.savez(file, z=start.z, neighbors=start.neighbors, **weights)
+        np.savez(file, z=start.z, neighbors=start.neighbors, seconds=start.seconds, **weights)
     os.replace(temporary, path)
 
 
@@ -144,4 +150,4 @@ def _read(path: Path) -> Start:
     with np.load(path) as arrays:
         n_weights = sum(name.startswith("weight") for name in arrays.files)
         weights = [arrays[f"weight{i}"] for i in range(n_weights)]
-        return Start(weights, arrays["z"], arrays["neighbors"])
+        return Start(weights, arrays["z"], arrays["neighbors"], float(arrays["seconds"]), cached=True)

@@ -92,6 +92,7 @@ def record(recipe: recipes.Recipe, dataset, y, trained: training.Trained) -> dic
         "n_parameters": trained.model.count_params(),
         "seconds": round(trained.seconds, 1),
         "warm_start_seconds": round(trained.warm_start_seconds, 1),
+        "shared_seconds": round(trained.shared_seconds, 1),
         "epoch_seconds": round((trained.seconds - trained.warm_start_seconds) / recipe.epochs, 2),
         "command": runs.command(recipe),
         **runs.provenance(),

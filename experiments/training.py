@@ -14,12 +14,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Trained:
-    """What training gives: the model, Keras' history, and seconds."""
+    """What training gives: the model, Keras' history, and seconds.
+
+    Attributes:
+        seconds: of all that was carried out.
+        warm_start_seconds: of these, before the last stage.
+        shared_seconds: of the stages that were read from the cache: they come on top.
+    """
 
     model: Any
     history: dict[str, list[float]]
     seconds: float
     warm_start_seconds: float
+    shared_seconds: float
 
 
 def targets(recipe: recipes.Recipe, dataset):
@@ -53,11 +60,12 @@ def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, verbo
     keras.utils.set_random_seed(recipe.model_seed)
     started = time.perf_counter()
     model = build(recipe, dataset)
-    neighbors = None
+    neighbors, shared_seconds = None, 0.0
     if recipe.warm_start is not None:
         mixture = model.mixture
         augment = augmentation_of(recipe, dataset)
-        neighbors = starts.carry_out(mixture, recipe, dataset.train.x, verbose, cache, augment).neighbors
+        start = starts.carry_out(mixture, recipe, dataset.train.x, verbose, cache, augment)
+        neighbors, shared_seconds = start.neighbors, start.seconds if start.cached else 0.0
     if recipe.gate_epochs:
         logger.info("the gate's bound alone, %d epochs", recipe.gate_epochs)
         data = batches(recipe, dataset)
@@ -71,7 +79,7 @@ def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, verbo
         model.experts.trainable = False
     warm_start_seconds = time.perf_counter() - started
     history = fit(model, recipe, dataset, y, neighbors, callbacks, verbose)
-    return Trained(model, history, time.perf_counter() - started, warm_start_seconds)
+    return Trained(model, history, time.perf_counter() - started, warm_start_seconds, shared_seconds)
 
 
 def augmentation_of(recipe: recipes.Recipe, dataset):

@@ -80,9 +80,13 @@ def test_convergence_counts_the_epochs(digits_for_all, tmp_path):
     records = grids.read(tmp_path / "quick")
     assert {record["start"] for record in records} == {"none"}
     assert all(len(record["accuracies"]) == record["epochs"] == 2 for record in records)
+    assert all(np.diff([record["start_elapsed"], *record["elapsed"]]).min() > 0 for record in records)
     assert convergence.main(arguments) == 0  # nothing is run again
     assert "no warm start" in (tmp_path / "quick" / "README.md").read_text()
     assert convergence.first_epochs([{"accuracies": [0.5, 0.93, 0.91, 0.97]}, {"accuracies": [0.1]}], 0.9) == [2, None]
+    timed = {"start_accuracy": 0.5, "accuracies": [0.93, 0.9], "start_elapsed": 60.0, "elapsed": [70.0, 80.0]}
+    assert convergence.seconds_to([timed, {**timed, "start_accuracy": 0.95}], 0.9) == [70.0, 60.0]
+    assert convergence.seconds_to([timed], 0.95) == [None]
 
 
 def test_seeds_are_numbers_or_ranges(capsys):

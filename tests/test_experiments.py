@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -138,12 +139,15 @@ def test_a_run_of_experts_has_its_own_folder_and_command():
 
 
 def test_a_warm_start_is_made_once(tmp_path):
-    """The second run finds the first one's start, and ends at the same figures."""
+    """The second run finds the first one's start, tells its seconds, and ends alike; another K finds it."""
     recipe, dataset = recipes.smoke(recipes.get("digits-dvmoe")), datasets.digits().head(64)
     y = training.targets(recipe, dataset)
     first, second = (training.train(recipe, dataset, y, cache=tmp_path, verbose=0) for _ in range(2))
     assert len(list(tmp_path.iterdir())) == 1
     assert first.history["loss"] == second.history["loss"]
+    assert first.shared_seconds == 0.0 < second.shared_seconds < first.warm_start_seconds
+    fewer = training.train(replace(recipe, n_components=5), dataset, y, cache=tmp_path, verbose=0)
+    assert len(list(tmp_path.iterdir())) == 1 and fewer.model.mixture.n_components == 5
     other = recipes.smoke(recipes.get("digits-dvmoe", seed=1))
     training.train(other, dataset, y, cache=tmp_path, verbose=0)
     assert len(list(tmp_path.iterdir())) == 2

@@ -181,13 +181,17 @@ def dots(
 
 
 def bands(
-    panels: Mapping[str, Mapping[str, Mapping[int, Sequence[float]]]], *, x_name: str, y_names=None, title=None
+    panels: Mapping[str, Mapping[str, Mapping[float, Sequence[float]]]],
+    *,
+    x_name: str | Mapping[str, str],
+    y_names: Mapping[str, str] | None = None,
+    title: str | None = None,
 ) -> Figure:
     """Curves over a number: the mean over seeds, a band from the least to the greatest; one panel a quantity.
 
     Args:
         panels: {panel: {method: {number: values, one a seed}}}.
-        x_name: what the number is.
+        x_name: what the number is, or {panel: what it is}.
         y_names: {panel: what its values are}; the panel's own name if left out.
         title: over the figure.
 
@@ -205,7 +209,9 @@ def bands(
             marker = drawing.MARKERS[methods.index(method) % len(drawing.MARKERS)]
             axes.fill_between(numbers, list(map(min, values)), list(map(max, values)), color=colour, alpha=0.18, lw=0)
             axes.plot(numbers, list(map(np.mean, values)), color=colour, marker=marker, markersize=4, label=method)
-        axes.set(xlabel=x_name, title=name, ylabel=(y_names or {}).get(name, ""))
+        axes.set(
+            xlabel=x_name if isinstance(x_name, str) else x_name[name], title=name, ylabel=(y_names or {}).get(name, "")
+        )
         axes.grid(color="0.92")
         axes.set_axisbelow(True)
     handles = [
