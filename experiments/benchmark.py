@@ -154,6 +154,11 @@ def import_seconds() -> float:
     return run("import vae_moe.models") - run("pass")
 
 
+def read(path: Path = RECORDS) -> grids.Records:
+    """The records of the last benchmark that was kept; none if there was none."""
+    return list(runs.read_json(path)) if path.exists() else []
+
+
 def table(records: grids.Records) -> str:
     """A Markdown table: a row a case."""
     names = ["model", "networks", "batch", "s an epoch", "images/s", "inference, images/s", "share of the peak", "peer"]
@@ -171,7 +176,7 @@ def table(records: grids.Records) -> str:
         for record in records
     ]
     if not records:
-        return grids.markdown(names, rows)
+        return grids.markdown(names, rows, "No records yet.")
     last = records[-1]
     peak = max(record["peak"] for record in records) / 1e9
     compiled = [record["first_epoch_seconds"] for record in records]

@@ -45,7 +45,7 @@ def write_json(path: Path, values: Mapping[str, Any] | Sequence[Mapping[str, Any
     os.replace(temporary, path)
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> Any:
     """The values of a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
 
