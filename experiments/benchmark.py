@@ -12,6 +12,7 @@ import resource
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -143,6 +144,36 @@ def clustpy_vade(dataset, batch_size: int, epochs: int) -> float:
     return (run(1 + epochs) - run(1)) / epochs
 
 
+def em_iterations(dataset) -> dict[str, float]:
+    """Seconds an iteration of the GMM-gated mixture of experts and of scikit-learn's GaussianMixture on the same x.
+
+    Both with full covariances, from k-means, and each the difference between fits of four iterations and of two.
+    """
+    from sklearn.mixture import GaussianMixture
+
+    from vae_moe import targets
+    from vae_moe.em import GMMGatedRegressor
+
+    x, y = dataset.train.x, targets.affine(dataset, 1, seed=0).train[:, 0]
+    k = dataset.n_classes
+
+    def ours(max_iter: int) -> None:
+        GMMGatedRegressor(k, shrinkage=0.1, max_iter=max_iter, tol=0.0, random_state=0).fit(x, y)
+
+    def sklearn(max_iter: int) -> None:
+        GaussianMixture(k, reg_covar=1e-2, max_iter=max_iter, tol=0.0, random_state=0).fit(x)
+
+    def seconds(fit: Callable[[int], None], max_iter: int) -> float:
+        started = time.perf_counter()
+        fit(max_iter)
+        return time.perf_counter() - started
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that so few iterations do not converge
+        found = {name: (seconds(fit, 4) - seconds(fit, 2)) / 2 for name, fit in (("em", ours), ("sklearn", sklearn))}
+    return {"em_iteration_seconds": found["em"], "sklearn_iteration_seconds": found["sklearn"]}
+
+
 def import_seconds() -> float:
     """Of ``import vae_moe.models`` in a new process, less an empty one."""
 
@@ -184,7 +215,9 @@ def table(records: grids.Records) -> str:
         f"MNIST, {last['rows']} images an epoch, float32. The peak is the best product of {PEAK_SIDE} x {PEAK_SIDE} "
         f"matrices timed between a row's epochs, up to {peak:.0f} GFLOP/s. Import {last['import_seconds']:.1f} s, "
         f"first epoch with its compilation {min(compiled):.1f} to {max(compiled):.1f} s, at most "
-        f"{last['peak_memory_gib']:.1f} GiB of memory. {last['machine']}; {last['finished_at'][:10]}; "
+        f"{last['peak_memory_gib']:.1f} GiB of memory. An iteration of the GMM-gated mixture of experts by EM takes "
+        f"{last['em_iteration_seconds']:.1f} s, one of scikit-learn's GaussianMixture on the same x "
+        f"{last['sklearn_iteration_seconds']:.1f} s. {last['machine']}; {last['finished_at'][:10]}; "
         f"`python -m experiments.benchmark`, commit `{last['git_commit']}`."
     )
     return grids.markdown(names, rows, note)
@@ -219,6 +252,7 @@ def main(arguments: list[str] | None = None) -> int:
         "rows": len(dataset.train),
         "import_seconds": imported,
         "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        **em_iterations(dataset),
         **runs.provenance(),
     }
     records = [{**record, **shared} for record in records]
