@@ -68,7 +68,7 @@ def batches(
     order = tf.data.Dataset.range(n_rows).shuffle(n_rows, seed=seed, reshuffle_each_iteration=True)
     rows = order.batch(min(batch_size, n_rows), drop_remainder=True)
     view_seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
-    return tf.data.Dataset.zip(rows, view_seeds).map(gather).prefetch(2)
+    return tf.data.Dataset.zip(rows, view_seeds).map(gather).prefetch(2).with_options(_untuned())
 
 
 def steps_per_execution(n_steps: int, most: int = 128) -> int:
@@ -96,4 +96,11 @@ def in_order(x: np.ndarray, y: np.ndarray | None = None, *, batch_size: int = 10
         batch_size: rows a batch.
     """
     arrays = (tf.constant(x),) if y is None else (tf.constant(x), tf.constant(y))
-    return tf.data.Dataset.from_tensors(arrays).unbatch().batch(batch_size).cache().prefetch(2)
+    return tf.data.Dataset.from_tensors(arrays).unbatch().batch(batch_size).cache().prefetch(2).with_options(_untuned())
+
+
+def _untuned() -> tf.data.Options:
+    """Without tf.data's autotuning: there is nothing to tune here, and its thread can end seconds after its epoch."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
