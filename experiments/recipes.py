@@ -4,10 +4,9 @@ This file imports neither TensorFlow nor the library, so that ``make help`` and 
 
 ``paper`` is the report of November 2018: its networks, optimiser, temperature and prior, 500 epochs, no warm start.
 ``default`` is ours: an autoencoder first, a spectral start on the neighbour graph of its latents, then the bound with
-consistency between neighbours. It uses no labels and knows nothing of images. Mixtures of experts start alike; their
-experts are fitted by EM before the gate is trained, and adversarial changes of x stand in for the neighbours.
-``augment`` is for images: small rotations, shifts and zooms stand in for the neighbours, and spread the autoencoder's
-latents so that the spectral start sees through them.
+q(c|x) held against small adversarial changes of x. It uses no labels and knows nothing of images. Mixtures of experts
+start alike; their experts are fitted by EM before the gate is trained.
+``augment`` is for images: ``default`` where q(c|x) is also held against small rotations, shifts and zooms.
 """
 
 import difflib
@@ -47,8 +46,7 @@ class Recipe:
     epochs: int
     network: dict[str, Any] = field(default_factory=dict)  # arguments of the model's constructor
     warm_start: WarmStart | None = None
-    consistency: str | None = None  # views: "neighbors" of the warm start's latents, "augmentations", or None
-    augmentation: dict[str, float] | None = None  # ranges of the changes of images (vae_moe.augmentation)
+    augmentation: dict[str, float] | None = None  # ranges of the changes of images that make the views
     adversarial_share: float | None = None  # of a row's mean distance to its neighbours: how far its changes go
     batch_size: int = 256
     learning_rate: float = 1e-3
@@ -250,7 +248,7 @@ def _default(dataset: str, model: str) -> Recipe:
     warm_start = WarmStart(size.autoencoder_epochs, size.distill_epochs, neighbors_of=size.neighbors_of)
     recipe = replace(recipe, warm_start=warm_start)
     if model in CLUSTERINGS:
-        return replace(recipe, consistency="neighbors", network=_clustering_network(size, model))
+        return replace(recipe, adversarial_share=0.25, network=_clustering_network(size, model))
     network = _experts_network(size, model)
     return replace(recipe, epochs=size.expert_epochs, fit_experts=True, checkpoint="last", network=network)
 
@@ -261,14 +259,11 @@ def _augment(dataset: str, model: str) -> Recipe:
             f"the preset augment changes images a little, for {' or '.join(CLUSTERINGS)} to cluster them: "
             f"there is none for {dataset}-{model}."
         )
-    recipe = replace(_default(dataset, model), preset="augment", consistency="augmentations")
-    assert recipe.warm_start is not None
-    return replace(
-        recipe,
-        augmentation={"rotation": 10.0, "shift": 0.08, "zoom": 0.1},
-        epochs=2 * recipe.epochs,
-        warm_start=replace(recipe.warm_start, autoencoder_epochs=2 * recipe.warm_start.autoencoder_epochs),
+    recipe = with_network(
+        _default(dataset, model), regularization={"adversarial": 30.0, "consistency": 30.0, "balance": 60.0}
     )
+    augmentation = {"rotation": 10.0, "shift": 0.08, "zoom": 0.1}
+    return replace(recipe, preset="augment", augmentation=augmentation, epochs=2 * recipe.epochs)
 
 
 def _clustering_network(size: Size, model: str) -> dict[str, Any]:
@@ -277,7 +272,7 @@ def _clustering_network(size: Size, model: str) -> dict[str, Any]:
         "trunk_sizes": size.trunk,
         "z_encoder_sizes": size.head,
         "decoder_sizes": (*size.head, *reversed(size.trunk)),
-        "regularization": {"consistency": 30.0, "balance": 30.0},
+        "regularization": {"adversarial": 30.0, "entropy": 30.0, "balance": 30.0},
         **({"c_encoder_sizes": size.head} if model == "dmvae" else {"learn_weights": True}),
     }
 

@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -39,9 +38,7 @@ class Start:
     cached: bool = False
 
 
-def carry_out(
-    mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | None = None, augment: Callable | None = None
-) -> Start:
+def carry_out(mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | None = None) -> Start:
     """Bring a mixture to its warm start: autoencoder, clusters of its latents, prior, network of q(c|x).
 
     Args:
@@ -50,7 +47,6 @@ def carry_out(
         x: the training rows, [N, D].
         verbose: of Keras' ``fit``.
         cache: folder in which the start is looked for, and kept; None makes it anew.
-        augment: changes of x for the autoencoder, [B, D] -> [B, D], or None.
 
     Returns:
         The start.
@@ -65,7 +61,7 @@ def carry_out(
         start = _read(path)
         _set_weights(mixture, start.weights)
     else:
-        start = _make(mixture, recipe, x, verbose, augment)
+        start = _make(mixture, recipe, x, verbose)
         if path is not None:
             _write(path, start)
     logger.info("%s start on %d rows", stages.start, len(x))
@@ -89,7 +85,7 @@ def carry_out(
     return start
 
 
-def _make(mixture, recipe: Recipe, x: np.ndarray, verbose, augment) -> Start:
+def _make(mixture, recipe: Recipe, x: np.ndarray, verbose) -> Start:
     import tensorflow as tf
 
     from vae_moe import initialization
@@ -105,7 +101,6 @@ def _make(mixture, recipe: Recipe, x: np.ndarray, verbose, augment) -> Start:
         epochs=stages.autoencoder_epochs,
         batch_size=recipe.batch_size,
         learning_rate=stages.learning_rate,
-        augment=augment,
         seed=recipe.model_seed,
         verbose=verbose,
     )
@@ -131,7 +126,6 @@ def _key(mixture, recipe: Recipe, x: np.ndarray) -> str:
         "warm_start": asdict(recipe.warm_start) | {"distill_epochs": None, "start": None},  # type: ignore[arg-type]
         "batch_size": recipe.batch_size,
         "seed": recipe.model_seed,
-        **({"augmentation": recipe.augmentation} if recipe.augmentation else {}),
         "x": hashlib.sha256(x.tobytes()).hexdigest(),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

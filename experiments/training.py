@@ -63,8 +63,7 @@ def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, verbo
     neighbors, shared_seconds = None, 0.0
     if recipe.warm_start is not None:
         mixture = model.mixture
-        augment = augmentation_of(recipe, dataset)
-        start = starts.carry_out(mixture, recipe, dataset.train.x, verbose, cache, augment)
+        start = starts.carry_out(mixture, recipe, dataset.train.x, verbose, cache)
         neighbors, shared_seconds = start.neighbors, start.seconds if start.cached else 0.0
     if recipe.gate_epochs:
         logger.info("the gate's bound alone, %d epochs", recipe.gate_epochs)
@@ -80,15 +79,6 @@ def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, verbo
     warm_start_seconds = time.perf_counter() - started
     history = fit(model, recipe, dataset, y, neighbors, callbacks, verbose)
     return Trained(model, history, time.perf_counter() - started, warm_start_seconds, shared_seconds)
-
-
-def augmentation_of(recipe: recipes.Recipe, dataset):
-    """The changes of rows [B, D] -> [B, D] that a recipe for images asks for, or None."""
-    from vae_moe import augmentation
-
-    if recipe.augmentation is None:
-        return None
-    return augmentation.small_affine(dataset.image_shape, **recipe.augmentation, seed=recipe.model_seed)
 
 
 def build(recipe: recipes.Recipe, dataset):
@@ -158,9 +148,11 @@ def batches(recipe: recipes.Recipe, dataset, y=None, neighbors=None):
     """The training batches of a recipe, with what its terms ask for (``vae_moe.pipelines.batches``)."""
     import numpy as np
 
-    from vae_moe import initialization, pipelines
+    from vae_moe import augmentation, initialization, pipelines
 
-    radius = None
+    augment, radius = None, None
+    if recipe.augmentation is not None:
+        augment = augmentation.small_affine(dataset.image_shape, **recipe.augmentation, seed=recipe.model_seed)
     if recipe.adversarial_share is not None and neighbors is not None:
         radius = recipe.adversarial_share * initialization.neighbor_distances(dataset.train.x, neighbors)
     labelled = np.flatnonzero(y.train >= 0) if recipe.n_labelled and y is not None else None
@@ -169,8 +161,7 @@ def batches(recipe: recipes.Recipe, dataset, y=None, neighbors=None):
         y and y.train,
         batch_size=recipe.batch_size,
         seed=recipe.model_seed,
-        neighbors=neighbors if recipe.consistency == "neighbors" else None,
-        augment=augmentation_of(recipe, dataset) if recipe.consistency == "augmentations" else None,
+        augment=augment,
         radius=radius,
         labelled=labelled,
         n_labelled=recipe.n_labelled,

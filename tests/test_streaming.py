@@ -61,12 +61,14 @@ def test_what_cannot_be_read_is_named(tmp_path, table):
     (tmp_path / "broken.npy").write_bytes(b"\x93NUMPY nonsense")
     np.save(tmp_path / "integers.npy", np.arange(6).reshape(2, 3))
     np.save(tmp_path / "objects.npy", np.array([[{}]]), allow_pickle=True)
+    np.save(tmp_path / "by_columns.npy", np.ones((300, 2), order="F"))
     (tmp_path / "x.csv").write_text("1,2")
     for source, message in (
         (tmp_path / "none.npy", "there is no file"),
         (tmp_path / "broken.npy", "no sound .npy file"),
         (tmp_path / "objects.npy", "no sound .npy file"),
         (tmp_path / "integers.npy", "must hold floats"),
+        (tmp_path / "by_columns.npy", "stored by columns"),
         (tmp_path / "x.csv", "one .npy file or .tfrecord files"),
     ):
         with pytest.raises(DatasetError, match=message):

@@ -42,7 +42,6 @@ def pretrain_autoencoder(
     epochs: int,
     batch_size: int = 256,
     learning_rate: float = 1e-3,
-    augment: Callable | None = None,
     seed: int = 0,
     **fit_options,
 ) -> keras.callbacks.History:
@@ -54,7 +53,6 @@ def pretrain_autoencoder(
         epochs: passes over x.
         batch_size: rows a step.
         learning_rate: of Adam, falling to 0 along a cosine.
-        augment: [B, D] -> [B, D]; the input is then augmented, and is what has to be reconstructed.
         seed: of the order of the rows.
         fit_options: ``callbacks``, ``verbose`` and the like, as in Keras' ``fit``.
 
@@ -65,8 +63,7 @@ def pretrain_autoencoder(
     def reconstruct(inputs):
         return mixture.decoder(mixture.z_mean(inputs))
 
-    data = batches(x, batch_size=batch_size, seed=seed, augment=augment)
-    data = data.map(lambda batch: (batch, batch) if augment is None else (batch["view"], batch["view"]))
+    data = batches(x, batch_size=batch_size, seed=seed).map(lambda batch: (batch, batch))
 
     def loss(x_true, params):
         return -mixture.x_likelihood.log_prob(params, x_true)  # [B]

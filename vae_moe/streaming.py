@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -76,28 +77,49 @@ def _npy(path: Path, batch_size: int, seed: int) -> tf.data.Dataset:
         raise DatasetError(
             f"{path} must hold floats [N, D] with N of at least batch_size={batch_size}, got {x.dtype} {list(x.shape)}."
         )
+    if not x.flags.c_contiguous:
+        raise DatasetError(f"{path} is stored by columns: write it with numpy.save(path, numpy.ascontiguousarray(x)).")
     n_batches = len(x) // batch_size
     rngs = np.random.default_rng(seed)  # one child an epoch
+    rows = _Rows(path, x.shape, x.dtype, x.offset)
 
     def epoch() -> Iterator[np.ndarray]:
-        yield from _mixed(x, batch_size, rngs.spawn(1)[0])
+        yield from _mixed(rows, batch_size, rngs.spawn(1)[0])
 
     signature = tf.TensorSpec((batch_size, x.shape[1]), tf.float32)
     data = tf.data.Dataset.from_generator(epoch, output_signature=signature)
     return data.map(lambda batch: (batch,)).apply(tf.data.experimental.assert_cardinality(n_batches)).prefetch(4)
 
 
-def _mixed(x, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of a ``.npy`` file, read run by run: the pages of a memory map would stay with the process."""
+
+    path: Path
+    shape: tuple[int, int]
+    dtype: np.dtype
+    offset: int
+
+    def read(self, start: int, n_rows: int) -> np.ndarray:
+        """Rows from ``start`` on, ``n_rows`` of them or as many as are left, [n, D]."""
+        n_rows = min(n_rows, self.shape[0] - start)
+        row_bytes = self.shape[1] * self.dtype.itemsize
+        entries = np.fromfile(self.path, self.dtype, n_rows * self.shape[1], offset=self.offset + start * row_bytes)
+        return entries.reshape(n_rows, self.shape[1])
+
+
+def _mixed(x: _Rows, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Batches of the rows of x, in runs of random order that are mixed a few at a time."""
-    run = max(1, BLOCK_BYTES // (x.dtype.itemsize * x.shape[1]))
-    starts = rng.permutation(np.arange(0, len(x), run))
-    left = np.empty((0, x.shape[1]), np.float32)
+    n_rows, n_columns = x.shape
+    run = max(1, BLOCK_BYTES // (x.dtype.itemsize * n_columns))
+    starts = rng.permutation(np.arange(0, n_rows, run))
+    left = np.empty((0, n_columns), np.float32)
     for i in range(0, len(starts), BLOCKS_MIXED):
-        runs = [x[start : start + run] for start in starts[i : i + BLOCKS_MIXED]]
+        runs = [x.read(start, run) for start in starts[i : i + BLOCKS_MIXED]]
         rows = np.concatenate([left, *runs]).astype(np.float32, copy=False)
         rows = rows[rng.permutation(len(rows))]
         whole = len(rows) // batch_size * batch_size
-        yield from rows[:whole].reshape(-1, batch_size, x.shape[1])
+        yield from rows[:whole].reshape(-1, batch_size, n_columns)
         left = rows[whole:]
 
 
