@@ -35,7 +35,7 @@ class Cell:
     Attributes:
         model: of ``MODELS``.
         start: of ``STARTS``.
-        seed: of the model.
+        seed: of data and model.
     """
 
     model: str
@@ -70,7 +70,7 @@ def measure(cell: Cell, cache: Path, quick: bool = False) -> dict[str, Any]:
     """
     from vae_moe import datasets
 
-    dataset = datasets.load("mnist")
+    dataset = datasets.load("mnist", seed=cell.seed)
     dataset = dataset.head(QUICK_ROWS) if quick else dataset
     curve = _curve(dataset.test)
     figures, trained = grids.network(recipe_of(cell), dataset, cache, quick, [curve])

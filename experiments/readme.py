@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from experiments import benchmark, clustering, convergence, grids, label_efficiency, reproduction, runs, table1
+from experiments import benchmark, clustering, convergence, grids, label_efficiency, reproduction, runs, scaling, table1
 
 README = Path("README.md")
 #: Grids whose tables stand in README.md, by the name of their section.
@@ -92,7 +92,11 @@ def _expert_cells(group: list[dict]) -> list[str]:
 
 def sections() -> dict[str, str]:
     """The generated sections of README.md by the name in their marks, from the committed records."""
-    tables = {"runs": table(runs.RECORDS), "speed": benchmark.table(benchmark.read())}
+    tables = {
+        "runs": table(runs.RECORDS),
+        "speed": benchmark.table(benchmark.read()),
+        "scaling": scaling.table(scaling.read()),
+    }
     return tables | {name: grid.table(grids.read(grid.folder)) for name, grid in SECTIONS.items()}
 
 
