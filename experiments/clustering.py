@@ -207,6 +207,7 @@ GRID = grids.Grid(
     lambda record: f"accuracy {100 * record['clustering_accuracy']:.2f} %",
     table,
     picture,
+    timed=True,
 )
 COMPONENTS_GRID = grids.Grid(
     "How many components",
@@ -215,6 +216,7 @@ COMPONENTS_GRID = grids.Grid(
     GRID.shown,
     components_table,
     components_picture,
+    timed=True,
 )
 
 
@@ -240,7 +242,7 @@ def main(arguments: list[str] | None = None) -> int:
         for preset in (options.presets if method in MODELS else [None])
         if method in MODELS or not options.components
     ]
-    return grids.run(grid, wanted, folder, options.quick)
+    return grids.run(grid, wanted, folder, options.quick, options.jobs)
 
 
 if __name__ == "__main__":

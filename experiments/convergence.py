@@ -200,6 +200,7 @@ GRID = grids.Grid(
     lambda record: f"accuracy {100 * record['accuracies'][-1]:.2f} %",
     table,
     picture,
+    timed=True,
 )
 
 
@@ -210,7 +211,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     cells = product(options.seeds, options.starts, options.methods)
     wanted = [Cell(model, start, seed) for seed, start, model in cells]
-    return grids.run(GRID, wanted, options.folder, options.quick)
+    return grids.run(GRID, wanted, options.folder, options.quick, options.jobs)
 
 
 if __name__ == "__main__":

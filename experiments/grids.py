@@ -2,11 +2,13 @@
 
 import argparse
 import logging
+import multiprocessing
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +21,10 @@ Records = list[dict[str, Any]]
 
 #: Warm starts, which all cells of one seed share.
 CACHE = Path("results/cache")
+#: Cells measured at a time, unless told: small matrices do not keep two cores busy, and each process has its memory.
+JOBS = min(2, os.cpu_count() or 1)
+#: What tells TensorFlow, OpenMP and BLAS how many threads a process may have.
+_THREADS = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class Cell(Protocol):
@@ -44,6 +50,7 @@ class Grid:
         shown: the figure of a record that the progress names.
         table: records -> Markdown.
         picture: records -> a matplotlib Figure.
+        timed: whether seconds are among its figures: cells are then measured one at a time.
     """
 
     title: str
@@ -52,6 +59,7 @@ class Grid:
     shown: Callable[[dict[str, Any]], str]
     table: Callable[[Records], str]
     picture: Callable[[Records], Any]
+    timed: bool = False
 
     def publish(self, folder: Path | None = None) -> str:
         """Write the table of a folder's records beside them, with its picture; returns the table."""
@@ -64,13 +72,23 @@ class Grid:
 
 
 def parser(module: str, grid: Grid, methods: Sequence[str]) -> argparse.ArgumentParser:
-    """The options every grid has: --seeds, --methods, --quick, --folder."""
+    """The options every grid has: --seeds, --methods, --quick, --folder, --jobs."""
     options = argparse.ArgumentParser(prog=f"python -m {module}", description=f"{grid.title}.")
     options.add_argument("--seeds", action=_Seeds, nargs="+", default=[0, 1, 2], help="0 1 2 or 0-2; default: 0-2")
     options.add_argument("--methods", nargs="+", choices=list(methods), default=list(methods), help="default: all")
     options.add_argument("--quick", action="store_true", help="a first look: one seed, few rows, short training")
     options.add_argument("--folder", type=Path, default=grid.folder, help=f"of the records; default: {grid.folder}")
+    jobs = 1 if grid.timed else JOBS
+    options.add_argument(
+        "--jobs", type=_jobs, default=jobs, help=f"cells at a time, sharing the cores; default: {jobs}"
+    )
     return options
+
+
+def _jobs(text: str) -> int:
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"give the number of cells to measure at a time, 1 or more; got {text!r}")
+    return int(text)
 
 
 class _Seeds(argparse.Action):
@@ -86,7 +104,7 @@ class _Seeds(argparse.Action):
         setattr(namespace, self.dest, seeds)
 
 
-def run(grid: Grid, wanted: Sequence[Cell], folder: Path, quick: bool = False) -> int:
+def run(grid: Grid, wanted: Sequence[Cell], folder: Path, quick: bool = False, jobs: int = 1) -> int:
     """Measure the cells that have no record, write the table and the picture of all records; returns the exit code.
 
     A quick look measures one seed, into a folder of its own.
@@ -97,7 +115,7 @@ def run(grid: Grid, wanted: Sequence[Cell], folder: Path, quick: bool = False) -
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _measure_all(grid, wanted, folder, quick)
+        _measure_all(grid, wanted, folder, quick, jobs)
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -106,25 +124,54 @@ def run(grid: Grid, wanted: Sequence[Cell], folder: Path, quick: bool = False) -
     return 0
 
 
-def _measure_all(grid: Grid, wanted: Sequence[Any], folder: Path, quick: bool) -> None:
+def _measure_all(grid: Grid, wanted: Sequence[Any], folder: Path, quick: bool, jobs: int) -> None:
     """A progress bar over the cells; a finished one is not measured again."""
-    import keras
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     missing = [cell for cell in wanted if not (folder / f"{cell.name}.json").exists()]
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns) as progress:
-        task = progress.add_task("", total=len(wanted), completed=len(wanted) - len(missing))
-        for cell in missing:
-            progress.update(task, description=cell.name)
-            started = time.perf_counter()
-            figures = grid.measure(cell, CACHE, quick)
-            seconds = round(time.perf_counter() - started, 1)
-            record = {**figures, **asdict(cell), "seconds": seconds, **runs.provenance()}
-            runs.write_json(folder / f"{cell.name}.json", record)
-            progress.console.print(f"{cell.name}: {grid.shown(record)} in {seconds:.0f} s")
+        task = progress.add_task(grid.title, total=len(wanted), completed=len(wanted) - len(missing))
+        for record, name in _records(grid, missing, folder, quick, jobs):
+            progress.console.print(f"{name}: {grid.shown(record)} in {record['seconds']:.0f} s")
             progress.advance(task)
-            keras.backend.clear_session()
+
+
+def _records(grid: Grid, cells, folder: Path, quick: bool, jobs: int) -> Iterator[tuple[dict[str, Any], str]]:
+    """Measure cells, several at a time in processes of their own, which share the cores."""
+    if jobs == 1 or len(cells) < 2:
+        for cell in cells:
+            yield _measure(grid.measure, cell, folder, quick, jobs), cell.name
+        return
+    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, threads))  # what is imported by a new process reads them
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(jobs, context) as pool:
+            futures = {pool.submit(_measure, grid.measure, cell, folder, quick, jobs): cell.name for cell in cells}
+            try:
+                for future in as_completed(futures):
+                    yield future.result(), futures[future]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+
+
+def _measure(measure, cell, folder: Path, quick: bool, jobs: int) -> dict[str, Any]:
+    """Measure one cell and write its record."""
+    import keras
+
+    started = time.perf_counter()
+    figures = measure(cell, CACHE, quick)
+    seconds = round(time.perf_counter() - started, 1)
+    record = {**figures, **asdict(cell), "seconds": seconds, "jobs": jobs, **runs.provenance()}
+    runs.write_json(folder / f"{cell.name}.json", record)
+    keras.backend.clear_session()
+    return record
 
 
 def network(
@@ -182,7 +229,7 @@ def footnote(records: Records, what: str, bold: str = ", the least of a row in b
         return "No records yet."
     seeds = sorted({record["seed"] for record in records})
     machines = "; ".join(sorted({record["machine"] for record in records}))
-    minutes = sum(record["seconds"] for record in records) / 60
+    minutes = sum(record["seconds"] / record.get("jobs", 1) for record in records) / 60
     dates = sorted({record["finished_at"][:10] for record in records})
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     commits = ", ".join(sorted({f"`{record['git_commit']}`" for record in records}))

@@ -108,7 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     labels = options.labels[:2] if options.quick else options.labels
     wanted = [Cell(n, method, seed) for seed in options.seeds for n in labels for method in options.methods]
-    return grids.run(GRID, wanted, options.folder, options.quick)
+    return grids.run(GRID, wanted, options.folder, options.quick, options.jobs)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from experiments.recipes import Recipe
 
@@ -55,15 +56,7 @@ def carry_out(mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | Non
 
     stages = recipe.warm_start
     assert stages is not None
-    path = None if cache is None else cache / f"{recipe.dataset}-{_key(mixture, recipe, x)}.npz"
-    if path is not None and path.exists():
-        logger.info("the warm start of %s", path)
-        start = _read(path)
-        _set_weights(mixture, start.weights)
-    else:
-        start = _make(mixture, recipe, x, verbose)
-        if path is not None:
-            _write(path, start)
+    start = _make(mixture, recipe, x, verbose) if cache is None else _cached(mixture, recipe, x, verbose, cache)
     logger.info("%s start on %d rows", stages.start, len(x))
     if stages.start == "spectral":
         resp = initialization.spectral_start(start.neighbors, mixture.n_components, seed=recipe.model_seed)
@@ -82,6 +75,21 @@ def carry_out(mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | Non
             seed=recipe.model_seed,
             verbose=verbose,
         )
+    return start
+
+
+def _cached(mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path) -> Start:
+    """The start from its file, which is made if it is not there; of several processes one makes it, and others wait."""
+    cache.mkdir(parents=True, exist_ok=True)
+    path = cache / f"{recipe.dataset}-{_key(mixture, recipe, x)}.npz"
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            start = _make(mixture, recipe, x, verbose)
+            _write(path, start)
+            return start
+    logger.info("the warm start of %s", path)
+    start = _read(path)
+    _set_weights(mixture, start.weights)
     return start
 
 
@@ -132,7 +140,6 @@ def _key(mixture, recipe: Recipe, x: np.ndarray) -> str:
 
 
 def _write(path: Path, start: Start) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
     with temporary.open("wb") as file:
         weights: dict[str, Any] = {f"weight{i}": value for i, value in enumerate(start.weights)}

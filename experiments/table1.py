@@ -158,7 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
         for row in rows
         for method in methods
     ]
-    return grids.run(GRID, wanted, folder, options.quick)
+    return grids.run(GRID, wanted, folder, options.quick, options.jobs)
 
 
 if __name__ == "__main__":

@@ -271,7 +271,19 @@ def test_the_committed_table_is_that_of_the_committed_records():
 def test_label_efficiency_measures_and_draws(tmp_path, capsys, monkeypatch):
     """The command on scikit-learn's digits in place of MNIST."""
     monkeypatch.setattr(datasets, "load", lambda name: datasets.digits())
-    arguments = ["--methods", "logistic", "self-training", "--labels", "100", "1000", "--seeds", "0", "1"]
+    arguments = [
+        "--methods",
+        "logistic",
+        "self-training",
+        "--labels",
+        "100",
+        "1000",
+        "--seeds",
+        "0",
+        "1",
+        "--jobs",
+        "1",
+    ]
     assert label_efficiency.main([*arguments, "--folder", str(tmp_path)]) == 0
     records = grids.read(tmp_path)
     assert len(records) == 8 and all(0 < record["error"] < 30 for record in records)
@@ -279,6 +291,15 @@ def test_label_efficiency_measures_and_draws(tmp_path, capsys, monkeypatch):
     text = (tmp_path / "README.md").read_text()
     assert "| 100 |" in text and "| 3.33 |" in text and "±" in text
     assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+def test_cells_measured_side_by_side_give_what_they_give_one_by_one(tmp_path):
+    arguments = ["--datasets", "spiral", "--methods", "ridge", "forest", "--quick", "--folder"]
+    assert table1.main([*arguments, str(tmp_path / "one"), "--jobs", "1"]) == 0
+    assert table1.main([*arguments, str(tmp_path / "two"), "--jobs", "2"]) == 0
+    one, two = (grids.read(tmp_path / name / "quick") for name in ("one", "two"))
+    assert [record["method"] for record in two] == ["forest", "ridge"] and two[0]["jobs"] == 2
+    np.testing.assert_allclose([r["test_error"] for r in two], [r["test_error"] for r in one], rtol=1e-6)
 
 
 def test_claims_are_judged_by_the_records_and_missing_ones_say_their_command():
