@@ -47,6 +47,7 @@ class Recipe:
     network: dict[str, Any] = field(default_factory=dict)  # arguments of the model's constructor
     warm_start: WarmStart | None = None
     augmentation: dict[str, float] | None = None  # ranges of the changes of images that make the views
+    hold_start: bool = False  # whether q(c|x) is held to the components of the start's core
     adversarial_share: float | None = None  # of a row's mean distance to its neighbours: how far its changes go
     batch_size: int = 256
     learning_rate: float = 1e-3

@@ -39,7 +39,9 @@ class Start:
     cached: bool = False
 
 
-def carry_out(mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | None = None) -> Start:
+def carry_out(
+    mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | None = None
+) -> tuple[Start, np.ndarray | None]:
     """Bring a mixture to its warm start: autoencoder, clusters of its latents, prior, network of q(c|x).
 
     Args:
@@ -50,7 +52,7 @@ def carry_out(mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | Non
         cache: folder in which the start is looked for, and kept; None makes it anew.
 
     Returns:
-        The start.
+        The start, and for a recipe that holds it the component of each row of its core, -1 elsewhere [N].
     """
     from vae_moe import initialization
 
@@ -63,19 +65,20 @@ def carry_out(mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | Non
     else:
         resp = initialization.gmm_start(start.z, mixture.n_components, seed=recipe.model_seed)
     initialization.assign_prior(mixture.prior, start.z, resp)
+    held = initialization.core(start.neighbors, resp) if recipe.hold_start else np.full(len(x), True)
     if mixture.c_encoder is not None:
         logger.info("the network of q(c|x) learns the start, %d epochs", stages.distill_epochs)
         initialization.distill(
             mixture,
-            x,
-            resp,
+            x[held],
+            resp[held],
             epochs=stages.distill_epochs,
             batch_size=recipe.batch_size,
             learning_rate=stages.learning_rate,
             seed=recipe.model_seed,
             verbose=verbose,
         )
-    return start
+    return start, np.where(held, resp.argmax(-1), -1) if recipe.hold_start else None
 
 
 def _cached(mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path) -> Start:

@@ -60,10 +60,10 @@ def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, verbo
     keras.utils.set_random_seed(recipe.model_seed)
     started = time.perf_counter()
     model = build(recipe, dataset)
-    neighbors, shared_seconds = None, 0.0
+    neighbors, components, shared_seconds = None, None, 0.0
     if recipe.warm_start is not None:
         mixture = model.mixture
-        start = starts.carry_out(mixture, recipe, dataset.train.x, verbose, cache)
+        start, components = starts.carry_out(mixture, recipe, dataset.train.x, verbose, cache)
         neighbors, shared_seconds = start.neighbors, start.seconds if start.cached else 0.0
     if recipe.gate_epochs:
         logger.info("the gate's bound alone, %d epochs", recipe.gate_epochs)
@@ -77,7 +77,8 @@ def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, verbo
         generalized_em.fit_experts(model, dataset.train.x, y.train, tied=True, alphas=recipe.expert_ridges)
         model.experts.trainable = False
     warm_start_seconds = time.perf_counter() - started
-    history = fit(model, recipe, dataset, y, neighbors, callbacks, verbose)
+    data = batches(recipe, dataset, y, neighbors, components)
+    history = fit(model, recipe, dataset, y, data, callbacks, verbose)
     return Trained(model, history, time.perf_counter() - started, warm_start_seconds, shared_seconds)
 
 
@@ -102,7 +103,7 @@ def build(recipe: recipes.Recipe, dataset):
     return model_class(dataset.input_dim, n_components, n_outputs, recipe.task, seed=recipe.model_seed, **network)
 
 
-def fit(model, recipe: recipes.Recipe, dataset, y, neighbors, observers, verbose) -> dict[str, list[float]]:
+def fit(model, recipe: recipes.Recipe, dataset, y, data, observers, verbose) -> dict[str, list[float]]:
     """Train the loss, keep the weights the recipe wants, and return the history.
 
     ``checkpoint="best"`` keeps those of least validation loss, of y's part of it where there is one.
@@ -111,7 +112,6 @@ def fit(model, recipe: recipes.Recipe, dataset, y, neighbors, observers, verbose
 
     from vae_moe import callbacks, pipelines
 
-    data = batches(recipe, dataset, y, neighbors)
     compile_model(model, recipe, recipe.epochs, data)
     logger.info("%s, %d epochs", recipe.model, recipe.epochs)
     with tempfile.TemporaryDirectory() as folder:
@@ -144,7 +144,7 @@ def fit(model, recipe: recipes.Recipe, dataset, y, neighbors, observers, verbose
     return history.history
 
 
-def batches(recipe: recipes.Recipe, dataset, y=None, neighbors=None):
+def batches(recipe: recipes.Recipe, dataset, y=None, neighbors=None, components=None):
     """The training batches of a recipe, with what its terms ask for (``vae_moe.pipelines.batches``)."""
     import numpy as np
 
@@ -163,6 +163,7 @@ def batches(recipe: recipes.Recipe, dataset, y=None, neighbors=None):
         seed=recipe.model_seed,
         augment=augment,
         radius=radius,
+        components=components,
         labelled=labelled,
         n_labelled=recipe.n_labelled,
     )

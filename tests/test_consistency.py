@@ -45,6 +45,17 @@ def test_entropy_is_scipys(rng):
     np.testing.assert_allclose(consistency.entropy(np.log(p)), scipy.stats.entropy(p, axis=-1))
 
 
+def test_rows_are_held_to_their_starts_component_or_to_none(rng):
+    p, components = rng.dirichlet(np.ones(5), 4), np.array([3, -1, 0, 4], "int32")
+    expected = scipy.stats.entropy(np.eye(5)[components], p, axis=-1) * (components >= 0)  # the KL from one-hot
+    np.testing.assert_allclose(consistency.start(np.log(p), components), expected)
+    model = DMVAE(6, n_components=5, latent_dim=2, regularization={"start": 2.0})
+    x = rng.uniform(0, 1, (4, 6)).astype("f")
+    terms = model({"x": x, "component": components}, training=True)["terms"]
+    np.testing.assert_allclose(terms["start"][0], -np.log(model.predict_proba(x)[0, 3]), rtol=1e-5)
+    assert terms["start"][1] == 0 and "start" not in model(x, training=True)["terms"]
+
+
 def test_the_adversarial_change_of_a_linear_gate_is_along_its_kernel(rng):
     """Two components and logits w.x: the KL depends on w.r alone, so that the worst r of length eps is eps w / |w|."""
     kernel = rng.normal(size=6).astype("f")

@@ -169,6 +169,25 @@ def nearest_neighbors(z: np.ndarray, n_neighbors: int = 10) -> np.ndarray:
     return index.kneighbors(return_distance=False).astype(np.int32)
 
 
+def core(neighbors: np.ndarray, resp: np.ndarray) -> np.ndarray:
+    """Which rows lie deep inside their cluster: their neighbours, and the neighbours of these, are all of it.
+
+    Clusters of a graph are wrong near their borders first, so that a start's core holds far fewer mistakes than the
+    start. A cluster without a core, a thin or a small one, has all its rows there.
+
+    Args:
+        neighbors: [N, M] row numbers (:func:`nearest_neighbors`).
+        resp: responsibilities [N, K].
+
+    Returns:
+        [N] booleans.
+    """
+    clusters = resp.argmax(-1)
+    inside = (clusters[neighbors] == clusters[:, np.newaxis]).all(-1)  # [N]
+    deep = inside & inside[neighbors].all(-1)  # [N]
+    return deep | ~np.isin(clusters, clusters[deep])
+
+
 def neighbor_distances(x: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
     """Mean Euclidean distance of each row to its neighbours.
 

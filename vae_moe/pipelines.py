@@ -17,6 +17,7 @@ def batches(
     neighbors: np.ndarray | None = None,
     augment: Callable | None = None,
     radius: np.ndarray | None = None,
+    components: np.ndarray | None = None,
     labelled: np.ndarray | None = None,
     n_labelled: int = 0,
 ) -> tf.data.Dataset:
@@ -32,17 +33,19 @@ def batches(
         augment: [B, D] tensor -> [B, D] tensor; the view of a row is then its augmentation. If both are given, it is
             the augmentation of a neighbour.
         radius: [N], how far adversarial changes of each row go, if not equally far.
+        components: [N], where a start put each row, -1 for one that is held to none.
         labelled: [M] row numbers, those with a target where few have one.
         n_labelled: rows drawn from ``labelled`` and appended to each batch, so that every step sees targets.
 
     Returns:
         A ``tf.data.Dataset`` of ``(inputs,)`` or ``(inputs, y)``; inputs is x [B, D], or a dictionary of
-        x and what was asked for: view [B, D], radius [B].
+        x and what was asked for: view [B, D], radius [B], component [B].
     """
     n_rows = len(x)
     x, y = tf.constant(x), None if y is None else tf.constant(y)
     neighbors = None if neighbors is None else tf.constant(neighbors, tf.int32)
     radius = None if radius is None else tf.constant(radius, tf.float32)
+    components = None if components is None else tf.constant(components, tf.int32)
     labelled = None if labelled is None or not n_labelled else tf.constant(labelled, tf.int64)
 
     def gather(rows, view_seed):
@@ -54,6 +57,8 @@ def batches(
             inputs["view"] = view(rows, view_seed)
         if radius is not None:
             inputs["radius"] = tf.gather(radius, rows)
+        if components is not None:
+            inputs["component"] = tf.gather(components, rows)
         inputs = inputs if len(inputs) > 1 else inputs["x"]
         return (inputs,) if y is None else (inputs, tf.gather(y, rows))
 

@@ -42,6 +42,20 @@ def balance(c_logits):
     return tf.reduce_sum(tf.exp(c_logits) * log_batch_mean, -1)
 
 
+def start(c_logits, components):
+    """Cross-entropy of q(c | x) to the components a start gave.
+
+    Args:
+        c_logits: [B, K], normalised.
+        components: [B] integers, -1 for a row that is held to none.
+
+    Returns:
+        [B] nats, 0 for such a row.
+    """
+    held = tf.gather(c_logits, tf.maximum(components, 0), batch_dims=1)  # [B]
+    return tf.where(components >= 0, -held, 0.0)
+
+
 def entropy(c_logits):
     """Entropy of q(c | x), from normalised logits [B, K] -> [B] nats."""
     return consistency(c_logits, c_logits)

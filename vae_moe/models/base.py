@@ -26,7 +26,7 @@ class TermModel(DistributedModel):
     #: Terms whose training weight is multiplied by ``kl_weight``.
     KL_TERMS = ("kl_z", "kl_c")
     #: Terms that help training but are no part of the objective ``val_loss`` reports.
-    TRAINING_TERMS = ("consistency", "balance", "entropy", "adversarial")
+    TRAINING_TERMS = ("consistency", "balance", "entropy", "adversarial", "start")
 
     def __init__(self, term_weights: dict[str, float], **kwargs):
         super().__init__(**kwargs)
@@ -78,7 +78,8 @@ class GatedModel(TermModel):
 
     None of these terms is the report's, and all are 0 unless asked for (:mod:`vae_moe.layers.consistency`). Inputs are
     x [B, D], or a dictionary of ``x``, ``view`` [B, D], augmentations or neighbours of the rows of x, for the
-    consistency, and ``radius`` [B], each row's own (:mod:`vae_moe.pipelines` makes such batches).
+    consistency, ``radius`` [B], each row's own, and ``component`` [B], where a start put each row, or -1
+    (:mod:`vae_moe.pipelines` makes such batches).
 
     Args:
         term_weights: of the model's other terms, by name.
@@ -86,7 +87,8 @@ class GatedModel(TermModel):
             "consistency": the cross-entropy between q(c|x) and q(c|view);
             "balance": the negative entropy of the batch mean of q(c|x);
             "entropy": the entropy of q(c|x);
-            "adversarial": KL(q(c|x) || q(c|x + r)), r the small change that raises it most.
+            "adversarial": KL(q(c|x) || q(c|x + r)), r the small change that raises it most;
+            "start": the cross-entropy of q(c|x) to the start's components.
         adversarial_radius: length of r, in units of x.
         seed: of the directions in which r is sought.
     """
@@ -127,7 +129,7 @@ class GatedModel(TermModel):
             outputs["terms"] = {**outputs["terms"], **self._training_terms(gate, outputs["c_logits"], **inputs)}
         return outputs
 
-    def _training_terms(self, gate, c_logits, x, view=None, radius=None):
+    def _training_terms(self, gate, c_logits, x, view=None, radius=None, component=None):
         def log_probs(rows):
             return gate.c_log_probs(rows, tf.zeros([1, gate.latent_dim]))  # z at its mean
 
@@ -142,6 +144,8 @@ class GatedModel(TermModel):
             noise = keras.random.normal((1, x.shape[-1]), seed=self.seed_generator)
             radius = self.adversarial_radius if radius is None else radius[:, tf.newaxis]
             terms["adversarial"] = consistency.adversarial(log_probs, x, log_probs(x), radius, noise)
+        if component is not None and self.term_weights["start"]:
+            terms["start"] = consistency.start(c_logits, component)
         return terms
 
     def get_config(self):
