@@ -8,8 +8,7 @@ class Size:
     """The numbers of one data set.
 
     Attributes:
-        trunk: hidden layers that q(z|x) and q(c|x) of a clustering share.
-        head: those each has of its own; a mixture of experts' q(z|x) has trunk and head to itself.
+        encoder: hidden layers of q(z|x); the decoder's are these in reverse.
         autoencoder_epochs, distill_epochs: of the warm start.
         epochs: of a clustering's bound.
         expert_epochs, classification_epochs: of a mixture of experts with a warm start, by its task.
@@ -20,8 +19,7 @@ class Size:
         bound_share: the part of a batch on which a mixture of experts computes the bound.
     """
 
-    trunk: tuple[int, ...]
-    head: tuple[int, ...]
+    encoder: tuple[int, ...]
     autoencoder_epochs: int
     distill_epochs: int
     epochs: int
@@ -35,8 +33,7 @@ class Size:
 
 
 _MNIST = Size(
-    trunk=(500, 500),
-    head=(2000,),
+    encoder=(500, 500, 2000),
     autoencoder_epochs=20,
     distill_epochs=3,
     epochs=12,
@@ -51,8 +48,7 @@ SIZES = {
     "mnist": _MNIST,
     "fashion_mnist": _MNIST,
     "digits": Size(
-        trunk=(256,),
-        head=(512,),
+        encoder=(256, 512),
         autoencoder_epochs=30,
         distill_epochs=30,
         epochs=60,
@@ -64,8 +60,7 @@ SIZES = {
         neighbors_of="x",
     ),
     "spiral": Size(
-        trunk=(128,),
-        head=(128,),
+        encoder=(128, 128),
         autoencoder_epochs=10,
         distill_epochs=30,
         epochs=20,
