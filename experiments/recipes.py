@@ -250,7 +250,8 @@ def _default(dataset: str, model: str) -> Recipe:
     recipe = replace(recipe, warm_start=warm_start)
     if model in CLUSTERINGS:
         recipe = replace(recipe, hold_start=True, adversarial_share=0.25, learning_rate=0.002)
-        return replace(recipe, network=_latent_network(size, model) | {"regularization": _CLUSTERING})
+        held = {"regularization": _CLUSTERING, "adversarial_probe": 6.0}
+        return replace(recipe, network=_latent_network(size, model) | held)
     network = _latent_network(size, model) | _experts_network(size)
     return replace(recipe, epochs=size.expert_epochs, fit_experts=True, checkpoint="last", network=network)
 

@@ -90,6 +90,7 @@ class GatedModel(TermModel):
             "adversarial": KL(q(c|x) || q(c|x + r)), r the small change that raises it most;
             "start": the cross-entropy of q(c|x) to the start's components.
         adversarial_radius: length of r, in units of x.
+        adversarial_probe: how far from x the direction of r is sought, in units of that length.
         seed: of the directions in which r is sought.
     """
 
@@ -98,11 +99,13 @@ class GatedModel(TermModel):
         term_weights: dict[str, float],
         regularization: Mapping[str, float] | None,
         adversarial_radius: float,
+        adversarial_probe: float,
         seed: int,
         **kwargs,
     ):
-        if not adversarial_radius > 0:
-            raise ValueError(f"adversarial_radius must be positive, got {adversarial_radius!r}: give it in units of x.")
+        for what, length in (("adversarial_radius", adversarial_radius), ("adversarial_probe", adversarial_probe)):
+            if not length > 0:
+                raise ValueError(f"{what} must be positive, got {length!r}: the radius is in units of x.")
         weights = dict(regularization or {})
         if unknown := set(weights) - set(self.TRAINING_TERMS):
             raise ValueError(
@@ -110,6 +113,7 @@ class GatedModel(TermModel):
             )
         super().__init__({**term_weights, **dict.fromkeys(self.TRAINING_TERMS, 0.0), **weights}, **kwargs)
         self.adversarial_radius = adversarial_radius
+        self.adversarial_probe = adversarial_probe
         self.seed_generator = keras.random.SeedGenerator(10 * seed + 8)
 
     def gate_outputs(self, gate, inputs, training):
@@ -143,7 +147,9 @@ class GatedModel(TermModel):
         if self.term_weights["adversarial"]:
             noise = keras.random.normal((1, x.shape[-1]), seed=self.seed_generator)
             radius = self.adversarial_radius if radius is None else radius[:, tf.newaxis]
-            terms["adversarial"] = consistency.adversarial(log_probs, x, log_probs(x), radius, noise)
+            terms["adversarial"] = consistency.adversarial(
+                log_probs, x, log_probs(x), radius, noise, self.adversarial_probe
+            )
         if component is not None and self.term_weights["start"]:
             terms["start"] = consistency.start(c_logits, component)
         return terms
@@ -151,7 +157,12 @@ class GatedModel(TermModel):
     def get_config(self):
         """The regularization."""
         weights = {name: self.term_weights[name] for name in self.TRAINING_TERMS}
-        return {**super().get_config(), "regularization": weights, "adversarial_radius": self.adversarial_radius}
+        return {
+            **super().get_config(),
+            "regularization": weights,
+            "adversarial_radius": self.adversarial_radius,
+            "adversarial_probe": self.adversarial_probe,
+        }
 
 
 def map_batches(function, *arrays, batch_size: int = 1000) -> np.ndarray:
