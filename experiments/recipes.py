@@ -15,7 +15,8 @@ from typing import Any
 
 from experiments.sizes import SIZES, Size
 
-DATASETS = ("mnist", "fashion_mnist", "digits", "spiral")
+IMAGES = ("mnist", "fashion_mnist", "cifar10", "digits")
+DATASETS = (*IMAGES, "spiral", "reuters", "reuters10k", "hhar")
 CLUSTERINGS = ("dmvae", "vade")
 EXPERTS = ("dvmoe", "deepmoe", "vademoe")
 MODELS = CLUSTERINGS + EXPERTS
@@ -257,7 +258,7 @@ def _default(dataset: str, model: str) -> Recipe:
 
 
 def _augment(dataset: str, model: str) -> Recipe:
-    if model not in CLUSTERINGS or dataset == "spiral":
+    if model not in CLUSTERINGS or dataset not in IMAGES:
         raise UnknownRecipeError(
             f"the preset augment changes images a little, for {' or '.join(CLUSTERINGS)} to cluster them: "
             f"there is none for {dataset}-{model}."

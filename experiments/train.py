@@ -20,7 +20,7 @@ def run(recipe: recipes.Recipe, workdir="runs", *, data_dir=None, restarts=1, sm
     Args:
         recipe: what to train.
         workdir: folder of all runs.
-        data_dir: folder of IDX files, in place of the data set's own source.
+        data_dir: folder to read the data set from, in place of its download (``vae_moe.datasets.load``).
         restarts: trainings from other starting weights; the one of lowest validation loss is the run, and all are kept
             in its folders ``restart0``, ``restart1``, ...
         smoke: 64 examples of each split, one epoch of every stage.
@@ -153,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--precision", choices=strategies.PRECISIONS, default="float32", help="default: float32")
     parser.add_argument("--smoke", action="store_true", help="64 examples, one epoch: does it run?")
     parser.add_argument("--workdir", default="runs", help="folder of all runs; default: runs")
-    parser.add_argument("--data-dir", help="folder of the four IDX files, in place of the download")
+    parser.add_argument("--data-dir", help="folder of the data set's files, in place of the download")
     options = parser.parse_args(arguments)
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -6,11 +6,28 @@ import sys
 import time
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
+import scipy.io
+import sklearn.datasets
+import small_files
+from matplotlib.image import imread
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from experiments import figures, grids, label_efficiency, readme, recipes, reproduction, runs, table1, train, training
+from experiments import (
+    figures,
+    grids,
+    label_efficiency,
+    readme,
+    recipes,
+    reproduction,
+    runs,
+    sizes,
+    table1,
+    train,
+    training,
+)
 from vae_moe import datasets
 
 ALWAYS = {"dataset", "model", "preset", "seed", "epochs", "seconds", "epoch_seconds", "n_parameters", "protocol"}
@@ -195,6 +212,33 @@ def test_mnist_recipes_run_on_own_files(model, tmp_path, rng):
     assert figures_["protocol"] == "train 64 / validation 8 / test 20"
 
 
+def test_a_colour_recipe_runs_on_small_files(tmp_path):
+    """CIFAR-10 by the command line, with its pictures in colour."""
+    small_files.write_cifar(tmp_path / "data", "binary", small_files.cifar_rows(n_rows=24))
+    arguments = ["cifar10-dmvae", "--smoke", "--data-dir", str(tmp_path / "data"), "--workdir", str(tmp_path)]
+    assert train.main(arguments) == 0
+    folder = runs.folder(tmp_path, recipes.get("cifar10-dmvae"))
+    assert json.loads((folder / "metrics.json").read_text())["protocol"] == "train 64 / validation 12 / test 24"
+    sprite = imread(folder / "tensorboard" / "test" / "thumbnails.png")
+    assert sprite.shape == (5 * 32, 5 * 32, 3)
+    expected = datasets.cifar10(data_dir=tmp_path / "data").test.x[6].reshape(32, 32, 3)
+    np.testing.assert_allclose(sprite[32:64, 32:64], expected, atol=1e-6)
+
+
+def test_a_recipe_of_a_table_runs_on_a_small_file(tmp_path):
+    x, y = small_files.activities()
+    scipy.io.savemat(tmp_path / "HAR.mat", {"X": x, "Y": y})
+    recipe = recipes.get("hhar-deepmoe", task="classification")
+    figures_ = train.run(recipe, tmp_path / "runs", data_dir=tmp_path, smoke=True, verbose=0)
+    assert np.isfinite([value for value in figures_.values() if isinstance(value, float)]).all()
+
+
+def test_every_data_set_of_a_recipe_can_be_loaded():
+    assert set(recipes.DATASETS) == set(datasets._LOADERS) == set(sizes.SIZES)
+    makefile = (readme.README.parent / "Makefile").read_text(encoding="utf-8")
+    assert all(name in makefile for name in recipes.DATASETS)
+
+
 def test_the_paper_preset_is_the_reports():
     dmvae, vade = recipes.get("mnist-dmvae", "paper"), recipes.get("mnist-vade", "paper")
     model = training.build(dmvae, datasets.digits())
@@ -223,7 +267,11 @@ def test_the_paper_preset_is_the_reports():
         (["digits-dvmoe", "--labels", "100"], "labels a classification's"),
         (["digits-dvmoe", "--task", "classification", "--labels", "3"], "n_labels must be between 10"),
         (["digits-dmvae", "--seed", "-1"], "seed must be 0 or more, got -1"),
+        (["hhar-dmvae", "--preset", "augment"], "there is none for hhar-dmvae"),
         (["mnist-dmvae", "--data-dir", "/nowhere"], "/nowhere"),
+        (["cifar10-dmvae", "--data-dir", "/nowhere"], "holds no CIFAR-10: give a folder with cifar-10-python.tar.gz"),
+        (["reuters-dmvae", "--data-dir", "/nowhere"], "no subfolder RCV1"),
+        (["hhar-dmvae", "--data-dir", "/nowhere"], "holds 0 .mat files"),
     ],
 )
 def test_bad_input_ends_with_one_message(arguments, message, capsys, tmp_path):
@@ -231,6 +279,20 @@ def test_bad_input_ends_with_one_message(arguments, message, capsys, tmp_path):
     error = capsys.readouterr().err
     assert message in error and error.startswith("error: ") and "Traceback" not in error
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["cifar10", "reuters10k", "hhar"])
+def test_without_a_network_the_command_says_what_to_fetch(name, capsys, tmp_path, monkeypatch):
+    def blocked(*_args, **_kwargs):
+        raise OSError("Network is unreachable")
+
+    monkeypatch.setattr(keras.utils, "get_file", blocked)
+    monkeypatch.setattr(sklearn.datasets, "fetch_rcv1", blocked)
+    monkeypatch.setattr(sklearn.datasets, "fetch_openml", blocked)
+    assert train.main([f"{name}-dmvae", "--workdir", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and "Traceback" not in error
+    assert "Network is unreachable" in error and "--data-dir" in error
 
 
 def test_help_imports_no_tensorflow():
