@@ -58,8 +58,7 @@ _REUTERS = replace(
     adversarial_radius=9.0,
 )
 _TEN_THOUSAND = Size(
-    trunk=_MNIST.trunk,
-    head=_MNIST.head,
+    encoder=_MNIST.encoder,
     autoencoder_epochs=100,
     distill_epochs=15,
     epochs=60,
