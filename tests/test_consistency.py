@@ -12,8 +12,7 @@ from vae_moe.layers import consistency
 def test_terms_are_scipys_entropies(rng):
     p, q = rng.dirichlet(np.ones(5), (2, 30))
     np.testing.assert_allclose(
-        consistency.consistency(np.log(p), np.log(q)),
-        scipy.stats.entropy(p, axis=-1) + scipy.stats.entropy(p, q, axis=-1),
+        consistency.consistency(np.log(p), np.log(q)), scipy.stats.entropy(p, q, axis=-1), rtol=1e-6
     )
     np.testing.assert_allclose(np.mean(consistency.balance(np.log(p))), -scipy.stats.entropy(p.mean(0)))
 

@@ -1,8 +1,8 @@
 """Terms that hold q(c | x) together between a point and another view of it: an augmentation, a near neighbour, or the
 small change of x that would move q(c | x) most.
 
-The weighted sum of the first two is a bound on the mutual information between the component and the view (Bridle et
-al. 1991; Hu et al. 2017, IMSAT): agreeing, confident components, all of them in use. The report has none of them.
+With balance and entropy, which are together the mutual information between x and its component, they ask for agreeing,
+sure components, all of them in use (Bridle et al. 1991; Hu et al. 2017, IMSAT). The report has none of them.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 
 def consistency(c_logits, view_logits):
-    """Cross-entropy of q(c | view) to q(c | x): least where both agree and are sure.
+    """KL(q(c|x) || q(c|view)): how far the view is from where x is; q(c|x) is the target and gets no gradient.
 
     Args:
         c_logits: [B, K], normalised.
@@ -20,7 +20,8 @@ def consistency(c_logits, view_logits):
     Returns:
         [B] nats.
     """
-    return -tf.reduce_sum(tf.exp(c_logits) * view_logits, -1)
+    target = tf.stop_gradient(c_logits)
+    return tf.reduce_sum(tf.exp(target) * (target - view_logits), -1)
 
 
 def balance(c_logits):
@@ -55,7 +56,7 @@ def start(c_logits, components):
 
 def entropy(c_logits):
     """Entropy of q(c | x), from normalised logits [B, K] -> [B] nats."""
-    return consistency(c_logits, c_logits)
+    return -tf.reduce_sum(tf.exp(c_logits) * c_logits, -1)
 
 
 def adversarial(log_probs: Callable, x, c_logits, radius, noise, probe=0.1):
@@ -78,10 +79,9 @@ def adversarial(log_probs: Callable, x, c_logits, radius, noise, probe=0.1):
     Returns:
         [B] nats.
     """
-    target = tf.stop_gradient(c_logits)
 
     def divergence(change):
-        return tf.reduce_sum(tf.exp(target) * (target - log_probs(x + change)), -1)  # [B]
+        return consistency(c_logits, log_probs(x + change))  # [B]
 
     first = probe * radius * tf.math.l2_normalize(noise, -1) + tf.zeros_like(x)  # [B, D]
     with tf.GradientTape() as tape:

@@ -84,7 +84,7 @@ class GatedModel(TermModel):
     Args:
         term_weights: of the model's other terms, by name.
         regularization: weights of these terms, by name; those left out are 0.
-            "consistency": the cross-entropy between q(c|x) and q(c|view);
+            "consistency": KL(q(c|x) || q(c|view));
             "balance": the negative entropy of the batch mean of q(c|x);
             "entropy": the entropy of q(c|x);
             "adversarial": KL(q(c|x) || q(c|x + r)), r the small change that raises it most;
