@@ -18,6 +18,7 @@ class Size:
         adversarial_radius: in units of x: a fifth to a quarter of the distance to near neighbours.
         neighbors_of: "z", the autoencoder's latents, or "x": few or low-dimensional rows need no autoencoder.
         bound_share: the part of a batch on which a mixture of experts computes the bound.
+        filters: channels of the blocks of convolutional networks of images; 32, 64, 128 in the report's later code.
     """
 
     trunk: tuple[int, ...]
@@ -32,6 +33,7 @@ class Size:
     adversarial_radius: float
     neighbors_of: str = "z"
     bound_share: float = 1.0
+    filters: tuple[int, ...] = ()
 
 
 _MNIST = Size(
@@ -46,6 +48,7 @@ _MNIST = Size(
     batch_size=256,
     adversarial_radius=1.0,
     bound_share=0.25,
+    filters=(16, 32, 64),
 )
 SIZES = {
     "mnist": _MNIST,
@@ -62,6 +65,7 @@ SIZES = {
         batch_size=100,
         adversarial_radius=0.3,
         neighbors_of="x",
+        filters=(32, 64),
     ),
     "spiral": Size(
         trunk=(128,),
