@@ -134,7 +134,8 @@ class _Scene:
     def _samples(self) -> np.ndarray:
         """Generated examples of every component, [K, n, D]."""
         n = IMAGES_PER_COMPONENT if self.image_shape else POINTS_PER_COMPONENT
-        return np.stack([self.model.generate(n, k, seed=k) for k in range(len(self.names))])
+        samples = np.stack([self.model.generate(n, k, seed=k) for k in range(len(self.names))])
+        return samples.reshape(*samples.shape[:2], -1)
 
 
 def save(figures: dict[str, Figure], folder: Path) -> None:

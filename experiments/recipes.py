@@ -23,6 +23,7 @@ MODELS = CLUSTERINGS + EXPERTS
 TITLES = {"dmvae": "DMVAE", "vade": "VaDE", "dvmoe": "DVMoE", "deepmoe": "DeepMoE", "vademoe": "VaDE-MoE"}
 TASKS = ("regression", "classification")
 PRESETS = ("default", "augment", "paper")
+ENCODERS = ("mlp", "conv")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Recipe:
     seed: int = 0
     restart: int = 0  # of the runs of one seed: the same data, other starting weights
     n_components: int | None = None  # K; None: as many as the data has classes
+    encoder: str = "mlp"  # of x; "conv", of images, has a decoder alike
     task: str | None = None  # of a mixture of experts: "regression" or "classification"
     n_outputs: int = 1  # of a regression
     gate_epochs: int = 0  # of the gate's bound alone, before y is seen
@@ -90,6 +92,8 @@ class Recipe:
             parts.append(f"{self.n_outputs}-outputs")
         if self.n_components is not None:
             parts.append(f"{self.n_components}-components")
+        if self.encoder != "mlp":
+            parts.append(self.encoder)
         if self.preset != "default":
             parts.append(self.preset)
         return "-".join(parts)
@@ -103,6 +107,7 @@ class Recipe:
             "--outputs": (self.n_outputs, 1),
             "--labels": (self.n_labels, None),
             "--components": (self.n_components, None),
+            "--encoder": (self.encoder, "mlp"),
             "--seed": (self.seed, None),
             "--epochs": (self.epochs, None),
         }
@@ -128,6 +133,7 @@ def get(
     n_outputs: int | None = None,
     n_labels: int | None = None,
     n_components: int | None = None,
+    encoder: str = "mlp",
 ) -> Recipe:
     """The recipe of a run.
 
@@ -140,9 +146,10 @@ def get(
         n_outputs: of a regression; default: 1.
         n_labels: rows with a class, of a classification; default: all.
         n_components: components, or experts; default: as many as the data has classes.
+        encoder: one of ``ENCODERS``.
 
     Raises:
-        UnknownRecipeError: for another name or preset.
+        UnknownRecipeError: for another name, preset or encoder.
         ValueError: for epochs, outputs, labels or components < 1, a negative seed, or an option without a use.
     """
     if name not in names():
@@ -167,6 +174,8 @@ def get(
     recipe = {"default": _default, "augment": _augment, "paper": _paper}[preset](dataset, model)
     if task is not None:
         recipe = _with_task(recipe, task, n_outputs or 1, n_labels)
+    if encoder != "mlp":
+        recipe = _convolutional(recipe, encoder)
     return replace(recipe, seed=seed, epochs=epochs or recipe.epochs, n_components=n_components)
 
 
@@ -207,6 +216,21 @@ def _with_task(recipe: Recipe, task: str, n_outputs: int, n_labels: int | None) 
     batch_size = recipe.batch_size + n_labelled
     recipe = with_network(recipe, expert_weight=batch_size / n_labelled)  # the mean over rows with a class
     return replace(recipe, n_labelled=n_labelled)
+
+
+def _convolutional(recipe: Recipe, encoder: str) -> Recipe:
+    """Convolutions in the trunk and the decoder, as in the report's later code; q(c|x) keeps its own dense layers."""
+    size = SIZES[recipe.dataset]
+    if encoder not in ENCODERS or not size.filters:
+        raise UnknownRecipeError(
+            f"an encoder is one of {', '.join(ENCODERS)}, and conv is for images: there is no {encoder!r} for "
+            f"{recipe.dataset}."
+        )
+    dense = size.encoder[:1]
+    network: dict[str, Any] = {"encoder": encoder, "filters": size.filters}
+    if recipe.model != "deepmoe":
+        network |= {"decoder": encoder, "trunk_sizes": dense, "z_encoder_sizes": (), "decoder_sizes": dense}
+    return with_network(replace(recipe, encoder=encoder), **network)
 
 
 #: Hidden layers of every network gate on x in ``default``; the report's DeepMoE has these.

@@ -17,7 +17,10 @@ from experiments.recipes import Recipe
 logger = logging.getLogger(__name__)
 
 #: Arguments of the network that the autoencoder depends on; the gate's and the experts' are not among them.
-_NETWORK = ("latent_dim", "trunk_sizes", "z_encoder_sizes", "decoder_sizes")
+_NETWORK = (
+    *("latent_dim", "trunk_sizes", "z_encoder_sizes", "decoder_sizes"),
+    *("encoder", "decoder", "image_shape", "filters"),
+)
 
 
 @dataclass(frozen=True)

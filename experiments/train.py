@@ -148,6 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--outputs", type=int, help="of a regression, targets drawn by the seed; default: 1")
     parser.add_argument("--labels", type=int, help="training rows with a class, of a classification; default: all")
     parser.add_argument("--components", type=int, help="K, components or experts; default: the number of classes")
+    parser.add_argument("--encoder", choices=recipes.ENCODERS, default="mlp", help="conv: of images; default: mlp")
     parser.add_argument("--restarts", type=int, default=1, help="trainings, the lowest loss is kept; default: 1")
     parser.add_argument("--strategy", choices=strategies.NAMES, default="one", help="devices that share the batches")
     parser.add_argument("--precision", choices=strategies.PRECISIONS, default="float32", help="default: float32")
@@ -168,6 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
             n_outputs=options.outputs,
             n_labels=options.labels,
             n_components=options.components,
+            encoder=options.encoder,
         )
         from vae_moe.datasets import DatasetError
     except ValueError as error:

@@ -96,6 +96,8 @@ def build(recipe: recipes.Recipe, dataset):
     network = dict(recipe.network)
     if recipe.model != "deepmoe":
         network["likelihood"] = dataset.likelihood
+    if recipe.encoder == "conv":
+        network["image_shape"] = dataset.image_shape
     n_components = recipe.n_components or dataset.n_classes
     if recipe.task is None:
         return model_class(dataset.input_dim, n_components=n_components, seed=recipe.model_seed, **network)
@@ -179,7 +181,7 @@ def compile_model(model, recipe: recipes.Recipe, epochs: int, data) -> None:
     if recipe.learning_rate_schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, epochs * len(data))
     steps = pipelines.steps_per_execution(len(data))
-    model.compile(keras.optimizers.Adam(rate), jit_compile=pipelines.use_xla(), steps_per_execution=steps)
+    model.compile(keras.optimizers.Adam(rate), jit_compile=pipelines.use_xla(model), steps_per_execution=steps)
 
 
 def _schedules(model, recipe: recipes.Recipe) -> list:

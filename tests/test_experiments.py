@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -113,6 +114,22 @@ def test_the_same_seed_gives_the_same_figures(smoke_run, tmp_path):
 def test_recipes_run(name, preset, tmp_path):
     figures_ = train.run(recipes.get(name, preset), tmp_path, smoke=True, verbose=0)
     assert np.isfinite([figures_[key] for key in CLUSTERING]).all()
+
+
+@pytest.mark.parametrize("name", ["digits-dmvae", "digits-deepmoe"])
+def test_convolutional_recipes_run(name, tmp_path):
+    assert train.main([name, "--encoder", "conv", "--smoke", "--workdir", str(tmp_path)]) == 0
+    (figures_,) = runs.finished(tmp_path)
+    assert figures_["folder"].startswith(str(tmp_path / f"{name}-conv"))
+    assert figures_["command"].endswith("--encoder conv --seed 0 --epochs 1") and np.isfinite(figures_["val_loss"])
+    model = keras.saving.load_model(Path(figures_["folder"]) / "model.keras")
+    x = datasets.digits().test.x
+    images = x.reshape(-1, 8, 8)
+    if name == "digits-dmvae":
+        np.testing.assert_array_equal(model.reconstruct(images), model.reconstruct(x).reshape(-1, 8, 8))
+        assert [w.shape[-1] for w in model.mixture.trunk.weights if len(w.shape) == 4] == [32, 32, 64, 64]
+    else:
+        np.testing.assert_array_equal(model.gate_proba(images), model.gate_proba(x))
 
 
 @pytest.mark.parametrize(
@@ -266,6 +283,7 @@ def test_the_paper_preset_is_the_reports():
         (["digits-dmvae", "--outputs", "2"], "dmvae clusters and has no task, outputs or labels"),
         (["digits-dvmoe", "--labels", "100"], "labels a classification's"),
         (["digits-dvmoe", "--task", "classification", "--labels", "3"], "n_labels must be between 10"),
+        (["spiral-dmvae", "--encoder", "conv"], "there is no 'conv' for spiral"),
         (["digits-dmvae", "--seed", "-1"], "seed must be 0 or more, got -1"),
         (["hhar-dmvae", "--preset", "augment"], "there is none for hhar-dmvae"),
         (["mnist-dmvae", "--data-dir", "/nowhere"], "/nowhere"),

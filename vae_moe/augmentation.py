@@ -1,4 +1,4 @@
-"""Small changes of images that leave alone what they show: Keras' layers, for rows [B, H W] or [B, H W C]."""
+"""Small changes of images that leave alone what they show: Keras' layers, for rows too."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,8 @@ def small_affine(
         seed: of the changes; each call draws others.
 
     Returns:
-        A function of rows, a float tensor [B, H W] or [B, H W C], to such rows, for :func:`vae_moe.pipelines.batches`.
+        A function of images [B, H, W, C] or their rows [B, H W C], a float tensor, to the same shape, for
+        :func:`vae_moe.pipelines.batches`.
 
     Raises:
         ValueError: if a range is negative, or ``image_shape`` is not two or three sizes.
@@ -34,7 +35,7 @@ def small_affine(
             "small_affine needs an image_shape (H, W) or (H, W, C) and ranges of 0 or more, got "
             f"image_shape={image_shape!r}, rotation={rotation!r}, shift={shift!r}, zoom={zoom!r}."
         )
-    height, width, channels = (*image_shape, 1)[:3]
+    height, width, *channels = image_shape
     beyond = {"fill_mode": "constant", "fill_value": 0.0}
     changes = [
         keras.layers.RandomRotation(rotation / 360, seed=3 * seed, **beyond),
@@ -43,9 +44,9 @@ def small_affine(
     ]
 
     def augment(x):
-        images = tf.reshape(x, [-1, height, width, channels])
+        images = tf.reshape(x, [-1, height, width, *(channels or [1])])
         for change in changes:
             images = change(images, training=True)
-        return tf.reshape(images, [-1, height * width * channels])
+        return tf.reshape(images, tf.shape(x))
 
     return augment

@@ -7,6 +7,8 @@ Each stage stands alone and takes what the one before gives:
     resp = gmm_start(z, K) or spectral_start(z, K)
     assign_prior(mixture.prior, z, resp)        means, variances and weights of the components
     distill(mixture, x, resp)                   the network of q(c|x) learns the responsibilities
+
+Images [N, H, W, C] are taken as their rows [N, D].
 """
 
 from collections.abc import Callable, Sequence
@@ -63,7 +65,7 @@ def pretrain_autoencoder(
     def reconstruct(inputs):
         return mixture.decoder(mixture.z_mean(inputs))
 
-    data = batches(x, batch_size=batch_size, seed=seed).map(lambda batch: (batch, batch))
+    data = batches(_rows(x), batch_size=batch_size, seed=seed).map(lambda batch: (batch, batch))
 
     def loss(x_true, params):
         return -mixture.x_likelihood.log_prob(params, x_true)  # [B]
@@ -165,7 +167,7 @@ def modularity(adjacency, resp: np.ndarray) -> float:
 
 def nearest_neighbors(z: np.ndarray, n_neighbors: int = 10) -> np.ndarray:
     """Row numbers of each row's nearest other rows, Euclidean, z [N, L] -> [N, M] with M = min(n_neighbors, N - 1)."""
-    index = NearestNeighbors(n_neighbors=min(n_neighbors, len(z) - 1), n_jobs=-1).fit(z)
+    index = NearestNeighbors(n_neighbors=min(n_neighbors, len(z) - 1), n_jobs=-1).fit(_rows(z))
     return index.kneighbors(return_distance=False).astype(np.int32)
 
 
@@ -198,6 +200,7 @@ def neighbor_distances(x: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
     Returns:
         [N], in units of x.
     """
+    x = _rows(x)
     return np.mean([np.linalg.norm(x[column] - x, axis=-1) for column in neighbors.T], 0)
 
 
@@ -255,10 +258,14 @@ def distill(
         raise ValueError(
             "this mixture's q(c|x) is Bayes' rule on z: it has no network to distill into; skip this step."
         )
-    hidden = map_batches(tf.function(mixture.trunk, reduce_retracing=True), x)  # [N, H], the trunk stays as it is
+    hidden = map_batches(tf.function(mixture.trunk, reduce_retracing=True), _rows(x))  # [N, H]: the trunk stays
     data = batches(hidden, resp.astype(np.float32), batch_size=batch_size, seed=seed)
     stage = _Stage([mixture.c_encoder], mixture.c_encoder, tf.nn.softmax_cross_entropy_with_logits)
     return _fit_stage(stage, data, epochs, learning_rate, **fit_options)
+
+
+def _rows(x: np.ndarray) -> np.ndarray:
+    return np.reshape(x, (len(x), -1))
 
 
 class _Stage(DistributedModel):
@@ -269,7 +276,8 @@ class _Stage(DistributedModel):
         self.stage_layers, self.network, self.example_loss = list(layers), network, loss
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs, training=False):
+        del training  # Keras tells the layers, some of which behave otherwise in training
         return self.network(inputs)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -280,5 +288,5 @@ def _fit_stage(stage: _Stage, data, epochs, learning_rate, **fit_options):
     """Fit with Adam, its rate falling to 0 along a cosine."""
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(data))
     steps = steps_per_execution(len(data))
-    stage.compile(keras.optimizers.Adam(rate), jit_compile=use_xla(), steps_per_execution=steps)
+    stage.compile(keras.optimizers.Adam(rate), jit_compile=use_xla(stage), steps_per_execution=steps)
     return stage.fit(data, epochs=epochs, shuffle=False, **fit_options)  # the batches come shuffled

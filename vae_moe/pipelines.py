@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -24,14 +25,14 @@ def batches(
     """Shuffled training batches, the same sequence for the same seed.
 
     Args:
-        x: [N, D].
+        x: [N, D], or images [N, H, W, C].
         y: targets [N, ...], or None.
         batch_size: rows a batch; the last, smaller batch is left out (another one each epoch), so that the compiled
             step has one shape. With fewer rows than that, the one batch has them all.
         seed: of the order and of the views.
         neighbors: [N, M] row numbers; the view of a row is then one of its M neighbours, drawn anew each time.
-        augment: [B, D] tensor -> [B, D] tensor; the view of a row is then its augmentation. If both are given, it is
-            the augmentation of a neighbour.
+        augment: tensor of some rows of x -> tensor of the same shape; the view of a row is then its augmentation. If
+            both are given, it is the augmentation of a neighbour.
         radius: [N], how far adversarial changes of each row go, if not equally far.
         components: [N], where a start put each row, -1 for one that is held to none.
         labelled: [M] row numbers, those with a target where few have one.
@@ -39,7 +40,7 @@ def batches(
 
     Returns:
         A ``tf.data.Dataset`` of ``(inputs,)`` or ``(inputs, y)``; inputs is x [B, D], or a dictionary of
-        x and what was asked for: view [B, D], radius [B], component [B].
+        x and what was asked for: view [B, D], radius [B], component [B]. Images stay images.
     """
     n_rows = len(x)
     x, y = tf.constant(x), None if y is None else tf.constant(y)
@@ -87,9 +88,15 @@ def steps_per_execution(n_steps: int, most: int = 128) -> int:
     return max(n for n in range(1, min(n_steps, most) + 1) if n_steps % n == 0)
 
 
-def use_xla() -> bool:
-    """Whether ``jit_compile`` will do: XLA cannot compile a step in which replicas exchange gradients."""
-    return tf.distribute.get_strategy().num_replicas_in_sync == 1
+def use_xla(model: keras.Model | None = None) -> bool:
+    """Whether ``jit_compile`` will do.
+
+    XLA cannot compile a step in which replicas exchange gradients, and its convolutions on a CPU take several times as
+    long as TensorFlow's own.
+    """
+    single = tf.distribute.get_strategy().num_replicas_in_sync == 1
+    kernels = [] if model is None else [weight for weight in model.weights if len(weight.shape) == 4]  # convolutions'
+    return single and not (kernels and not tf.config.list_physical_devices("GPU"))
 
 
 def in_order(x: np.ndarray, y: np.ndarray | None = None, *, batch_size: int = 1000) -> tf.data.Dataset:

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from vae_moe.distribution import DistributedModel, batch_mean
-from vae_moe.layers import consistency
+from vae_moe.layers import consistency, networks
 
 
 class TermModel(DistributedModel):
@@ -79,7 +79,7 @@ class GatedModel(TermModel):
     None of these terms is the report's, and all are 0 unless asked for (:mod:`vae_moe.layers.consistency`). Inputs are
     x [B, D], or a dictionary of ``x``, ``view`` [B, D], augmentations or neighbours of the rows of x, for the
     consistency, ``radius`` [B], each row's own, and ``component`` [B], where a start put each row, or -1
-    (:mod:`vae_moe.pipelines` makes such batches).
+    (:mod:`vae_moe.pipelines` makes such batches). Of images, x and view may be [B, H, W, C]; all inside are rows.
 
     Args:
         term_weights: of the model's other terms, by name.
@@ -116,18 +116,23 @@ class GatedModel(TermModel):
         self.adversarial_probe = adversarial_probe
         self.seed_generator = keras.random.SeedGenerator(10 * seed + 8)
 
+    @staticmethod
+    def row_inputs(inputs) -> dict:
+        """Inputs, x or a dictionary with it, as a dictionary of rows."""
+        inputs = inputs if isinstance(inputs, Mapping) else {"x": inputs}
+        return {name: networks.rows(value) for name, value in inputs.items()}
+
     def gate_outputs(self, gate, inputs, training):
         """The gate's outputs for x, with the terms of q(c|x) that training uses.
 
         Args:
             gate: a layer with ``call`` and ``c_log_probs`` (:mod:`vae_moe.layers.gates`).
-            inputs: x [B, D], or a dictionary with it.
+            inputs: as :meth:`row_inputs` gives them.
             training: whether these terms apply.
 
         Returns:
             The gate's dictionary.
         """
-        inputs = inputs if isinstance(inputs, Mapping) else {"x": inputs}
         outputs = gate(inputs["x"], training=training)
         if training:
             outputs["terms"] = {**outputs["terms"], **self._training_terms(gate, outputs["c_logits"], **inputs)}
@@ -184,15 +189,23 @@ def map_batches(function, *arrays, batch_size: int = 1000) -> np.ndarray:
     return np.concatenate(results)
 
 
-def check_rows(x, n_columns: int) -> np.ndarray:
+def check_rows(x, gate) -> np.ndarray:
     """x as a float32 array [N, D], or an error that says what is wrong with it.
 
+    Args:
+        x: [N, D], or [N, *image_shape] where the gate has one.
+        gate: with ``input_dim``, D, and ``image_shape``.
+
     Raises:
-        ValueError: if x is not a table of N >= 1 rows and D = ``n_columns`` finite numbers.
+        ValueError: if x has another shape, no row, or entries that are not finite.
     """
     x = np.asarray(x, np.float32)
-    if x.ndim != 2 or x.shape[1] != n_columns or not len(x):
-        raise ValueError(f"x must be [N, {n_columns}] with N >= 1, got shape {x.shape}: flatten images to rows.")
+    shapes = [(gate.input_dim,), *([gate.image_shape] if gate.image_shape else [])]
+    if x.shape[1:] not in shapes or not len(x):
+        wanted = " or ".join(f"[N, {', '.join(map(str, shape))}]" for shape in shapes)
+        cure = "" if gate.image_shape else ": flatten images to rows, or give the model their image_shape"
+        raise ValueError(f"x must be {wanted} with N >= 1, got shape {x.shape}{cure}.")
+    x = x.reshape(len(x), -1)
     if not np.isfinite(x).all():
         row, column = np.argwhere(~np.isfinite(x))[0]
         raise ValueError(

@@ -26,10 +26,11 @@ tfd = tfp.distributions
 class MixtureOfExperts(GatedModel):
     """Abstract: a gate and affine experts.
 
-    ``fit`` takes x [N, D] and y: [N, O] outputs, a row with a NaN being one without y; or [N] classes, -1 for none.
+    ``fit`` takes x [N, D], or images [N, *image_shape], and y: [N, O] outputs, a row with a NaN being one without y; or
+    [N] classes, -1 for none.
 
     Args:
-        input_dim: D, columns of x.
+        input_dim: D, columns of x, or entries of an image.
         n_experts: K.
         n_outputs: O, outputs of a regression, or classes.
         task: "regression" or "classification".
@@ -108,9 +109,10 @@ class MixtureOfExperts(GatedModel):
 
     def call(self, inputs, training=False):
         """The gate's output for x and the experts' parameters, ``y_params`` [B, K, P]; inputs x, or {"x", "view"}."""
+        inputs = self.row_inputs(inputs)
         outputs = self.gate_outputs(self.gate, inputs, training)
-        x = inputs["x"] if isinstance(inputs, Mapping) else inputs
-        return {**outputs, "y_params": self.experts(outputs["features"] if self.expert_input == "features" else x)}
+        expert_inputs = outputs["features"] if self.expert_input == "features" else inputs["x"]
+        return {**outputs, "y_params": self.experts(expert_inputs)}
 
     def loss_terms(self, y, y_pred):
         """The gate's terms, and ``nll`` [B]: 0 where there is no y."""
@@ -137,12 +139,12 @@ class MixtureOfExperts(GatedModel):
 
     def expert_inputs(self, x) -> np.ndarray:
         """What the experts see, x [N, D] -> [N, F]: x, or the gate's features."""
-        x = check_rows(x, self.gate.input_dim)
+        x = check_rows(x, self.gate)
         return map_batches(self._features, x) if self.expert_input == "features" else x
 
     def expert_params(self, x) -> np.ndarray:
         """Parameters of every expert's likelihood, x [N, D] -> [N, K, P]."""
-        return map_batches(self._y_params, check_rows(x, self.gate.input_dim))
+        return map_batches(self._y_params, check_rows(x, self.gate))
 
     def expert_predictions(self, x) -> np.ndarray:
         """Every expert's mean of y, or its class probabilities, x [N, D] -> [N, K, O]."""
@@ -207,7 +209,7 @@ class MixtureOfExperts(GatedModel):
 
     def _gate_log_proba(self, x, n_samples: int, seed: int) -> np.ndarray:
         noise = tf.random.stateless_normal([n_samples, self.gate.latent_dim], seed=[seed, 0])  # [S, L]
-        return map_batches(lambda rows: self._c_log_probs(rows, noise), check_rows(x, self.gate.input_dim))
+        return map_batches(lambda rows: self._c_log_probs(rows, noise), check_rows(x, self.gate))
 
     @tf.function(reduce_retracing=True)
     def _c_log_probs(self, x, noise):

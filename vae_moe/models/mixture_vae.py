@@ -22,13 +22,14 @@ READOUT_SAMPLES = 16
 class MixtureVAE(LatentReadouts, GatedModel):
     """Abstract: a mixture of Gaussians in the latent space of a variational autoencoder.
 
-    ``fit`` takes x [N, D], or ``{"x", "view"}`` (:class:`GatedModel`, as are the arguments not listed).
+    ``fit`` takes x [N, D], or images [N, *image_shape], or ``{"x", "view"}`` (:class:`GatedModel`, as are the arguments
+    not listed).
 
     Args:
-        input_dim: D, columns of x.
+        input_dim: D, columns of x, or entries of an image.
         name: of the Keras model.
-        latent: the arguments of :class:`LatentMixture` that ``FIXED`` leaves open: n_components, latent_dim, layer
-            sizes, likelihood, seed and the rest.
+        latent: the arguments of :class:`LatentMixture` that ``FIXED`` leaves open: n_components, latent_dim, encoder,
+            layer sizes, likelihood, seed and the rest.
     """
 
     #: The arguments of :class:`LatentMixture` that make the model what it is.
@@ -67,7 +68,7 @@ class MixtureVAE(LatentReadouts, GatedModel):
 
     def call(self, inputs, training=False):
         """The gate's output for x (:meth:`LatentMixture.call`), with the training terms (:class:`GatedModel`)."""
-        return self.gate_outputs(self.mixture, inputs, training)
+        return self.gate_outputs(self.mixture, self.row_inputs(inputs), training)
 
     def predict_proba(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
         """q(c|x), deterministic.
@@ -81,7 +82,7 @@ class MixtureVAE(LatentReadouts, GatedModel):
             [N, K] probabilities.
         """
         noise = tf.random.stateless_normal([n_samples, self.mixture.latent_dim], seed=[seed, 0])  # [S, L]
-        return np.exp(map_batches(lambda rows: self._c_log_probs(rows, noise), check_rows(x, self.mixture.input_dim)))
+        return np.exp(map_batches(lambda rows: self._c_log_probs(rows, noise), check_rows(x, self.mixture)))
 
     def cluster(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
         """The most probable component of each row, x [N, D] -> [N] integers; arguments as in ``predict_proba``."""
