@@ -92,7 +92,8 @@ def typed(frame: pd.DataFrame, found: Columns) -> pd.DataFrame:
     return pd.DataFrame(
         {name: _number(name, frame[name]) for name in found.numbers}
         | {name: _seconds(name, frame[name]) for name in found.dates}
-        | {name: text(frame[name]) for name in found.categories}
+        | {name: text(frame[name]).to_numpy() for name in found.categories},
+        index=frame.index,
     )
 
 

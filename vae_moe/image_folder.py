@@ -45,13 +45,15 @@ class Images:
         return self.pixels.reshape(len(self.pixels), -1).astype(np.float32) / np.float32(255)
 
 
-def read(folder: Path, image_shape: Sequence[int] | None = None) -> Images:
+def read(folder: Path, image_shape: Sequence[int] | None = None, side: int | None = None) -> Images:
     """Read all images of a folder and of its sub-folders, one deep; other files are left out.
 
     Args:
         folder: holds PNG and JPEG files, or sub-folders of these.
-        image_shape: (H, W), or (H, W, 3), to bring them to. None: their own size if it is one and not above ``SIDE``,
-            otherwise ``SIDE`` by ``SIDE``, the middle of each image; three colours if any image has colour.
+        image_shape: (H, W), or (H, W, 3), to bring them to, the middle of each image. None: three colours if any
+            image has colour.
+        side: H = W where ``image_shape`` is None. None: the images' own size if it is one and not above ``SIDE``,
+            otherwise ``SIDE``.
 
     Returns:
         The images, sorted by path; an orientation in a JPEG's EXIF data is applied.
@@ -71,7 +73,7 @@ def read(folder: Path, image_shape: Sequence[int] | None = None) -> Images:
         raise DatasetError(
             f"{folder} holds sub-folders, and {outside} outside of them. Put it into one, or take it out."
         )
-    shape = _common_shape(paths) if image_shape is None else tuple(image_shape)
+    shape = _common_shape(paths, side) if image_shape is None else tuple(image_shape)
     check_size(folder, len(paths), shape)
     pixels = np.empty((len(paths), *shape), np.uint8)
     for i, path in enumerate(paths):
@@ -100,12 +102,13 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in ENDINGS and not path.name.startswith(".") and path.is_file()
 
 
-def _common_shape(paths: Sequence[Path]) -> tuple[int, ...]:
+def _common_shape(paths: Sequence[Path], side: int | None) -> tuple[int, ...]:
     found = [_header(path) for path in paths]
     sizes = Counter(size for size, _ in found)
     width, height = next(iter(sizes))
-    own = len(sizes) == 1 and max(width, height) <= SIDE
-    return ((height, width) if own else (SIDE, SIDE)) + ((3,) if any(colour for _, colour in found) else ())
+    own = side is None and len(sizes) == 1 and max(width, height) <= SIDE
+    chosen = (height, width) if own else (side or SIDE, side or SIDE)
+    return chosen + ((3,) if any(colour for _, colour in found) else ())
 
 
 def _header(path: Path) -> tuple[tuple[int, int], bool]:

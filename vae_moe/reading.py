@@ -25,12 +25,12 @@ MISSING = ["?"]  # read as a missing value besides pandas' own (empty, NA, NaN, 
 ENDINGS = ".csv, .parquet, .npy, .npz"
 
 
-def read(path: str | Path, image_shape: Sequence[int] | None = None) -> pd.DataFrame | Images:
+def read(path: str | Path, image_shape: Sequence[int] | None = None, side: int | None = None) -> pd.DataFrame | Images:
     """Read a table or images.
 
     Args:
         path: a .csv, .parquet, .npy or .npz file, or a folder of images.
-        image_shape: (H, W) or (H, W, 3) to bring the images of a folder to; None: as ``image_folder.read`` chooses.
+        image_shape, side: to bring the images of a folder to (``image_folder.read``).
 
     Returns:
         A table; or images, of a folder or of an array [N, H, W] or [N, H, W, 3] of bytes. An array [N, D] is a table of
@@ -41,7 +41,7 @@ def read(path: str | Path, image_shape: Sequence[int] | None = None) -> pd.DataF
     """
     path = Path(path)
     if path.is_dir():
-        return image_folder.read(path, image_shape)
+        return image_folder.read(path, image_shape, side)
     if not path.is_file():
         raise DatasetError(f"{path} is not there. Give a file ({ENDINGS}) or a folder of images.")
     readers = {".csv": _csv, ".parquet": _parquet, ".npy": _npy, ".npz": _npz}

@@ -70,8 +70,8 @@ class Feature:
 
     @property
     def name(self) -> str:
-        """Such as "age", "age: missing", "region: north"."""
-        return f"{self.column}: {self.part}" if self.part else self.column
+        """Such as "age", "age: missing", "joined: month", "region: north"; a date's seconds are the date itself."""
+        return f"{self.column}: {self.part}" if self.part not in ("", "seconds") else self.column
 
 
 class Preparation:
@@ -129,7 +129,7 @@ class Preparation:
             row, feature = np.argwhere(~np.isfinite(x))[0]
             name = self.features[feature].column
             raise DatasetError(
-                f"column {name!r} is too large a number in row {row + 1}: rescale it, or --drop {name!r}."
+                f"column {name!r} is too large a number in row {frame.index[row] + 1}: rescale it, or --drop {name!r}."
             )
         return x
 

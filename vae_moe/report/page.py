@@ -4,20 +4,17 @@ Blocks are plain dictionaries, so that a page can be kept as JSON. Whatever a bl
 """
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 Block = dict[str, Any]
 Cell = str | dict[str, Any]
-
-
-def page(title: str, subtitle: str, sections: Mapping[str, Sequence[Block]], footer: str = "") -> dict[str, Any]:
-    """A page; sections without blocks are left out."""
-    kept = [{"title": name, "blocks": list(blocks)} for name, blocks in sections.items() if blocks]
-    return {"title": title, "subtitle": subtitle, "sections": kept, "footer": footer}
 
 
 def text(words: str, tone: str = "") -> Block:
@@ -60,31 +57,47 @@ def dot(words: str, colour: str) -> Cell:
     return {"text": words, "dot": colour}
 
 
-def figures_of(contents: Mapping[str, Any]) -> set[str]:
-    """The names of the pictures in a page."""
+@dataclass(frozen=True, eq=False)
+class Page:
+    """Titled sections of blocks, and their pictures.
 
-    def within(blocks):
-        for block in blocks:
-            if block["kind"] == "figure":
-                yield block["name"]
-            for card in block.get("cards", ()):
-                yield from within(card["blocks"])
-
-    return {name for section in contents["sections"] for name in within(section["blocks"])}
-
-
-def render(contents: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
-    """The page as HTML.
-
-    Args:
-        contents: what ``page`` made.
+    Attributes:
+        title: of the page.
+        subtitle: a line under it.
+        sections: blocks by title; those without blocks are left out.
         pictures: PNG files by name, one for each ``figure``.
-
-    Raises:
-        KeyError: a picture is missing.
     """
-    uris = {name: "data:image/png;base64," + base64.b64encode(pictures[name]).decode() for name in figures_of(contents)}
-    return _template().render(page=contents, pictures=uris)
+
+    title: str
+    subtitle: str
+    sections: dict[str, list[Block]]
+    pictures: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def html(self) -> str:
+        """The page."""
+        uris = {name: f"data:image/png;base64,{base64.b64encode(png).decode()}" for name, png in self.pictures.items()}
+        sections = {title: blocks for title, blocks in self.sections.items() if blocks}
+        return _template().render(title=self.title, subtitle=self.subtitle, sections=sections, pictures=uris)
+
+    def write(self, folder: Path) -> None:
+        """Write ``report.html``, and what it is made of: ``report.json`` and ``figures/*.png``."""
+        (folder / "figures").mkdir(exist_ok=True)
+        for name, png in self.pictures.items():
+            (folder / "figures" / f"{name}.png").write_bytes(png)
+        kept = {"title": self.title, "subtitle": self.subtitle, "sections": self.sections}
+        (folder / "report.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        (folder / "report.html").write_text(self.html, encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Page":
+        """What ``write`` wrote.
+
+        Raises:
+            OSError: ``report.json`` is not there.
+        """
+        kept = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        return cls(**kept, pictures={path.stem: path.read_bytes() for path in (folder / "figures").glob("*.png")})
 
 
 @cache
