@@ -18,7 +18,7 @@ _DATA = "a .csv, .parquet, .npy or .npz file, or a folder of .png and .jpg image
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code: 0; 2 for input that cannot be used; 130 if interrupted."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(format="%(message)s")
     logging.getLogger("vae_moe").setLevel(logging.ERROR if options.quiet else logging.INFO)
@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
     parser = argparse.ArgumentParser(prog="vae-moe", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -51,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     experts = commands.add_parser("experts", help="predict a target by a mixture of experts")
     _add_training(experts, EXPERTS)
     experts.add_argument("--experts", type=_positive, required=True, metavar="K", help="experts to train")
-    experts.add_argument("--target", nargs="+", metavar="COLUMN", help="what to predict; of images their sub-folders")
+    experts.add_argument(
+        "--target", nargs="+", action="extend", metavar="COLUMN", help="to predict; of images: their sub-folders"
+    )
     experts.add_argument("--task", choices=TASKS, help="default: by the target's type")
 
     predict = commands.add_parser("predict", help="apply what was trained to new rows")
@@ -74,7 +77,7 @@ def _add_training(parser: argparse.ArgumentParser, models: Sequence[str]) -> Non
     parser.add_argument("--model", choices=models, default=models[0], help=f"default: {models[0]}")
     parser.add_argument("--epochs", type=_positive, metavar="N", help="passes over the rows; default: the model's")
     parser.add_argument("--seed", type=int, default=0, help="of everything random; default: 0")
-    parser.add_argument("--drop", nargs="+", default=[], metavar="COLUMN", help="columns to leave out")
+    parser.add_argument("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to leave out")
     parser.add_argument("--size", type=_positive, metavar="PIXELS", help="side that images are brought to")
     _add_common(parser)
 

@@ -48,7 +48,7 @@ def tell(trained: Trained, labels: np.ndarray | None) -> Told:
         "Training": curves,
         "Data": trained.data(len(scene.x)),
         "Health": health_blocks,
-        "Use it": use("clusters.csv", "the cluster of each new row, and how probable it is"),
+        "Use it": use(config, "clusters.csv", "the cluster of each new row, and how probable it is"),
     }
     subtitle = f"{scene.n_groups} components looked for by {trained.title}, {trained.when}"
     summary = [

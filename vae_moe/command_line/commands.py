@@ -1,6 +1,7 @@
 """What the commands do: read, prepare, train, look, write. Each takes the options of :mod:`vae_moe.command_line`."""
 
 import logging
+import sys
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -113,6 +114,7 @@ def _config(options: Namespace, source: inputs.Source) -> dict[str, Any]:
         "made_by": folder.MADE_BY,
         "dataset": source.path.name,
         "data": str(source.path),
+        "out": options.out.name,
         "model": options.model,
         "seed": options.seed,
         "epochs": options.epochs,
@@ -174,9 +176,8 @@ def _predictions(config: dict[str, Any], estimator: Any, x: np.ndarray) -> dict[
 
 
 def _say(out: Path, told: Told) -> None:
-    for line in told.summary:
-        logger.info("%s", line)
-    logger.info("report: %s", out / "report.html")
+    if logger.isEnabledFor(logging.INFO):
+        sys.stdout.write("\n".join([*told.summary, f"report: {out / 'report.html'}", ""]))
 
 
 COMMANDS = {"cluster": cluster, "experts": experts, "predict": predict, "report": report}

@@ -63,6 +63,7 @@ def tell(trained: Trained, target: Target, train: np.ndarray, test: np.ndarray) 
         ("rows", f"{len(train):,}", f"to train, {len(test):,} held out"),
         ("experts with rows", str(len(scene.by_size)), f"of {scene.n_groups}"),
     ]
+    names = ", ".join(target.names)
     sections = {
         "At a glance": [page.tiles(tiles), verdict, *(page.text(note, "soft") for note in _notes(target))],
         "Held-out rows": score_blocks,
@@ -72,10 +73,10 @@ def tell(trained: Trained, target: Target, train: np.ndarray, test: np.ndarray) 
         "Training": curves,
         "Data": trained.data(len(train)),
         "Health": health_blocks,
-        "Use it": use("predictions.csv", f"the predicted {', '.join(target.names)} of each new row, and its expert"),
+        "Use it": use(trained.config, "predictions.csv", f"the predicted {names} of each new row, and its expert"),
     }
     made = Page(
-        f"{', '.join(target.names)} in {trained.config['dataset']}",
+        f"{names} in {trained.config['dataset']}",
         f"{target.task.capitalize()} by {scene.n_groups} experts, {trained.title}, {trained.when}",
         sections,
         {**score_pictures, **card_pictures, **latent_pictures, **curve_pictures},

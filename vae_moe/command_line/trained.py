@@ -1,6 +1,7 @@
 """An estimator and the rows it was trained on: figures, and the sections of a page that every training has."""
 
 import datetime
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,6 +130,7 @@ class Trained:
         return np.round(255 * np.clip(x, 0, 1)).astype(np.uint8).reshape(-1, *self.config["image_shape"])
 
 
-def use(out: str, what: str) -> list[Block]:
+def use(config: dict[str, Any], out: str, what: str) -> list[Block]:
     """The section about new rows."""
-    return [page.text(f"Writes {what}:"), page.code(f"vae-moe predict DIR new.csv --out {out}")]
+    new = "new-images" if config["image_shape"] else "new.csv"
+    return [page.text(f"Writes {what}:"), page.code(f"vae-moe predict {shlex.quote(config['out'])} {new} --out {out}")]
