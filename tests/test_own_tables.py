@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 import skops.io
 from PIL import Image
-from skops.io.exceptions import UntrustedTypesFoundException
 
 from vae_moe import columns, image_folder, reading, tables
 from vae_moe.idx import DatasetError
@@ -90,7 +89,7 @@ def test_a_preparation_is_saved_without_pickle_and_restores_columns(wine, tmp_pa
 def test_a_preparation_of_foreign_code_is_not_loaded(wine, tmp_path):
     wine[1].save(tmp_path)
     skops.io.dump(image_folder.Images(np.zeros(1), [], None), tmp_path / "transformer.skops")
-    with pytest.raises(UntrustedTypesFoundException):
+    with pytest.raises(DatasetError, match=r"was changed: Untrusted types found.*Images"):
         tables.Preparation.load(tmp_path)
 
 

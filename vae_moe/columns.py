@@ -107,8 +107,10 @@ def text(column: pd.Series) -> pd.Series:
 
 
 def is_number(column: pd.Series) -> bool:
-    """Whether the column's type is one of real numbers, not of truth values."""
-    return types.is_any_real_numeric_dtype(column)
+    """Whether the column holds real numbers, not truth values."""
+    return types.is_any_real_numeric_dtype(column) or (
+        types.is_object_dtype(column) and types.infer_dtype(column) in ("decimal", "integer", "floating")
+    )
 
 
 def _n_distinct(name: str, column: pd.Series) -> int:
@@ -167,7 +169,8 @@ def _kind_of_text(name: str, column: pd.Series) -> str:
 
 
 def _number(name: str, column: pd.Series) -> np.ndarray:
-    numbers = pd.to_numeric(column.astype(object), errors="coerce").astype(float)
+    filled = column.astype(object).where(column.notna(), np.nan)
+    numbers = pd.to_numeric(filled, errors="coerce").astype(float)
     wrong = (numbers.isna() & column.notna()) | (numbers.abs() > LARGEST)
     if wrong.any():
         row, cell = _first(column, wrong)

@@ -96,7 +96,8 @@ def _parquet(path: Path) -> pd.DataFrame:
         with parquet.ParquetFile(path) as file:
             _check_size(path, file.metadata.num_rows, file.metadata.num_columns)
             _check_names(path, file.schema_arrow.names)
-        return pd.read_parquet(path).reset_index(drop=True)
+        frame = pd.read_parquet(path).reset_index(drop=True)
+        return frame.set_axis([str(name) for name in frame.columns], axis=1)
     except pyarrow.ArrowException as error:
         raise DatasetError(f"{path} cannot be read as Parquet: {error}. Put a sound copy in its place.") from error
 

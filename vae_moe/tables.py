@@ -162,9 +162,16 @@ class Preparation:
 
     @classmethod
     def load(cls, folder: Path) -> "Preparation":
-        """Read what ``save`` wrote."""
-        found = Columns(**json.loads((folder / "columns.json").read_text(encoding="utf-8")))
-        return cls(found, skops.io.load(folder / "transformer.skops", trusted=TRUSTED))
+        """Read what ``save`` wrote.
+
+        Raises:
+            DatasetError: the files are not whole, or hold other code than scikit-learn's transformers.
+        """
+        try:
+            found = Columns(**json.loads((folder / "columns.json").read_text(encoding="utf-8")))
+            return cls(found, skops.io.load(folder / "transformer.skops", trusted=TRUSTED))
+        except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+            raise DatasetError(f"{folder} is not whole, or was changed: {error}. Train again.") from error
 
 
 def day(seconds: float) -> str:

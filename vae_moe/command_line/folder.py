@@ -35,9 +35,11 @@ def new(out: Path, overwrite: bool) -> Iterator[Path]:
         made.chmod(0o755)
         yield made
         out.parent.mkdir(parents=True, exist_ok=True)
+        old = made.with_name(made.name + "-old")
         if out.exists():
-            shutil.rmtree(out)
+            out.rename(old)
         made.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(made, ignore_errors=True)
 

@@ -57,7 +57,12 @@ class Trained:
     @property
     def epochs(self) -> int:
         """Epochs of the last stage of training."""
-        return len(self.estimator.history_["loss"])
+        return len(self.estimator.history_.get("loss", []))
+
+    @property
+    def model_inputs(self) -> np.ndarray:
+        """x in the scale of the estimator's model, [N, D]."""
+        return ((self.x - self.estimator.x_mean_) / self.estimator.x_scale_).astype(np.float32)
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -75,18 +80,18 @@ class Trained:
 
     def scene(self, kind: str, probs: np.ndarray, labels: np.ndarray | None = None) -> Scene:
         """The rows as the estimator sees them, with samples of each component where it generates any."""
-        generates = hasattr(self.estimator, "sample")
+        latent = hasattr(self.estimator.model_, "mixture")
         images = self.source.images
         return Scene(
             kind=kind,
             x=self.x,
-            z=self.estimator.transform(self.x) if generates else None,
+            z=self.estimator.model_.encode(self.model_inputs) if latent else None,
             probs=probs,
             rows=self.source.rows,
             features=self.preparation.features if self.preparation else (),
             frame=self.source.frame,
             pixels=None if images is None else images.pixels,
-            samples=self._samples(probs.shape[1]) if generates else None,
+            samples=self._samples(probs.shape[1]) if latent else None,
             labels=labels,
         )
 
@@ -106,6 +111,8 @@ class Trained:
             "small: how badly x is reconstructed (recon), what the latents (kl_z) and the choice of a component (kl_c) "
             "cost, and how badly the target is predicted (nll); all in nats a row."
         )
+        if not self.epochs:
+            return [page.text("So few rows were fitted by EM alone: there are no curves.", "soft")], {}
         picture = figures.curves(self.estimator.history_)
         return [page.text(words), page.figure("curves", "Training curves.", wide=True)], {"curves": picture}
 
@@ -119,12 +126,14 @@ class Trained:
         """The signs of the latent mixture, if there is one, and their section."""
         if not hasattr(self.estimator.model_, "mixture"):
             return None, []
-        found = health.examine(self.estimator.model_, self.x, seed=self.config["seed"])
+        found = health.examine(self.estimator.model_, self.model_inputs, seed=self.config["seed"])
         return found, signs.section(found, self.estimator.model_.mixture.latent_dim)
 
     def _samples(self, n_components: int):
         n = SAMPLES_OF_TABLES if self.preparation else SAMPLES_OF_IMAGES
-        x = np.concatenate([self.estimator.sample(n, component, seed=component) for component in range(n_components)])
+        model = self.estimator.model_
+        x = np.concatenate([model.generate(n, component, seed=component) for component in range(n_components)])
+        x = x * self.estimator.x_scale_ + self.estimator.x_mean_
         if self.preparation is not None:
             return self.preparation.restore(x)
         return np.round(255 * np.clip(x, 0, 1)).astype(np.uint8).reshape(-1, *self.config["image_shape"])
