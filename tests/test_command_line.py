@@ -13,6 +13,7 @@ import pytest
 
 from vae_moe.command_line import main, parser
 from vae_moe.command_line.commands import COMMANDS
+from vae_moe.command_line.intervals import Predictive
 
 
 def run(*arguments):
@@ -109,9 +110,21 @@ def test_experts_are_scored_on_held_out_rows_beside_a_linear_model(diabetes):
 def test_experts_predict_new_rows(diabetes, data, tmp_path):
     assert run("predict", diabetes, data / "diabetes.csv", "--out", tmp_path / "found.csv", "--quiet") == 0
     found, frame = pd.read_csv(tmp_path / "found.csv"), own_files.diabetes()
-    assert {"predicted_progression", "expert", "expert_probability"} <= set(found.columns)
+    assert {"expert", "expert_probability"} <= set(found.columns)
     known = frame.progression.notna()
     assert np.corrcoef(found.predicted_progression[known], frame.progression[known])[0, 1] > 0.5
+    inside = frame.progression.between(found.predicted_progression_low, found.predicted_progression_high)
+    assert 0.8 < inside[known].mean() <= 1
+
+
+def test_intervals_are_quantiles_of_the_experts_mixture(rng):
+    gate, means, stddevs = rng.dirichlet([1, 1], 5), rng.normal(size=(5, 2, 1)), np.array([[0.5], [2.0]])
+    drawn = rng.normal(means[..., 0], stddevs[:, 0], (20_000, 5, 2))
+    expert = rng.uniform(size=(20_000, 5)) > gate[:, 0]
+    samples = np.where(expert, drawn[..., 1], drawn[..., 0])
+    found = Predictive(gate, means, stddevs)
+    np.testing.assert_allclose(found.quantile(0.9)[:, 0], np.quantile(samples, 0.9, axis=0), atol=0.15)
+    np.testing.assert_allclose(found.cdf(found.quantile(0.05)), 0.05, atol=1e-9)
 
 
 def test_images_are_classified_by_their_folders(digits, data, tmp_path, capsys):
@@ -149,7 +162,6 @@ def test_the_report_is_written_again(wine):
             "experts wine.csv --experts 2 --target bottled --task regression",
             "'bottled' is numbers, and has '2020-01-31'",
         ),
-        ("experts wine.csv --experts 2 --target cultivar --model vademoe", "--model vademoe does no classification"),
         ("cluster digits --components 3 --drop a", "--drop names 'a'"),
     ],
 )

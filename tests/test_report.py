@@ -94,11 +94,12 @@ def test_coefficients_are_those_of_the_affine_maps():
 
 
 def test_coefficients_are_told_in_the_columns_units():
-    frame = pd.DataFrame({"m": np.arange(50.0) * 10, "k": ["a", "b"] * 25})
+    frame = pd.DataFrame({"m": np.arange(60.0) * 10, "k": ["a", "b", "b"] * 20})
     preparation = Preparation.fit(frame)
-    scale = preparation.features[0].scale
-    block = experts.coefficients(np.array([3 * scale, 5, 0]), np.zeros(3), preparation.features, np.ones(3), "y")
-    assert [(row[0], row[1]["text"]) for row in block["rows"]] == [("m + 100", "+300"), ("k: a", "+5")]
+    x, scale = preparation.transform(frame), preparation.features[0].scale
+    kernel = np.array([3 * scale, 5 + 60, 5])  # a row of "a" lies 60 above one of "b", 40 above the mean
+    block = experts.coefficients(kernel, np.zeros(3), preparation.features, x, "y")
+    assert [(row[0], row[1]["text"]) for row in block["rows"]] == [("m + 100", "+300"), ("k: a", "+40")]
 
 
 def test_a_comparison_tells_better_worse_and_undecided(rng):

@@ -13,6 +13,7 @@ from sklearn.model_selection import train_test_split
 
 from vae_moe import columns, estimators
 from vae_moe.command_line import clusters, folder, inputs, mixtures, runs, targets
+from vae_moe.command_line.intervals import Predictive
 from vae_moe.command_line.trained import Told, Trained
 from vae_moe.idx import DatasetError
 from vae_moe.report.page import Page
@@ -21,11 +22,13 @@ from vae_moe.tables import Preparation
 logger = logging.getLogger(__name__)
 
 HELD_OUT = 0.2
+INTERVAL = {"low": 0.05, "high": 0.95}  # of predictions: nine in ten rows should be inside
 CLUSTERINGS = {"dmvae": "DMVAEClustering", "vade": "VaDEClustering"}
 EXPERTS = {
     ("dvmoe", "regression"): "DVMoERegressor",
     ("dvmoe", "classification"): "DVMoEClassifier",
     ("vademoe", "regression"): "VaDEMoERegressor",
+    ("vademoe", "classification"): "VaDEMoEClassifier",
     ("deepmoe", "regression"): "DeepMoERegressor",
     ("deepmoe", "classification"): "DeepMoEClassifier",
 }
@@ -53,9 +56,6 @@ def experts(options: Namespace) -> None:
         source = inputs.read(options.data, side=options.size)
         with inputs.about(source.path):
             target = targets.read(source.frame, _target_names(source, options.target), options.task)
-        name = EXPERTS.get((options.model, target.task))
-        if name is None:
-            raise DatasetError(f"--model {options.model} does no {target.task}. Take dvmoe or deepmoe.")
         known = np.flatnonzero(target.known)
         _check_rows(source.path, len(known), options.experts)
         classes = target.y[known] if target.task == "classification" else None
@@ -65,7 +65,7 @@ def experts(options: Namespace) -> None:
         )
         x, preparation = inputs.prepare(source, train, [*options.drop, *target.names] if source.images is None else [])
         y = target.y[train]
-        estimator, seconds = _fit(options, name, x[train], y, n_experts=options.experts)
+        estimator, seconds = _fit(options, EXPERTS[options.model, target.task], x[train], y, n_experts=options.experts)
         config = {"kind": "experts", "n_experts": options.experts, "task": target.task, "target": target.names}
         config |= _config(options, source)
         trained = Trained(config, source, x, preparation, estimator, seconds)
@@ -100,9 +100,8 @@ def report(options: Namespace) -> None:
 def _fit(options: Namespace, name: str, x: np.ndarray, y: np.ndarray | None = None, **size: int) -> tuple[Any, float]:
     """Train an estimator; it, and the seconds it took."""
     epochs = {} if options.epochs is None else {"epochs": options.epochs}
-    estimator = getattr(estimators, name)(
-        **size, **epochs, random_state=options.seed, verbose=0 if options.quiet else 1
-    )
+    verbose = int(sys.stdout.isatty() and not options.quiet)  # Keras' progress bars
+    estimator = getattr(estimators, name)(**size, **epochs, random_state=options.seed, verbose=verbose)
     logger.info("%s on %d rows of %d numbers", name, *x.shape)
     started = time.perf_counter()
     estimator.fit(x) if y is None else estimator.fit(x, y)
@@ -168,10 +167,16 @@ def _predictions(config: dict[str, Any], estimator: Any, x: np.ndarray) -> dict[
         probs = estimator.predict_proba(x)
         return {"cluster": probs.argmax(-1), "probability": probs.max(-1)}
     gate = estimator.gate_proba(x)
-    predicted = np.asarray(estimator.predict(x)).reshape(len(x), -1)
-    found = {f"predicted_{name}": predicted[:, i] for i, name in enumerate(config["target"])}
+    predicted = np.asarray(estimator.predict(x)).reshape(len(x), -1)  # [N, O]
+    columns_ = {"": predicted}
     if config["task"] == "classification":
-        found["probability"] = estimator.predict_proba(x).max(-1)
+        columns_["_probability"] = estimator.predict_proba(x).max(-1, keepdims=True)
+    else:
+        predictive = Predictive.of(estimator, x)
+        columns_ |= {f"_{name}": predictive.quantile(level) for name, level in INTERVAL.items()}
+    found = {
+        f"predicted_{name}{end}": c[:, i] for i, name in enumerate(config["target"]) for end, c in columns_.items()
+    }
     return {**found, "expert": gate.argmax(-1), "expert_probability": gate.max(-1)}
 
 

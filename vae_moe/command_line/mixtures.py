@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from sklearn.linear_model import LogisticRegression, RidgeCV
 
+from vae_moe.command_line.intervals import Predictive
 from vae_moe.command_line.targets import Target
 from vae_moe.command_line.trained import Told, Trained, use
 from vae_moe.report import experts, groups, page
@@ -103,7 +104,8 @@ def _held_out(
     if target.task == "regression":
         predicted = np.asarray(estimator.predict(x)).reshape(len(x), -1)
         trivial = target.y[train].mean(0)
-        return HeldOut(target.names, y, predicted, linear.predict(x), trivial, scene.groups[test])
+        cdf = Predictive.of(estimator, x).cdf(y)[:, 0]
+        return HeldOut(target.names, y, predicted, linear.predict(x), trivial, scene.groups[test], cdf=cdf)
     classes, counts = np.unique(target.y[train], return_counts=True)
     return HeldOut(
         target.names,
@@ -157,7 +159,6 @@ def _coefficients(trained: Trained, held_out: HeldOut, linear: Linear, scene: Sc
     beside = experts.slopes(_logits(lambda x: linear.predict(x)[:, np.newaxis], classes), n_features)
     if kernels is None or beside is None:
         return {}
-    spread = trained.x.std(0)
     blocks = {}
     for expert in scene.by_size:
         output, what = 0, held_out.names[0]
@@ -166,7 +167,7 @@ def _coefficients(trained: Trained, held_out: HeldOut, linear: Linear, scene: Sc
             what = f"the log-odds of {classes[output]}"
         kernel = kernels[expert, :, output]
         features = trained.preparation.features
-        blocks[expert] = [experts.coefficients(kernel, beside[0, :, output], features, spread, what)]
+        blocks[expert] = [experts.coefficients(kernel, beside[0, :, output], features, trained.x, what)]
     return blocks
 
 

@@ -151,18 +151,22 @@ def slopes(predict: Callable[[np.ndarray], np.ndarray], n_features: int) -> np.n
 
 
 def coefficients(
-    kernel: np.ndarray, linear: np.ndarray, features: Sequence[Feature], spread: np.ndarray, what: str
+    kernel: np.ndarray, linear: np.ndarray, features: Sequence[Feature], x: np.ndarray, what: str
 ) -> Block:
     """The strongest coefficients of one expert for one output, one a column, in its units, beside the linear model's.
+
+    A category's is told against the mean over the column's categories, by their frequency: of one-hot columns, which
+    add up to 1, only such differences mean anything.
 
     Args:
         kernel: [D].
         linear: [D].
         features: D.
-        spread: standard deviation of each feature, [D].
+        x: rows, [N, D].
         what: the output.
     """
-    effects = kernel * spread
+    kernel, linear = _against_the_mean(kernel, features, x), _against_the_mean(linear, features, x)
+    effects = kernel * x.std(0)
     strongest: dict[str, int] = {}
     for i in np.argsort(-np.abs(effects)).tolist():
         strongest.setdefault(features[i].column, i)
@@ -172,6 +176,15 @@ def coefficients(
         unit, by = _per(features[i])
         rows.append([unit, page.bar(_signed(kernel[i] * by), effects[i] / most), _signed(linear[i] * by)])
     return page.table(["a row with", "this expert", BASELINE], rows, f"By how much it changes {what}")
+
+
+def _against_the_mean(kernel: np.ndarray, features: Sequence[Feature], x: np.ndarray) -> np.ndarray:
+    """A kernel [D] with each category's coefficient less the mean over its column's."""
+    kernel, shares = kernel.astype(float), x.mean(0, dtype=float)
+    for column in {feature.column for feature in features if feature.kind == "category"}:
+        mine = [i for i, feature in enumerate(features) if feature.column == column]
+        kernel[mine] -= kernel[mine] @ shares[mine]
+    return kernel
 
 
 def _per(feature: Feature) -> tuple[str, float]:
