@@ -52,29 +52,16 @@ def carry_out(mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | Non
     Returns:
         The start.
     """
-    from vae_moe import initialization
+    from vae_moe import warm_start
 
     stages = recipe.warm_start
     assert stages is not None
     start = _make(mixture, recipe, x, verbose) if cache is None else _cached(mixture, recipe, x, verbose, cache)
-    logger.info("%s start on %d rows", stages.start, len(x))
-    if stages.start == "spectral":
-        resp = initialization.spectral_start(start.neighbors, mixture.n_components, seed=recipe.model_seed)
-    else:
-        resp = initialization.gmm_start(start.z, mixture.n_components, seed=recipe.model_seed)
-    initialization.assign_prior(mixture.prior, start.z, resp)
-    if mixture.c_encoder is not None:
-        logger.info("the network of q(c|x) learns the start, %d epochs", stages.distill_epochs)
-        initialization.distill(
-            mixture,
-            x,
-            resp,
-            epochs=stages.distill_epochs,
-            batch_size=recipe.batch_size,
-            learning_rate=stages.learning_rate,
-            seed=recipe.model_seed,
-            verbose=verbose,
-        )
+    resp = warm_start.cluster(
+        start.z, start.neighbors, mixture.n_components, start=stages.start, seed=recipe.model_seed
+    )
+    options = _fit_options(recipe, verbose)
+    warm_start.place_components(mixture, x, start.z, resp, epochs=stages.distill_epochs, **options)
     return start
 
 
@@ -94,27 +81,30 @@ def _cached(mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path) -> Sta
 
 
 def _make(mixture, recipe: Recipe, x: np.ndarray, verbose) -> Start:
-    import tensorflow as tf
-
-    from vae_moe import initialization
-    from vae_moe.models.base import map_batches
+    from vae_moe import warm_start
 
     stages = recipe.warm_start
     assert stages is not None
     started = time.perf_counter()
-    logger.info("autoencoder, %d epochs", stages.autoencoder_epochs)
-    initialization.pretrain_autoencoder(
+    z, neighbors = warm_start.learn_latents(
         mixture,
         x,
         epochs=stages.autoencoder_epochs,
-        batch_size=recipe.batch_size,
-        learning_rate=stages.learning_rate,
-        seed=recipe.model_seed,
-        verbose=verbose,
+        n_neighbors=stages.n_neighbors,
+        neighbors_of=stages.neighbors_of,
+        **_fit_options(recipe, verbose),
     )
-    z = map_batches(tf.function(mixture.z_mean, reduce_retracing=True), x)
-    neighbors = initialization.nearest_neighbors(z if stages.neighbors_of == "z" else x, stages.n_neighbors)
     return Start([weight.numpy() for weight in _weights(mixture)], z, neighbors, time.perf_counter() - started)
+
+
+def _fit_options(recipe: Recipe, verbose) -> dict[str, Any]:
+    assert recipe.warm_start is not None
+    return {
+        "batch_size": recipe.batch_size,
+        "learning_rate": recipe.warm_start.learning_rate,
+        "seed": recipe.model_seed,
+        "verbose": verbose,
+    }
 
 
 def _weights(mixture):

@@ -177,8 +177,7 @@ def compile_model(model, recipe: recipes.Recipe, epochs: int, data) -> None:
     rate = recipe.learning_rate
     if recipe.learning_rate_schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, epochs * len(data))
-    steps = pipelines.steps_per_execution(len(data))
-    model.compile(keras.optimizers.Adam(rate), jit_compile=pipelines.use_xla(), steps_per_execution=steps)
+    model.compile(keras.optimizers.Adam(rate), **pipelines.compile_options(data, epochs))
 
 
 def _schedules(model, recipe: recipes.Recipe) -> list:

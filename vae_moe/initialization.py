@@ -23,12 +23,14 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 from vae_moe.distribution import DistributedModel, batch_mean
-from vae_moe.layers import LatentMixture, MixturePrior
+from vae_moe.layers import LatentMixture, MixturePrior, SoftmaxGate
 from vae_moe.models.base import map_batches
-from vae_moe.pipelines import batches, steps_per_execution, use_xla
+from vae_moe.pipelines import batches, compile_options
 
 #: Least variance given to the prior, as a share of the mean variance of the latents: a component of equal points has 0.
 VARIANCE_FLOOR = 1e-3
+#: Of rows in a component that has any.
+LEAST_COUNT = 1e-6
 #: Eigenvectors beyond K that the spectral start tries.
 EXTRA_EIGENVECTORS = (0, 2, 4, 6, 8)
 #: Relative accuracy of their eigenvalues; k-means does not see finer.
@@ -194,8 +196,8 @@ def assign_prior(prior: MixturePrior, z: np.ndarray, resp: np.ndarray) -> None:
         ValueError: if a component has no point.
     """
     counts = resp.sum(0)  # [K]
-    if (counts < 1e-6).any():
-        empty = np.flatnonzero(counts < 1e-6).tolist()
+    if (counts < LEAST_COUNT).any():
+        empty = np.flatnonzero(counts < LEAST_COUNT).tolist()
         raise ValueError(f"components {empty} have no points: use fewer components or another start.")
     means = resp.T @ z / counts[:, np.newaxis]  # [K, L]
     variances = resp.T @ np.square(z) / counts[:, np.newaxis] - np.square(means)  # [K, L]
@@ -242,6 +244,24 @@ def distill(
     return _fit_stage(stage, data, epochs, learning_rate, **fit_options)
 
 
+def distill_gate(
+    gate: SoftmaxGate,
+    x: np.ndarray,
+    resp: np.ndarray,
+    *,
+    epochs: int,
+    batch_size: int = 256,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+    **fit_options,
+) -> keras.callbacks.History:
+    """Train a softmax gate to give the responsibilities; arguments as in :func:`distill`."""
+    data = batches(x, resp.astype(np.float32), batch_size=batch_size, seed=seed)
+    layers = [gate.hidden, gate.output_layer]
+    stage = _Stage(layers, lambda rows: gate.output_layer(gate.hidden(rows)), tf.nn.softmax_cross_entropy_with_logits)
+    return _fit_stage(stage, data, epochs, learning_rate, **fit_options)
+
+
 class _Stage(DistributedModel):
     """Some built layers of a mixture, a map [B, ...] -> [B, P] through them, and a loss (y, map of x) -> [B]."""
 
@@ -260,6 +280,5 @@ class _Stage(DistributedModel):
 def _fit_stage(stage: _Stage, data, epochs, learning_rate, **fit_options):
     """Fit with Adam, its rate falling to 0 along a cosine."""
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(data))
-    steps = steps_per_execution(len(data))
-    stage.compile(keras.optimizers.Adam(rate), jit_compile=use_xla(), steps_per_execution=steps)
+    stage.compile(keras.optimizers.Adam(rate), **compile_options(data, epochs))
     return stage.fit(data, epochs=epochs, shuffle=False, **fit_options)  # the batches come shuffled

@@ -1,0 +1,80 @@
+"""The warm start of a mixture: the stages of :mod:`vae_moe.initialization`, one after the other.
+
+The first half depends on no number of components, so that several can share it.
+"""
+
+import logging
+
+import numpy as np
+import tensorflow as tf
+
+from vae_moe import initialization
+from vae_moe.layers import LatentMixture
+from vae_moe.models.base import map_batches
+
+logger = logging.getLogger(__name__)
+
+STARTS = ("spectral", "gmm")
+
+
+def learn_latents(
+    mixture: LatentMixture,
+    x: np.ndarray,
+    *,
+    epochs: int,
+    n_neighbors: int = 10,
+    neighbors_of: str = "z",
+    **fit_options,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Train the autoencoder, and find each row's nearest neighbours.
+
+    Args:
+        mixture: built.
+        x: [N, D].
+        epochs: of the autoencoder.
+        n_neighbors: M, of each row.
+        neighbors_of: "z", in the latents, or "x".
+        fit_options: of :func:`vae_moe.initialization.pretrain_autoencoder`.
+
+    Returns:
+        The latents z [N, L], and row numbers of neighbours [N, M].
+    """
+    logger.info("autoencoder, %d epochs", epochs)
+    initialization.pretrain_autoencoder(mixture, x, epochs=epochs, **fit_options)
+    z = map_batches(tf.function(mixture.z_mean, reduce_retracing=True), x)
+    return z, initialization.nearest_neighbors(z if neighbors_of == "z" else x, n_neighbors)
+
+
+def cluster(z: np.ndarray, neighbors: np.ndarray, n_components: int, *, start: str, seed: int = 0) -> np.ndarray:
+    """Responsibilities by the start of a name, "spectral" or "gmm", z [N, L] and neighbours [N, M] -> [N, K].
+
+    A component that no row is in, where there are fewer different rows, gets an equal part of one row's worth.
+
+    Raises:
+        ValueError: for another start.
+    """
+    if start not in STARTS:
+        raise ValueError(f"start must be one of {', '.join(map(repr, STARTS))}, got {start!r}.")
+    logger.info("%s start on %d rows", start, len(z))
+    if start == "spectral":
+        resp = initialization.spectral_start(neighbors, n_components, seed=seed)
+    else:
+        resp = initialization.gmm_start(z, n_components, seed=seed)
+    empty = resp.sum(0) < initialization.LEAST_COUNT  # [K]
+    return (1 - 1 / len(z)) * resp + (1 / len(z)) * empty / empty.sum() if empty.any() else resp
+
+
+def place_components(mixture: LatentMixture, x: np.ndarray, z: np.ndarray, resp: np.ndarray, **fit_options) -> None:
+    """Set the prior to the clusters of the latents, and let the network of q(c|x), if there is one, learn them.
+
+    Args:
+        mixture: built, with a trained autoencoder.
+        x: [N, D].
+        z: its latents, [N, L].
+        resp: of the clusters, [N, K].
+        fit_options: of :func:`vae_moe.initialization.distill`.
+    """
+    initialization.assign_prior(mixture.prior, z, resp)
+    if mixture.c_encoder is not None:
+        logger.info("the network of q(c|x) learns the start, %d epochs", fit_options["epochs"])
+        initialization.distill(mixture, x, resp, **fit_options)
