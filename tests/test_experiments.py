@@ -30,6 +30,7 @@ from experiments import (
     training,
 )
 from vae_moe import datasets
+from vae_moe.command_line import runs as pages
 
 ALWAYS = {"dataset", "model", "preset", "seed", "epochs", "seconds", "epoch_seconds", "n_parameters", "protocol"}
 ALWAYS |= {"git_commit", "tensorflow", "keras", "finished_at", "command", "machine"}
@@ -78,6 +79,12 @@ def test_tensorboard_shows_the_curves_pictures_and_embedding(smoke_run):
         np.genfromtxt(logs / "test" / name, skip_header=skip) for name, skip in (("z.tsv", 0), ("labels.tsv", 1))
     )
     assert len(z) == len(labels) == 64 and "thumbnails.png" in (logs / "test" / "projector_config.pbtxt").read_text()
+
+
+def test_a_run_gets_the_page_of_vae_moe_report(smoke_run):
+    html = pages.page_of(smoke_run[1]).html
+    assert all(words in html for words in ("digits-dmvae", "Typical members", "Health", "clustering accuracy"))
+    assert "http" not in html.replace("http-equiv", "")
 
 
 def test_the_saved_model_gives_the_recorded_accuracy_in_a_new_process(smoke_run):
