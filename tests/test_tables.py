@@ -112,7 +112,9 @@ def not_finite(x):
     [
         ({"data": lambda x: x[:, :1999]}, r"shapes \[7, 400, 1999, 400, 7\]"),
         ({"data": lambda x: x.toarray()}, "must be sparse"),
-        ({"data": not_finite}, "must be sparse, finite"),
+        ({"data": not_finite}, "from 0 to 1"),
+        ({"data": lambda x: 500 * x}, "from 0 to 1"),
+        ({"data": lambda x: x.astype(np.int64)}, "must be sparse"),
         ({"target": lambda y: y[:-1]}, r"shapes \[7, 400, 2500, 399, 7\]"),
         ({"target_names": lambda names: np.roll(names, 1)[:-1]}, r"shapes \[6, "),
         ({"target_names": lambda names: np.where(names == "ECAT", "X", names)}, "classes CCAT, ECAT, GCAT, MCAT"),
