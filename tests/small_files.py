@@ -78,11 +78,11 @@ def rcv1(n_rows, n_columns=2500, seed=0):
     target[:, [0, 2, 5]] = rng.integers(0, 2, (n_rows, 3))
     n_words = 40
     columns = 2 + ((n_columns - 2) * rng.random((n_rows, n_words)) ** 2).astype(np.int64)
-    values = rng.random((n_rows, n_words)) + 0.1
-    columns[:, :2], values[:, 0], values[:, 1] = [0, 1], 1 + np.arange(n_rows), 1  # their quotient tells the document
-    x = sparse.csr_matrix(
-        (values.ravel(), (np.repeat(np.arange(n_rows), n_words), columns.ravel())), (n_rows, n_columns)
-    )
+    values = (rng.random((n_rows, n_words)) + 0.1) / 10
+    columns[:, :2] = [0, 1]
+    values[:, 0], values[:, 1] = (1 + np.arange(n_rows)) / n_rows, 1 / n_rows  # their quotient tells the document
+    rows = np.repeat(np.arange(n_rows), n_words)
+    x = sparse.csr_matrix((values.ravel(), (rows, columns.ravel())), (n_rows, n_columns))
     return Bunch(data=x, target=sparse.csr_matrix(target), target_names=names, sample_id=np.arange(n_rows))
 
 

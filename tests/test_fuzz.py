@@ -305,6 +305,8 @@ def packed(content):
 )
 @example(MAT)
 @example(packed(MAT))
+@example(MAT[:176] + b"\0" + MAT[177:])  # a wrong byte in a type ends the process in SciPy's reader
+@example(MAT[:145] + b"\xff" + MAT[146:])
 def test_mat(folder, content):
     found = outcome(lambda: mat.read(written(folder / "x.mat", content), limit=10**6))
     if found is not None:

@@ -1,10 +1,14 @@
-"""Tables in MATLAB's .mat files of version 5 to 7: X [N, D] and its labels Y, read within bounds."""
+"""Tables in MATLAB's .mat files of version 5 to 7: X [N, D] and its labels Y.
 
-import io
+Our own reader of real matrices, for SciPy's ends the process where one byte of a type is wrong, and takes memory for
+whatever a size claims.
+"""
+
+import math
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,8 +16,11 @@ from vae_moe import files
 from vae_moe.files import DatasetError
 
 _HEADER = 128  # bytes; the last four tell version and byte order
-_COMPRESSED = 15  # the type of an element that zlib has packed
-_NUMBERS = ("double", "single", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
+_BYTE_ORDERS = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}
+_DTYPES = dict(enumerate(("i1", "u1", "i2", "u2", "i4", "u4", "f4", None, "f8", None, None, "i8", "u8"), 1))
+_MATRIX, _COMPRESSED = 14, 15  # the other types of elements
+_NUMBER_CLASSES = range(6, 16)  # of matrices: double, single, integers
+_COMPLEX = 0x800
 
 
 def read(path: Path, limit: int = files.LIMIT) -> tuple[np.ndarray, np.ndarray]:
@@ -29,42 +36,64 @@ def read(path: Path, limit: int = files.LIMIT) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         DatasetError: the file is not sound, of another version or too large, or has no such X and Y.
     """
-    from scipy.io import loadmat, whosmat
-
     content = files.read(path, limit)
-    if content[124:_HEADER] not in (b"\x00\x01IM", b"\x01\x00MI"):
+    byte_order = _BYTE_ORDERS.get(content[124:_HEADER])
+    if byte_order is None:
         raise DatasetError(f"{path} is no .mat file of version 5 to 7: write it with save -v7, or scipy.io.savemat.")
     try:
-        unpacked = io.BytesIO(_unpacked(content, limit))
-        found = [(name, shape, kind) for name, shape, kind in whosmat(unpacked) if name in ("X", "Y")]
-        sound = sorted(name for name, _, kind in found if kind in _NUMBERS) == ["X", "Y"] and len(found) == 2
-        variables = loadmat(unpacked, variable_names=["X", "Y"]) if sound else {}
-    except Exception as error:  # a damaged file makes scipy raise anything
+        found = dict(_matrices(content[_HEADER:], byte_order, limit))
+    except (ValueError, struct.error, zlib.error) as error:
         raise DatasetError(f"{path} cannot be read ({error}). Put a sound copy in its place.") from error
-    if not sound or not _is_table(**variables):
-        raise DatasetError(f"{path} must have X [N, D] and Y [N, 1], full matrices of real numbers, has {found}.")
-    return variables["X"], variables["Y"].ravel()
+    x, y = found.get(b"X"), found.get(b"Y")
+    if x is None or y is None or y.shape not in ((len(x), 1), (1, len(x))):
+        shapes = {name.decode("ascii", "replace"): None if a is None else a.shape for name, a in found.items()}
+        raise DatasetError(f"{path} must have X [N, D] and Y [N, 1], full matrices of real numbers, has {shapes}.")
+    return x, y.ravel()
 
 
-def _is_table(X: np.ndarray, Y: np.ndarray, **_: Any) -> bool:
-    return X.ndim == 2 and Y.shape in ((len(X), 1), (1, len(X))) and X.dtype.kind != "c" != Y.dtype.kind
-
-
-def _unpacked(content: bytes, limit: int) -> bytes:
-    """The file with its packed elements unpacked: scipy would take memory for all that an element claims to hold."""
-    byte_order = "<" if content[126:_HEADER] == b"IM" else ">"
-    parts, position, size = [content[:_HEADER]], _HEADER, 0
-    while position + 8 <= len(content):
-        kind, n_bytes = struct.unpack_from(f"{byte_order}2I", content, position)
-        element = content[position : position + 8 + n_bytes]
+def _matrices(content: bytes, byte_order: str, limit: int) -> Iterator[tuple[bytes, np.ndarray | None]]:
+    """Names and values of all variables, None for what is no real matrix."""
+    for kind, element in _elements(content, byte_order):
+        elements = [(kind, element)]
         if kind == _COMPRESSED:
             unpacker = zlib.decompressobj()
-            element = unpacker.decompress(element[8:], limit - size + 1)
-            if not unpacker.eof and size + len(element) <= limit:
-                raise ValueError("it is cut off")
-        size += len(element)
-        if size > limit:
-            raise ValueError(f"it unpacks to more than {limit} bytes")
-        parts.append(element)
-        position += 8 + n_bytes
-    return b"".join(parts)
+            unpacked = unpacker.decompress(element, limit)
+            if not unpacker.eof:
+                raise ValueError(f"a variable is cut off, or larger than {limit} bytes with those before it")
+            limit = max(1, limit - len(unpacked))
+            elements = list(_elements(unpacked, byte_order))
+        yield from (_matrix(element, byte_order) for kind, element in elements if kind == _MATRIX)
+
+
+def _matrix(content: bytes, byte_order: str) -> tuple[bytes, np.ndarray | None]:
+    parts = _elements(content, byte_order)
+    (_, flags), (_, sizes), (_, name) = (next(parts, (0, b"")) for _ in range(3))
+    flag = int.from_bytes(flags[:4], "little" if byte_order == "<" else "big")
+    if flag & 0xFF not in _NUMBER_CLASSES or flag & _COMPLEX:
+        return name, None
+    kind, values = next(parts, (0, b""))
+    shape = tuple(np.frombuffer(sizes, f"{byte_order}i4").tolist())
+    dtype = _DTYPES.get(kind)
+    if dtype is None:
+        raise ValueError(f"values of the type {kind}")
+    if len(shape) != 2 or min(shape) < 1:
+        return name, None
+    array = np.frombuffer(values, byte_order + dtype)
+    if array.size != math.prod(shape):
+        raise ValueError(f"{array.size} values for a matrix {shape}")
+    return name, array.reshape(shape, order="F")
+
+
+def _elements(content: bytes, byte_order: str) -> Iterator[tuple[int, bytes]]:
+    """Types and contents of the elements that follow each other; each begins at a multiple of 8 unless packed."""
+    position = 0
+    while position < len(content):
+        kind, size = struct.unpack_from(f"{byte_order}2I", content, position)
+        start = position + 8
+        if kind >> 16:  # a small one: size, type and up to 4 bytes in eight
+            kind, size, start = kind & 0xFFFF, min(kind >> 16, 4), position + 4
+        end = start + size
+        if end > len(content):
+            raise ValueError(f"an element of {size} bytes is cut off")
+        yield kind, content[start:end]
+        position = end if kind == _COMPRESSED else -(-end // 8) * 8

@@ -26,9 +26,9 @@ _LEAST_ROWS = 20  # of a class: two in each part that is held out
 def reuters(*, data_dir: PathLike | None = None, seed: int = 0) -> Dataset:
     """Load RCV1 (Lewis et al. 2004): the documents of exactly one of the root classes CCAT, ECAT, GCAT and MCAT.
 
-    As in the report's code and in DEC (Xie, Girshick & Farhadi 2016) x are tf-idf values of the 2000 most frequent
-    words, those in most documents, and rows are scaled to a mean square of 1; a row without any of them is 0. The
-    tf-idf values are RCV1's own, and frequency is counted in the training documents, where DEC counts in all of them.
+    As in DEC (Xie, Girshick & Farhadi 2016) x are tf-idf values of the 2000 most frequent words, those in most
+    documents, and rows are scaled to a mean square of 1; a row without any of them is 0. The tf-idf values are RCV1's
+    own, and frequency is counted in the training documents, where DEC counts in all of them.
 
     Args:
         data_dir: scikit-learn's data folder with RCV1 in its subfolder RCV1, where it is read instead of fetched. Its
@@ -51,7 +51,7 @@ def reuters10k(*, data_dir: PathLike | None = None, seed: int = 0) -> Dataset:
 
 
 def hhar(*, data_dir: PathLike | None = None, seed: int = 0) -> Dataset:
-    """Load the activities of 30 persons with a smartphone (UCI HAR, Anguita et al. 2013), which the report calls HHAR.
+    """Load the activities of 30 persons with a smartphone (UCI HAR, Anguita et al. 2013), HHAR in the report's code.
 
     x are the 561 features, each with mean 0 and variance 1 over the training rows (0 where it is constant there).
     A row is 2.56 seconds, half of which it shares with the next one; rows are split at random, so that persons, and
@@ -110,10 +110,11 @@ def _documents(rcv1) -> tuple[Any, np.ndarray]:
     """The documents with one root class: tf-idf values, sparse [N, D] by rows, and the index of the class [N]."""
     x, target, names = rcv1.data, rcv1.target, list(rcv1.target_names)
     shapes = [len(names), *getattr(x, "shape", ()), *getattr(target, "shape", ())]
-    sound = sparse.issparse(x) and sparse.issparse(target) and target.shape == (x.shape[0], len(names))
-    if not sound or not set(_ROOTS) <= set(names) or x.shape[1] < _WORDS or not np.isfinite(x.data).all():
+    numbers = sparse.issparse(x) and sparse.issparse(target) and x.dtype.kind == "f"
+    fitting = numbers and x.shape[1] >= _WORDS and target.shape == (x.shape[0], len(names))
+    if not fitting or not set(_ROOTS) <= set(names) or not ((x.data >= 0) & (x.data <= 1)).all():
         raise DatasetError(
-            f"RCV1 must be sparse, finite x [N, {_WORDS} or more] and target [N, C] with the classes "
+            f"RCV1 must be sparse x [N, {_WORDS} or more] from 0 to 1 and target [N, C] with the classes "
             f"{', '.join(_ROOTS)}, got shapes {shapes}. Remove scikit-learn's folder RCV1 to have it fetched again."
         )
     roots = target.tocsc()[:, [names.index(root) for root in _ROOTS]].toarray() != 0  # [N, 4]
