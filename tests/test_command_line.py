@@ -1,6 +1,7 @@
 """The command ``vae-moe``, from files to a folder and predictions."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import own_files
 import pandas as pd
 import pytest
 
+from vae_moe import estimators
 from vae_moe.command_line import main, parser
 from vae_moe.command_line.commands import COMMANDS
 from vae_moe.command_line.intervals import Predictive
@@ -18,6 +20,15 @@ from vae_moe.command_line.intervals import Predictive
 
 def run(*arguments):
     return main([str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_starts():
+    """Starts of the estimators that are over soon: what is tested here is around them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(estimators._base, "START_STEPS", 40)
+        patch.setattr(estimators._base, "START_EPOCHS", 4)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +76,25 @@ def test_help_does_not_wait_for_tensorflow():
     )
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert "usage: vae-moe" in printed and printed.endswith("0 []\n")
+
+
+def test_wrong_input_does_not_wait_for_tensorflow(tmp_path):
+    (tmp_path / "a.csv").write_text("name\n" + "".join(f"name {i}\n" for i in range(30)))
+    code = (
+        "import sys; sys.argv = ['bin/vae-moe', 'cluster', 'a.csv', '--components', '2', '--out', 'b']\n"
+        "from vae_moe.command_line import main\n"
+        "print(main(), sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    assert done.stdout == "2 []\n" and done.stderr.count("\n") == 1 and "--drop 'name'" in done.stderr
 
 
 def test_a_clustering_leaves_its_folder(wine):
@@ -191,7 +221,7 @@ def test_what_fails_or_is_interrupted_leaves_nothing(wine, data, tmp_path, monke
         raise KeyboardInterrupt
 
     monkeypatch.setattr(clusters, "tell", interrupted)
-    monkeypatch.setattr("vae_moe.command_line.commands._fit", lambda *_, **__: (None, 0.0))
+    monkeypatch.setattr("vae_moe.command_line.commands._train", lambda *_, **__: None)
     assert run("cluster", data / "wine.csv", "--components", 3, "--out", tmp_path / "out") == 130
     assert not list(tmp_path.iterdir()) and "interrupted" in capsys.readouterr().err
 

@@ -1,23 +1,29 @@
-"""What the commands do: read, prepare, train, look, write. Each takes the options of :mod:`vae_moe.command_line`."""
+"""What the commands do: read, prepare, train, look, write. Each takes the options of :mod:`vae_moe.command_line`.
+
+TensorFlow is imported where it is needed, so that input which cannot be used is refused at once.
+"""
+
+from __future__ import annotations
 
 import logging
 import sys
 import time
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from vae_moe import columns, estimators
-from vae_moe.command_line import clusters, folder, inputs, mixtures, runs, targets
-from vae_moe.command_line.intervals import Predictive
-from vae_moe.command_line.trained import Told, Trained
+from vae_moe import columns
+from vae_moe.command_line import folder, inputs, targets
 from vae_moe.idx import DatasetError
 from vae_moe.report.page import Page
 from vae_moe.tables import Preparation
+
+if TYPE_CHECKING:
+    from vae_moe.command_line.trained import Told, Trained
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +48,11 @@ def cluster(options: Namespace) -> None:
         every = np.arange(len(source.rows))
         x, preparation = inputs.prepare(source, every, [*options.drop, *([options.labels] if options.labels else [])])
         _check_rows(source.path, len(x), options.components)
-        estimator, seconds = _fit(options, CLUSTERINGS[options.model], x, n_components=options.components)
+        from vae_moe.command_line import clusters
+
         config = {"kind": "cluster", "n_components": options.components, **_config(options, source)}
-        trained = Trained(config, source, x, preparation, estimator, seconds)
+        name = CLUSTERINGS[options.model]
+        trained = _train(options, config, source, x, preparation, name, n_components=options.components)
         told = clusters.tell(trained, labels)
         _write(made, trained, told)
     _say(options.out, told)
@@ -60,15 +68,16 @@ def experts(options: Namespace) -> None:
         _check_rows(source.path, len(known), options.experts)
         classes = target.y[known] if target.task == "classification" else None
         train, test = train_test_split(known, test_size=HELD_OUT, random_state=options.seed, stratify=classes)
-        logger.info(
-            "%s of %s; %d rows to train, %d held out", target.task, ", ".join(target.names), len(train), len(test)
+        x, preparation = inputs.prepare(
+            source, train, [*options.drop, *(target.names if source.images is None else [])]
         )
-        x, preparation = inputs.prepare(source, train, [*options.drop, *target.names] if source.images is None else [])
-        y = target.y[train]
-        estimator, seconds = _fit(options, EXPERTS[options.model, target.task], x[train], y, n_experts=options.experts)
+        logger.info("%s, %d rows to train, %d held out", target.task, len(train), len(test))
+        from vae_moe.command_line import mixtures
+
         config = {"kind": "experts", "n_experts": options.experts, "task": target.task, "target": target.names}
         config |= _config(options, source)
-        trained = Trained(config, source, x, preparation, estimator, seconds)
+        name = EXPERTS[options.model, target.task]
+        trained = _train(options, config, source, x, preparation, name, train, target.y, n_experts=options.experts)
         told = mixtures.tell(trained, target, train, test)
         _write(made, trained, told)
     _say(options.out, told)
@@ -83,6 +92,8 @@ def predict(options: Namespace) -> None:
     for name, new in (preparation.unseen(source.frame) if preparation else {}).items():
         shown = ", ".join(map(repr, new[:5])) + (", ..." if len(new) > 5 else "")
         logger.warning("column %r has values that training did not see, taken as rare ones: %s", name, shown)
+    from vae_moe import estimators
+
     estimator = estimators.load(options.folder / "estimator")
     predicted = pd.DataFrame({"row": source.rows, **_predictions(config, estimator, x)})
     folder.write_whole(options.out, predicted.to_csv(index=False))
@@ -91,21 +102,38 @@ def predict(options: Namespace) -> None:
 
 def report(options: Namespace) -> None:
     """Write ``report.html`` of a folder again, or of a run of ``experiments.train``."""
-    made = folder.config(options.folder).get("made_by") == folder.MADE_BY
-    page = Page.read(options.folder) if made else runs.page_of(options.folder)
+    if folder.config(options.folder).get("made_by") == folder.MADE_BY:
+        page = Page.read(options.folder)
+    else:
+        from vae_moe.command_line import runs
+
+        page = runs.page_of(options.folder)
     folder.write_whole(options.folder / "report.html", page.html)
     logger.info("%s", options.folder / "report.html")
 
 
-def _fit(options: Namespace, name: str, x: np.ndarray, y: np.ndarray | None = None, **size: int) -> tuple[Any, float]:
-    """Train an estimator; it, and the seconds it took."""
+def _train(
+    options: Namespace,
+    config: dict[str, Any],
+    source: inputs.Source,
+    x: np.ndarray,
+    preparation: Preparation | None,
+    name: str,
+    rows: np.ndarray | slice = slice(None),
+    y: np.ndarray | None = None,
+    **size: int,
+) -> Trained:
+    """Train an estimator of a name on some of the rows."""
+    from vae_moe import estimators
+    from vae_moe.command_line.trained import Trained
+
     epochs = {} if options.epochs is None else {"epochs": options.epochs}
     verbose = int(sys.stdout.isatty() and not options.quiet)  # Keras' progress bars
     estimator = getattr(estimators, name)(**size, **epochs, random_state=options.seed, verbose=verbose)
-    logger.info("%s on %d rows of %d numbers", name, *x.shape)
+    logger.info("%s on %d rows of %d numbers", name, *x[rows].shape)
     started = time.perf_counter()
-    estimator.fit(x) if y is None else estimator.fit(x, y)
-    return estimator, time.perf_counter() - started
+    estimator.fit(x[rows]) if y is None else estimator.fit(x[rows], y[rows])
+    return Trained(config, source, x, preparation, estimator, time.perf_counter() - started)
 
 
 def _config(options: Namespace, source: inputs.Source) -> dict[str, Any]:
@@ -172,6 +200,8 @@ def _predictions(config: dict[str, Any], estimator: Any, x: np.ndarray) -> dict[
     if config["task"] == "classification":
         columns_["_probability"] = estimator.predict_proba(x).max(-1, keepdims=True)
     else:
+        from vae_moe.command_line.intervals import Predictive
+
         predictive = Predictive.of(estimator, x)
         columns_ |= {f"_{name}": predictive.quantile(level) for name, level in INTERVAL.items()}
     found = {

@@ -71,6 +71,8 @@ def _groups(
     """Overview, cards and health of the groups of test rows, and pictures; or a note why there are none."""
     import keras
 
+    import vae_moe.models  # noqa: F401  registers them with Keras
+
     try:
         dataset = datasets.load(recipe["dataset"], seed=recipe["seed"])
         if dataset.protocol != protocol:
