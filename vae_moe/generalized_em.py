@@ -121,7 +121,7 @@ def shared_kernel(
     log_weights = np.log(np.ones(len(y)) if sample_weight is None else sample_weight)[:, np.newaxis]  # [N, 1]
     if experts.task == "classification":
         return CategoricalExperts(experts.n_outputs, 1.0, INNER_MAX_ITER).fit(inputs, y, log_weights).kernels[0]
-    one = GaussianExperts(1.0, np.finfo(np.float32).eps, evidence=True)
+    one = GaussianExperts(1.0, float(np.finfo(np.float32).eps), evidence=True)
     for _ in range(EVIDENCE_STEPS):
         one = one.fit(inputs, y, log_weights)
     return one.kernels[0]
