@@ -13,8 +13,10 @@ import pytest
 import scipy.io
 import sklearn.datasets
 import small_files
+import tensorflow as tf
 from matplotlib.image import imread
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata
 
 from experiments import (
     figures,
@@ -85,6 +87,19 @@ def test_a_run_gets_the_page_of_vae_moe_report(smoke_run):
     html = pages.page_of(smoke_run[1]).html
     assert all(words in html for words in ("digits-dmvae", "Typical members", "Health", "clustering accuracy"))
     assert "http" not in html.replace("http-equiv", "")
+
+
+def test_tensorboards_hparams_tab_has_the_settings_and_the_figures(smoke_run):
+    events = EventAccumulator(str(smoke_run[1] / "tensorboard" / "test")).Reload()
+    content = events.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
+    start = metadata.parse_session_start_info_plugin_data(content)
+    settings = {name: getattr(value, value.WhichOneof("kind")) for name, value in start.hparams.items()}
+    assert settings["model"] == "dmvae" and settings["seed"] == 1 and settings["learning_rate"] == 0.002
+    assert settings["network.regularization.balance"] == 40.0
+    assert settings["warm_start.start"] == "spectral" and "n_labels" not in settings
+    for name in CLUSTERING:
+        (event,) = events.Tensors(name)
+        np.testing.assert_allclose(tf.make_ndarray(event.tensor_proto), smoke_run[2][name], rtol=1e-6)
 
 
 def test_the_saved_model_gives_the_recorded_accuracy_in_a_new_process(smoke_run):
