@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
 
 from vae_moe import expert_plots, metrics, plots, score_plots
+from vae_moe.backup import whole
 from vae_moe.callbacks import pixels
 
 IMAGES_PER_COMPONENT = 10
@@ -141,7 +142,8 @@ class _Scene:
 def save(figures: dict[str, Figure], folder: Path) -> None:
     """Write each figure as ``<folder>/<name>.png``."""
     for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png")
+        with whole(folder / f"{name}.png") as temporary:
+            figure.savefig(temporary)
 
 
 def write_summaries(figures: dict[str, Figure], folder: Path, step: int) -> None:
@@ -154,17 +156,21 @@ def write_summaries(figures: dict[str, Figure], folder: Path, step: int) -> None
 def write_projector(model, split, image_shape, folder: Path) -> None:
     """Write z of the first rows for TensorBoard's projector: vectors, classes, components, and thumbnails of images."""
     rows = slice(0, EMBEDDED_ROWS)
-    np.savetxt(folder / "z.tsv", model.encode(split.x[rows]), fmt="%.5f", delimiter="\t")
+    with whole(folder / "z.tsv") as temporary:
+        np.savetxt(temporary, model.encode(split.x[rows]), fmt="%.5f", delimiter="\t")
     labels = np.stack([split.y[rows], model.cluster(split.x[rows])], -1)
-    np.savetxt(folder / "labels.tsv", labels, fmt="%d", delimiter="\t", header="class\tcomponent", comments="")
+    with whole(folder / "labels.tsv") as temporary:
+        np.savetxt(temporary, labels, fmt="%d", delimiter="\t", header="class\tcomponent", comments="")
     lines = ['tensor_name: "z"', 'tensor_path: "z.tsv"', 'metadata_path: "labels.tsv"']
     if image_shape:
         sprite = _sprite(split.x[rows].reshape(-1, *image_shape))
-        tf.io.write_file(str(folder / "thumbnails.png"), tf.io.encode_png(sprite))
+        with whole(folder / "thumbnails.png") as temporary:
+            tf.io.write_file(str(temporary), tf.io.encode_png(sprite))
         size = " ".join(f"single_image_dim: {side}" for side in image_shape[1::-1])
         lines.append(f'sprite {{ image_path: "thumbnails.png" {size} }}')
     text = "embeddings {\n" + "".join(f"  {line}\n" for line in lines) + "}\n"
-    (folder / "projector_config.pbtxt").write_text(text, encoding="utf-8")
+    with whole(folder / "projector_config.pbtxt") as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _sprite(images: np.ndarray) -> np.ndarray:

@@ -24,7 +24,9 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
+from vae_moe.backup import Backup
 from vae_moe.distribution import DistributedModel, batch_mean
+from vae_moe.divergence import StopOnNaN
 from vae_moe.layers import LatentMixture, MixturePrior, SoftmaxGate
 from vae_moe.models.base import map_batches
 from vae_moe.pipelines import batches, compile_options
@@ -47,6 +49,7 @@ def pretrain_autoencoder(
     batch_size: int = 256,
     learning_rate: float = 1e-3,
     seed: int = 0,
+    backup: Backup | None = None,
     **fit_options,
 ) -> keras.callbacks.History:
     """Train encoder and decoder to reconstruct x from the mean of q(z|x), without sampling and without a prior.
@@ -58,6 +61,7 @@ def pretrain_autoencoder(
         batch_size: rows a step.
         learning_rate: of Adam, falling to 0 along a cosine.
         seed: of the order of the rows.
+        backup: where the stage is kept after each epoch, to go on from there if it is killed.
         fit_options: ``callbacks``, ``verbose`` and the like, as in Keras' ``fit``.
 
     Returns:
@@ -72,8 +76,8 @@ def pretrain_autoencoder(
     def loss(x_true, params):
         return -mixture.x_likelihood.log_prob(params, x_true)  # [B]
 
-    stage = _Stage([mixture.trunk, mixture.z_encoder, mixture.decoder], reconstruct, loss)
-    return _fit_stage(stage, data, epochs, learning_rate, **fit_options)
+    stage = _Stage("autoencoder", [mixture.trunk, mixture.z_encoder, mixture.decoder], reconstruct, loss)
+    return _fit_stage(stage, data, epochs, learning_rate, backup, **fit_options)
 
 
 def gmm_start(z: np.ndarray, n_components: int, *, n_init: int = 20, seed: int = 0) -> np.ndarray:
@@ -236,6 +240,7 @@ def distill(
     batch_size: int = 256,
     learning_rate: float = 1e-3,
     seed: int = 0,
+    backup: Backup | None = None,
     **fit_options,
 ) -> keras.callbacks.History:
     """Train the network of q(c|x), and nothing else, to give the responsibilities.
@@ -248,6 +253,7 @@ def distill(
         batch_size: rows a step.
         learning_rate: of Adam, falling to 0 along a cosine.
         seed: of the order of the rows.
+        backup: where the stage is kept after each epoch, to go on from there if it is killed.
         fit_options: ``callbacks``, ``verbose`` and the like, as in Keras' ``fit``.
 
     Returns:
@@ -262,8 +268,8 @@ def distill(
         )
     hidden = map_batches(tf.function(mixture.trunk, reduce_retracing=True), _rows(x))  # [N, H]: the trunk stays
     data = batches(hidden, resp.astype(np.float32), batch_size=batch_size, seed=seed)
-    stage = _Stage([mixture.c_encoder], mixture.c_encoder, tf.nn.softmax_cross_entropy_with_logits)
-    return _fit_stage(stage, data, epochs, learning_rate, **fit_options)
+    stage = _Stage("distillation", [mixture.c_encoder], mixture.c_encoder, tf.nn.softmax_cross_entropy_with_logits)
+    return _fit_stage(stage, data, epochs, learning_rate, backup, **fit_options)
 
 
 def distill_gate(
@@ -280,8 +286,9 @@ def distill_gate(
     """Train a softmax gate to give the responsibilities; arguments as in :func:`distill`."""
     data = batches(x, resp.astype(np.float32), batch_size=batch_size, seed=seed)
     layers = [gate.hidden, gate.output_layer]
-    stage = _Stage(layers, lambda rows: gate.output_layer(gate.hidden(rows)), tf.nn.softmax_cross_entropy_with_logits)
-    return _fit_stage(stage, data, epochs, learning_rate, **fit_options)
+    network, loss = lambda rows: gate.output_layer(gate.hidden(rows)), tf.nn.softmax_cross_entropy_with_logits
+    stage = _Stage("distillation", layers, network, loss)
+    return _fit_stage(stage, data, epochs, learning_rate, None, **fit_options)
 
 
 def _rows(x: np.ndarray) -> np.ndarray:
@@ -291,8 +298,8 @@ def _rows(x: np.ndarray) -> np.ndarray:
 class _Stage(DistributedModel):
     """Some built layers of a mixture, a map [B, ...] -> [B, P] through them, and a loss (y, map of x) -> [B]."""
 
-    def __init__(self, layers: Sequence[keras.layers.Layer], network: Callable, loss: Callable):
-        super().__init__(name="stage")
+    def __init__(self, name: str, layers: Sequence[keras.layers.Layer], network: Callable, loss: Callable):
+        super().__init__(name=name)
         self.stage_layers, self.network, self.example_loss = list(layers), network, loss
         self.built = True
 
@@ -304,8 +311,9 @@ class _Stage(DistributedModel):
         return batch_mean(self.example_loss(y, y_pred))
 
 
-def _fit_stage(stage: _Stage, data, epochs, learning_rate, **fit_options):
+def _fit_stage(stage: _Stage, data, epochs, learning_rate, backup, callbacks=(), **fit_options):
     """Fit with Adam, its rate falling to 0 along a cosine."""
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(data))
     stage.compile(keras.optimizers.Adam(rate), **compile_options(stage, data, epochs))
-    return stage.fit(data, epochs=epochs, shuffle=False, **fit_options)  # the batches come shuffled
+    callbacks = [StopOnNaN(), *callbacks]
+    return (backup or Backup()).fit(stage.name, stage, data, epochs=epochs, callbacks=callbacks, **fit_options)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from vae_moe.callbacks import StopOnNaN
+from vae_moe.divergence import StopOnNaN
 from vae_moe.pipelines import compile_options
 
 #: Fewer rows do not tell an epoch that generalises from one that does not.
