@@ -1,7 +1,7 @@
 """Gates: where the experts' weights p(c | x) come from. :class:`LatentMixture` is one too.
 
-A gate's ``call(x)`` gives ``{"c_logits": [B, K] normalised, "features": [B, F], "terms": {name: [B] nats}}`` and its
-``c_log_probs(x, noise)`` gives log p(c|x) [B, K] for readouts.
+A gate's ``call(x)`` gives ``{"c_logits": [B, K] normalised, "features": [B, F], "terms": {name: [B] nats}}``; for
+readouts, ``c_log_probs(x, noise)`` gives log p(c|x) [B, K], and ``features(x)`` the features alone.
 """
 
 from collections.abc import Sequence
@@ -73,6 +73,10 @@ class SoftmaxGate(keras.layers.Layer):
     def n_features(self) -> int:
         """Entries of the gate's features, the last hidden layer."""
         return self.hidden.compute_output_shape((None, self.input_dim))[-1]
+
+    def features(self, x):
+        """The last hidden layer, x [B, D] -> [B, F]."""
+        return self.hidden(x)
 
     def c_log_probs(self, x, noise):
         """log p(c|x) [B, K]; the noise is not used."""

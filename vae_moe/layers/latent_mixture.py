@@ -210,6 +210,10 @@ class LatentMixture(keras.layers.Layer):
         """Mean of q(z|x), x [B, D] -> [B, L]."""
         return self._z_params(self.trunk(x))[0]
 
+    def features(self, x):
+        """The gate's features, z_mean."""
+        return self.z_mean(x)
+
     def decode(self, z):
         """Mean of p(x|z), z [B, L] -> [B, D]."""
         return self.x_likelihood.distribution(self.decoder(z)).mean()

@@ -8,6 +8,10 @@ import tensorflow as tf
 
 from vae_moe.distribution import DistributedModel, batch_mean
 from vae_moe.layers import consistency, networks
+from vae_moe.models import serving
+
+#: Samples of z over which readouts average p(c|z) where q(c|x) is Bayes' rule.
+READOUT_SAMPLES = 16
 
 
 class TermModel(DistributedModel):
@@ -117,21 +121,79 @@ class GatedModel(TermModel):
         inputs = inputs if isinstance(inputs, Mapping) else {"x": inputs}
         return {name: networks.rows(value) for name, value in inputs.items()}
 
-    def gate_outputs(self, gate, inputs, training):
+    def gate_layer(self):
+        """The gate, a layer with ``call`` and ``c_log_probs`` (:mod:`vae_moe.layers.gates`)."""
+        raise NotImplementedError
+
+    def gate_outputs(self, inputs, training):
         """The gate's outputs for x, with the terms of q(c|x) that training uses.
 
         Args:
-            gate: a layer with ``call`` and ``c_log_probs`` (:mod:`vae_moe.layers.gates`).
             inputs: as :meth:`row_inputs` gives them.
             training: whether these terms apply.
 
         Returns:
             The gate's dictionary.
         """
+        gate = self.gate_layer()
         outputs = gate(inputs["x"], training=training)
         if training:
             outputs["terms"] = {**outputs["terms"], **self._training_terms(gate, outputs["c_logits"], **inputs)}
         return outputs
+
+    def c_log_proba(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
+        """log p(c|x), deterministic.
+
+        Args:
+            x: [N, D].
+            n_samples: samples of z to average p(c|z) over, where the gate needs them; the same noise for every row.
+            seed: of those samples.
+
+        Returns:
+            [N, K] log-probabilities.
+        """
+        noise = self._noise(n_samples, seed)
+        return map_batches(lambda rows: self._c_log_probs(rows, noise), check_rows(x, self.gate_layer()))
+
+    def export(self, filepath, *, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> None:
+        """Write what the model tells as a SavedModel: TensorFlow alone, without this package, loads and serves it.
+
+        Its signatures take one float32 tensor ``x``, [B, D], or [B, *image_shape] of images, for any B, and give
+        dictionaries: "cluster" ``probabilities`` [B, K] and the most probable ``component`` [B]; of a latent mixture
+        "encode" and "reconstruct"; of a mixture of experts "predict" (:meth:`signatures`). The figures are those of the
+        methods in Python.
+
+        Args:
+            filepath: the folder, written whole or not at all; a SavedModel that is there is replaced.
+            n_samples: samples of z, as in ``c_log_proba``.
+            seed: of those samples.
+
+        Raises:
+            FileExistsError: if something else is there.
+        """
+        gate = self.gate_layer()
+        functions = self.signatures(self._noise(n_samples, seed))
+        serving.write(filepath, functions, gate.image_shape or (gate.input_dim,))
+
+    def signatures(self, noise):
+        """What :meth:`export` serves, by name: functions of x [B, D] that give dictionaries of tensors.
+
+        Args:
+            noise: [S, L], the gate's.
+        """
+
+        def cluster(x):
+            probabilities = tf.exp(self.gate_layer().c_log_probs(x, noise))  # [B, K]
+            return {"probabilities": probabilities, "component": tf.argmax(probabilities, -1)}
+
+        return {"cluster": cluster}
+
+    def _noise(self, n_samples: int, seed: int):
+        return tf.random.stateless_normal([n_samples, self.gate_layer().latent_dim], seed=[seed, 0])  # [S, L]
+
+    @tf.function(reduce_retracing=True)
+    def _c_log_probs(self, x, noise):
+        return self.gate_layer().c_log_probs(x, noise)
 
     def _training_terms(self, gate, c_logits, x, view=None, radius=None):
         def log_probs(rows):

@@ -9,14 +9,10 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from vae_moe.layers import LatentMixture
-from vae_moe.models.base import GatedModel, check_rows, map_batches
+from vae_moe.models.base import READOUT_SAMPLES, GatedModel
 from vae_moe.models.readouts import LatentReadouts
-
-#: Samples of z over which readouts average p(c|z) where q(c|x) is Bayes' rule.
-READOUT_SAMPLES = 16
 
 
 class MixtureVAE(LatentReadouts, GatedModel):
@@ -66,7 +62,7 @@ class MixtureVAE(LatentReadouts, GatedModel):
 
     def call(self, inputs, training=False):
         """The gate's output for x (:meth:`LatentMixture.call`), with the training terms (:class:`GatedModel`)."""
-        return self.gate_outputs(self.mixture, self.row_inputs(inputs), training)
+        return self.gate_outputs(self.row_inputs(inputs), training)
 
     def predict_proba(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
         """q(c|x), deterministic.
@@ -79,8 +75,7 @@ class MixtureVAE(LatentReadouts, GatedModel):
         Returns:
             [N, K] probabilities.
         """
-        noise = tf.random.stateless_normal([n_samples, self.mixture.latent_dim], seed=[seed, 0])  # [S, L]
-        return np.exp(map_batches(lambda rows: self._c_log_probs(rows, noise), check_rows(x, self.mixture)))
+        return np.exp(self.c_log_proba(x, n_samples, seed))
 
     def cluster(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
         """The most probable component of each row, x [N, D] -> [N] integers; arguments as in ``predict_proba``."""
@@ -91,9 +86,9 @@ class MixtureVAE(LatentReadouts, GatedModel):
         latent = self.mixture.get_config()
         return {**{name: value for name, value in latent.items() if name not in self.FIXED}, **super().get_config()}
 
-    @tf.function(reduce_retracing=True)
-    def _c_log_probs(self, x, noise):
-        return self.mixture.c_log_probs(x, noise)
+    def gate_layer(self):
+        """The mixture."""
+        return self.mixture
 
 
 @keras.saving.register_keras_serializable("vae_moe")

@@ -74,6 +74,19 @@ class LatentReadouts:
         joined = map_batches(self._posterior, x, noise)  # [N, 2 L + K]
         return joined[:, :n_latent], joined[:, n_latent : 2 * n_latent], joined[:, 2 * n_latent :]
 
+    def signatures(self, noise):
+        """The model's, and "encode": ``z_mean`` [B, L]; "reconstruct": ``x_mean``, as x is."""
+
+        def reconstruct(x):
+            x_mean = self.mixture.decode(self.mixture.z_mean(x))  # [B, D]
+            return {"x_mean": tf.reshape(x_mean, [-1, *(self.mixture.image_shape or [self.mixture.input_dim])])}
+
+        return {
+            **super().signatures(noise),  # type: ignore[misc]
+            "encode": lambda x: {"z_mean": self.mixture.z_mean(x)},
+            "reconstruct": reconstruct,
+        }
+
     @tf.function(reduce_retracing=True)
     def _posterior(self, x, noise):
         q = self.mixture.infer(x, noise)
