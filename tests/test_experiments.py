@@ -10,7 +10,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata
 
 from experiments import figures, grids, label_efficiency, readme, recipes, reproduction, runs, table1, train, training
 from vae_moe import datasets
@@ -62,6 +64,19 @@ def test_tensorboard_shows_the_curves_pictures_and_embedding(smoke_run):
         np.genfromtxt(logs / "test" / name, skip_header=skip) for name, skip in (("z.tsv", 0), ("labels.tsv", 1))
     )
     assert len(z) == len(labels) == 64 and "thumbnails.png" in (logs / "test" / "projector_config.pbtxt").read_text()
+
+
+def test_tensorboards_hparams_tab_has_the_settings_and_the_figures(smoke_run):
+    events = EventAccumulator(str(smoke_run[1] / "tensorboard" / "test")).Reload()
+    content = events.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
+    start = metadata.parse_session_start_info_plugin_data(content)
+    settings = {name: getattr(value, value.WhichOneof("kind")) for name, value in start.hparams.items()}
+    assert settings["model"] == "dmvae" and settings["seed"] == 1 and settings["learning_rate"] == 0.001
+    assert settings["network.trunk_sizes"] == "256" and settings["network.regularization.balance"] == 30.0
+    assert settings["warm_start.start"] == "spectral" and "n_labels" not in settings
+    for name in CLUSTERING:
+        (event,) = events.Tensors(name)
+        np.testing.assert_allclose(tf.make_ndarray(event.tensor_proto), smoke_run[2][name], rtol=1e-6)
 
 
 def test_the_saved_model_gives_the_recorded_accuracy_in_a_new_process(smoke_run):
