@@ -14,6 +14,8 @@ from vae_moe.models.base import map_batches
 
 logger = logging.getLogger(__name__)
 
+#: Up to this many, distances in x tell as much as the autoencoder's.
+FEW_COLUMNS = 100
 STARTS = ("spectral", "gmm")
 
 
@@ -23,7 +25,7 @@ def learn_latents(
     *,
     epochs: int,
     n_neighbors: int = 10,
-    neighbors_of: str = "z",
+    neighbors_of: str | None = None,
     **fit_options,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Train the autoencoder, and find each row's nearest neighbours.
@@ -33,7 +35,7 @@ def learn_latents(
         x: [N, D].
         epochs: of the autoencoder.
         n_neighbors: M, of each row.
-        neighbors_of: "z", in the latents, or "x".
+        neighbors_of: "z", in the latents, or "x"; None takes "x" where it has few columns.
         fit_options: of :func:`vae_moe.initialization.pretrain_autoencoder`.
 
     Returns:
@@ -42,6 +44,8 @@ def learn_latents(
     logger.info("autoencoder, %d epochs", epochs)
     initialization.pretrain_autoencoder(mixture, x, epochs=epochs, **fit_options)
     z = map_batches(tf.function(mixture.z_mean, reduce_retracing=True), x)
+    if neighbors_of is None:
+        neighbors_of = "x" if x.shape[1] <= FEW_COLUMNS else "z"
     return z, initialization.nearest_neighbors(z if neighbors_of == "z" else x, n_neighbors)
 
 

@@ -2,11 +2,12 @@
 
 Affine experts overfit small tables easily. Here they are shrunk towards one affine map of all rows, by as much as the
 rows ask for (`vae_moe.em.GaussianExperts`), and the gate's networks are trained for as long as held-out rows gain. The
-stages:
+stages, of which start=None has the last three:
 
-1. X is clustered: the start, which sees no y.
-2. EM with a linear softmax gate on x moves the clusters to where one affine map does not do.
-3. The model's gate learns them, and its experts are fitted by EM.
+1. X is clustered, without y.
+2. EM with a linear softmax gate on x moves the clusters to where one affine map does not do; the model's gate learns
+   them.
+3. The experts are fitted by EM.
 4. Gradients train the gate, EM the experts after each epoch; the best epoch on held-out rows is kept, the start too.
 5. The experts are fitted to all rows.
 """
@@ -27,8 +28,10 @@ from vae_moe.em.softmax_gated import SoftmaxGate
 from vae_moe.estimators._base import KerasEstimator
 from vae_moe.estimators._training import KeepBest, hold_out, train
 
-#: Ridge of the linear gate of stage 2, steps of its inner loop, and E and M steps at most.
-ALPHA_GATE, INNER_MAX_ITER, MAX_ITER = 1.0, 20, 50
+#: Ridge of the linear gate of stage 2, and steps of its inner loop.
+ALPHA_GATE, INNER_MAX_ITER = 1.0, 20
+#: E and M steps of EM at most, and the gain in nats a row that ends it.
+MAX_ITER, TOL = 50, 1e-3
 #: Least variance of an expert, in units of y's, in every stage: it bounds how sharply y tells the experts apart.
 REG_VARIANCE = 1e-3
 #: Each expert's part of a row in the start: none begins without rows.
@@ -39,6 +42,7 @@ class KerasMixtureOfExperts(KerasEstimator):
     """Abstract: gate and affine experts; subclasses give the gate, and what y is."""
 
     n_experts: int
+    start: str | None
     validation_fraction: float
     patience: int
     epochs: int
@@ -54,11 +58,11 @@ class KerasMixtureOfExperts(KerasEstimator):
 
     @abstractmethod
     def _clusters(self, x: np.ndarray, seed: int) -> np.ndarray:
-        """Return responsibilities [N, K] from x [N, D] alone; what the model has to learn before is learned here."""
+        """Return the start's responsibilities [N, K], from x [N, D] alone."""
 
     @abstractmethod
     def _teach_gate(self, x: np.ndarray, resp: np.ndarray, seed: int) -> None:
-        """Let the model's gate learn the responsibilities [N, K]."""
+        """Let the model's gate learn responsibilities [N, K]."""
 
     def _fit_model(self, x: np.ndarray, y: np.ndarray, n_outputs: int, weight: np.ndarray | None) -> None:
         """Fit to x [N, D], y [N, O] or codes [N] and positive weights [N]."""
@@ -73,10 +77,11 @@ class KerasMixtureOfExperts(KerasEstimator):
         weights = np.ones(len(x)) if weight is None else weight
 
         center = generalized_em.shared_kernel(self.model_.experts, x[rows], y[rows], weights[rows])  # [D, O]
-        resp = self._with_y(_smooth(self._clusters(x, seed)), x, y, rows, weights, center)  # [N, K]
-        self._teach_gate(x, _smooth(resp), seed)
+        if self.start is not None:
+            log_gate = self._linear_gate(x, x[rows], y[rows], _smooth(self._clusters(x, seed))[rows], center)
+            self._teach_gate(x, _smooth(softmax(log_gate, axis=1)), seed)
         options = {"center": center, "reg_variance": REG_VARIANCE, "sample_weight": weights[rows]}
-        generalized_em.fit_experts(self.model_, x[rows], y[rows], max_iter=MAX_ITER, tol=1e-4, **options)
+        generalized_em.fit_experts(self.model_, x[rows], y[rows], max_iter=MAX_ITER, tol=TOL, **options)
         self.history_: dict[str, list[float]] = {}
         if len(held_out):
             best = KeepBest(lambda: self._nll(x[held_out], y[held_out], weights[held_out]), self.patience)
@@ -99,30 +104,27 @@ class KerasMixtureOfExperts(KerasEstimator):
             self.model_.compile(keras.optimizers.Adam(self.learning_rate))  # for whoever trains it further
             self.best_epoch_ = best.best_epoch + 1
         self.n_iter_ = len(self.history_.get("loss", []))
-        options |= {
-            "center": generalized_em.shared_kernel(self.model_.experts, x, y, weights),
-            "sample_weight": weights,
-        }
-        generalized_em.fit_experts(self.model_, x, y, resume=True, max_iter=MAX_ITER, tol=1e-4, **options)
+        options["center"] = generalized_em.shared_kernel(self.model_.experts, x, y, weights)
+        options["sample_weight"] = weights
+        generalized_em.fit_experts(self.model_, x, y, resume=True, max_iter=MAX_ITER, tol=TOL, **options)
 
-    def _with_y(self, resp, x, y, rows, weights, center) -> np.ndarray:
-        """Return p(c | x) [N, K] of a linear gate, fitted by EM with the experts from responsibilities [N, K] on."""
-        if y.ndim == 2:
+    def _linear_gate(self, x, rows_x, rows_y, resp, center) -> np.ndarray:
+        """Return log p(c | x) [N, K] of a linear gate that EM fits to some rows and their responsibilities [n, K]."""
+        if rows_y.ndim == 2:
             experts: Any = GaussianExperts(1.0, REG_VARIANCE, center=center, evidence=True)
         else:
             experts = CategoricalExperts(center.shape[1], 1.0, INNER_MAX_ITER, center=center)
-        x = x.astype(np.float64)
-        gate = SoftmaxGate(ALPHA_GATE, INNER_MAX_ITER)
-        log_resp = np.log(resp[rows])
-        result = run_em(x[rows], y[rows], gate, experts, log_resp, y_weight=1.0, max_iter=MAX_ITER, tol=1e-4)
-        return softmax(result.gate.log_prob(x), axis=1)
+        gate, options = SoftmaxGate(ALPHA_GATE, INNER_MAX_ITER), {"y_weight": 1.0, "max_iter": MAX_ITER, "tol": TOL}
+        result = run_em(rows_x.astype(np.float64), rows_y, gate, experts, np.log(resp), **options)
+        return result.gate.log_prob(x)
 
     def _nll(self, x, y, weights) -> float:
         return float(np.average(self.model_.nll(x, y), weights=weights))
 
     def gate_proba(self, X: Any) -> np.ndarray:
         """Return p(c | x) of X [N, D] as [N, K]."""
-        return self.model_.gate_proba(self._check_X(X))
+        x = self._check_X(X)
+        return self.model_.gate_proba(x)
 
 
 def _smooth(resp: np.ndarray) -> np.ndarray:

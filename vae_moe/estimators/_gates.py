@@ -79,8 +79,7 @@ class LatentGated(KerasMixtureOfExperts):
         return self._learn_scaling(X, sample_weight, standardise=self.likelihood_ == "gaussian")
 
     def _clusters(self, x: np.ndarray, seed: int) -> np.ndarray:
-        if self.start is None:
-            return self.model_.gate_proba(x)
+        assert self.start is not None
         z, neighbors = warm_start.learn_latents(self.model_.mixture, x, **self._start_options(x, seed))
         return warm_start.cluster(z, neighbors, self.n_experts, start=self.start, seed=seed)
 
@@ -148,8 +147,7 @@ class SoftmaxGated(KerasMixtureOfExperts):
         return self._learn_scaling(X, sample_weight, standardise=choose_likelihood("auto", X) == "gaussian")
 
     def _clusters(self, x: np.ndarray, seed: int) -> np.ndarray:
-        if self.start is None:
-            return self.model_.gate_proba(x)
+        assert self.start is not None
         return warm_start.cluster(x, initialization.nearest_neighbors(x), self.n_experts, start=self.start, seed=seed)
 
     def _teach_gate(self, x: np.ndarray, resp: np.ndarray, seed: int) -> None:

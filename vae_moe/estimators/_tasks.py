@@ -45,12 +45,14 @@ class Regressor(RegressorMixin, KerasMixtureOfExperts):
 
     def predict(self, X: Any) -> np.ndarray:
         """Return E[y | x] = sum_k p(c=k | x) E[y | x, k] as [N] or [N, O], as y was given."""
-        mean = self.model_.predict_mean(self._check_X(X))  # [N, O]
+        x = self._check_X(X)
+        mean = self.model_.predict_mean(x)  # [N, O]
         return Scaling(self.y_mean_, self.y_scale_).undo(mean if self.y_mean_.ndim else mean[:, 0])
 
     def expert_predictions(self, X: Any) -> np.ndarray:
         """Return the mean of y of each expert, X [N, D] -> [N, K, O]."""
-        means = self.model_.expert_predictions(self._check_X(X))  # [N, K, O]
+        x = self._check_X(X)
+        means = self.model_.expert_predictions(x)  # [N, K, O]
         return Scaling(self.y_mean_, self.y_scale_).undo(means)
 
     def __sklearn_tags__(self) -> Any:
@@ -90,7 +92,8 @@ class Classifier(ClassifierMixin, KerasMixtureOfExperts):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return p(y = c | x) as [N, C], columns as `classes_`."""
-        return self.model_.predict_proba(self._check_X(X))
+        x = self._check_X(X)
+        return self.model_.predict_proba(x)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class as [N]."""
@@ -99,4 +102,5 @@ class Classifier(ClassifierMixin, KerasMixtureOfExperts):
 
     def expert_predictions(self, X: Any) -> np.ndarray:
         """Return the class probabilities of each expert, X [N, D] -> [N, K, C]."""
-        return self.model_.expert_predictions(self._check_X(X))
+        x = self._check_X(X)
+        return self.model_.expert_predictions(x)

@@ -119,11 +119,13 @@ class _Clustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixi
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return q(c | x) of X [N, D] as [N, K]."""
-        return self.model_.predict_proba(self._check_X(X))
+        x = self._check_X(X)
+        return self.model_.predict_proba(x)
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the mean of q(z | x) of X [N, D] as [N, L]."""
-        return self.model_.encode(self._check_X(X))
+        x = self._check_X(X)
+        return self.model_.encode(x)
 
     def inverse_transform(self, Z: Any) -> np.ndarray:
         """Return the mean of p(x | z) at Z [N, L], in units of X, as [N, D]."""
@@ -158,7 +160,7 @@ class _Clustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixi
         x = self._check_X(X)
         noise = tf.random.stateless_normal([ELBO_SAMPLES, 1, self.model_.mixture.latent_dim], seed=[0, 0])
         bounds = [map_batches(lambda rows, z=z: self.model_._elbo(rows, z), x) for z in noise]
-        return np.mean(bounds, axis=0) - np.log(self.x_scale_).sum()
+        return (np.mean(bounds, axis=0) - np.log(self.x_scale_).sum()).astype(np.float32)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return the mean of `score_samples`."""
@@ -170,9 +172,9 @@ class _Clustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixi
         It is -2 times the sum of `score_samples` plus log N for each parameter of the mixture prior. The networks'
         parameters are not counted: they are as many for every number of components.
         """
-        prior = self.model_.mixture.prior if hasattr(self, "model_") else None
         bounds = self.score_samples(X)
-        n_parameters = 2 * self.n_components * self.latent_dim + (self.n_components - 1) * prior.learn_weights
+        learn_weights = self.model_.mixture.prior.learn_weights
+        n_parameters = 2 * self.n_components * self.latent_dim + (self.n_components - 1) * learn_weights
         return float(-2 * bounds.sum() + n_parameters * np.log(len(bounds)))
 
     def _layers(self) -> dict[str, Any]:
