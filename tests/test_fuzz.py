@@ -154,9 +154,16 @@ def npy_header(text):
 NPY = npy(np.arange(15, dtype=np.float32).reshape(5, 3))
 
 
+def counted(rows):
+    """How often each row is there; TensorFlow's threads take numbers too small for full precision for 0."""
+    with np.errstate(all="ignore"):
+        return Counter(row.tobytes() for row in np.where(np.abs(rows) < np.finfo(np.float32).tiny, np.float32(0), rows))
+
+
 @tries(40)
 @given(any_bytes(NPY, npy(np.arange(8.0).reshape(4, 2).astype(">f8"))))
 @example(NPY)
+@example(npy(np.array([[1e-40, 1.0], [2.0, -1e-40]])))
 @example(b"PK\x03\x04")
 @example(npz(x=np.ones((5, 3))))
 @example(npy(np.ones((5, 0))))
@@ -173,7 +180,7 @@ def test_npy(folder, content):
     with np.errstate(all="ignore"):
         x = np.load(path).astype(np.float32)
     assert len(batches) == len(data) == len(x) // 2
-    assert Counter(row.tobytes() for batch in batches for row in batch) <= Counter(row.tobytes() for row in x)
+    assert counted(np.concatenate(batches)) <= counted(x)
 
 
 def tfrecord(*payloads):
