@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import json
 import logging
 import os
 import shutil
@@ -107,7 +108,7 @@ def test_a_killed_run_ends_as_if_nothing_had_been(recipe, moments, whole_run, tm
 
 
 def test_a_signal_kills_it_too_and_its_lock(tmp_path):
-    """Processes of their own throughout: what a process computes may differ from another kind's in the last bit."""
+    """Processes of their own: what one computes may differ from what another does in the last bits."""
 
     def process(folder, kill):
         code = (
@@ -121,14 +122,17 @@ def test_a_signal_kills_it_too_and_its_lock(tmp_path):
             "t._quick.__wrapped__(t.pytest.MonkeyPatch())\n"
             f"folder = pathlib.Path({str(folder)!r})\n"
             "t.train.run(t.CLUSTERING, folder, verbose=0)\n"
-            "print(t.outcome(t.CLUSTERING, folder))\n"
+            "print(t.json.dumps(t.outcome(t.CLUSTERING, folder)))\n"
         )
         done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
         return done.returncode, done.stdout
 
     assert process(tmp_path / "killed", True) == (-signal.SIGKILL, "")
-    returncode, resumed = process(tmp_path / "killed", False)
-    assert returncode == 0 and resumed == process(tmp_path / "whole", False)[1]
+    (_, resumed), (_, whole) = process(tmp_path / "killed", False), process(tmp_path / "whole", False)
+    (_, resumed_rows, resumed_probs), (_, rows, probs) = json.loads(resumed), json.loads(whole)
+    losses, expected = ([float(row["loss"]) for row in each] for each in (resumed_rows, rows))
+    np.testing.assert_allclose(losses, expected, rtol=1e-4)
+    np.testing.assert_allclose(resumed_probs, probs, atol=1e-3)
 
 
 def test_restarts_go_on_where_they_were(tmp_path, monkeypatch):
