@@ -1,12 +1,10 @@
-"""What the project withstands, measured: ``python -m experiments.robustness kill``.
-
-Each part of it is a sub-command, whose figures go under its name into ``results/robustness.json``. A part is a function
-that adds its options to a parser, and one that takes them and returns figures, with ``passed`` among them.
-"""
+"""Kill a training at random moments of its whole length, and see that each heir ends as if nothing had been."""
 
 import argparse
 import csv
 import io
+import json
+import math
 import signal
 import subprocess
 import sys
@@ -14,60 +12,63 @@ import tempfile
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments import runs
-
-RECORD = Path("results/robustness.json")
-Figures = dict[str, Any]
+from experiments.robustness import Figures
 
 
-def kill_options(parser: argparse.ArgumentParser) -> None:
-    """Of the part ``kill``."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Of this part."""
     parser.add_argument("--run", default="digits-dvmoe", help="a name of experiments.train; default: digits-dvmoe")
     parser.add_argument("--kills", type=int, default=20, help="signals SIGKILL in all; default: 20")
     parser.add_argument("--seed", type=int, default=0, help="of the moments; default: 0")
     parser.add_argument("train", nargs="*", metavar="-- OPTION", help="further options of experiments.train")
 
 
-def kill(options: argparse.Namespace) -> Figures:
+def measure(options: argparse.Namespace) -> Figures:
     """Kill a training at random moments of its whole length, and go on, until it ends as often as it takes.
 
     After each kill every file must be whole, and each end must be that of a training nobody killed: its figures less
     times, its history and its weights.
     """
     rng = np.random.default_rng(options.seed)
-    figures: Figures = {"run": " ".join([options.run, *options.train]), "seed": options.seed}
+    command = [sys.executable, "-m", "experiments.train", options.run, *options.train, "--workdir"]
+    reached: Counter[str] = Counter()
+    unsound_files: list[str] = []
+    differences: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "experiments.train", options.run, *options.train, "--workdir"]
         started = time.perf_counter()
         subprocess.run([*command, f"{folder}/whole"], check=True, capture_output=True)
         seconds = time.perf_counter() - started
         expected = _end(Path(folder) / "whole")
-        reached: Counter[str] = Counter()
-        broken, ends, same = [], 0, 0
         while True:
-            workdir = Path(folder) / f"killed{ends}"
+            workdir = Path(folder) / f"killed{len(differences)}"
             left = options.kills - reached.total()
-            if _killed(command, workdir, rng.uniform(0, seconds) if left else None):
+            killed = _killed(command, workdir, rng.uniform(0, seconds) if left else None)
+            unsound_files += unsound(workdir)
+            if killed:
                 reached[_stage(workdir)] += 1
-                broken += unsound(workdir)
-                print(f"kill {reached.total()} of {options.kills}: in {_stage(workdir)}", flush=True)
+                print(f"kill {reached.total()} of {options.kills}: {_stage(workdir)}", flush=True)
                 continue
-            ends, same = ends + 1, same + (_end(workdir) == expected)
-            broken += unsound(workdir)
-            print(f"end {ends}: {same} as expected", flush=True)
+            differences.append(_difference(_end(workdir), expected))
+            print(f"end {len(differences)}: {differences[-1]:.2g} from the uninterrupted run's", flush=True)
             if not left:
                 break
-    figures |= {"kills": reached.total(), "killed_in": dict(reached), "ends": ends, "ends_as_expected": same}
-    return figures | {
-        "unsound_files": broken,
+    return {
+        "run": " ".join([options.run, *options.train]),
+        "seed": options.seed,
+        "kills": reached.total(),
+        "killed_in": dict(reached),
+        "ends": len(differences),
+        "ends_as_expected": differences.count(0.0),
+        "largest_difference": max(differences),
+        "unsound_files": unsound_files,
         "uninterrupted_seconds": round(seconds, 1),
-        "passed": same == ends and not broken,
+        "passed": not any(differences) and not unsound_files,
     }
 
 
@@ -86,20 +87,38 @@ def _killed(command: list[str], workdir: Path, seconds: float | None) -> bool:
 
 
 def _stage(workdir: Path) -> str:
-    """The stage that a killed training was in, by the file it wrote last."""
+    """The stage that a killed training wrote last."""
     files = sorted(workdir.glob(f"*/*/{runs.BACKUP}/*.npz"), key=lambda path: path.stat().st_mtime_ns)
-    return files[-1].stem if files else "no stage yet"
+    if not files:
+        return "all" if list(workdir.glob("*/*/metrics.json")) else "none"
+    return files[-1].stem
 
 
-def _end(workdir: Path) -> tuple[Figures, str, list[list[float]]]:
-    """What a finished run is compared by."""
+def _end(workdir: Path) -> dict[str, Any]:
+    """What a finished run is compared by: figures less times, columns of the history, weights; by name."""
     import keras
 
     (path,) = workdir.glob("*/*/metrics.json")
     figures = {name: value for name, value in runs.read_json(path).items() if name not in runs.TIMING_KEYS}
+    with path.with_name("history.csv").open() as file:
+        rows = list(csv.DictReader(file))
     model = keras.models.load_model(path.with_name("model.keras"))
-    weights = [weight.ravel().tolist() for weight in model.get_weights()]
-    return figures, path.with_name("history.csv").read_text(), weights
+    columns = {f"history of {name}": np.array([float(row[name]) for row in rows]) for name in rows[0]}
+    weights = {f"weight {i}": weight for i, weight in enumerate(model.get_weights())}
+    return {**figures, **columns, **weights}
+
+
+def _difference(found: dict[str, Any], expected: dict[str, Any]) -> float:
+    """The largest one between two ends; infinite where words, or what there is, differ."""
+    if found.keys() != expected.keys():
+        return math.inf
+    largest = 0.0
+    for name, value in expected.items():
+        if isinstance(value, str | None):
+            largest = largest if found[name] == value else math.inf
+        elif not np.array_equal(found[name], value, equal_nan=True):
+            largest = max(largest, float(np.max(np.abs(np.subtract(found[name], value, dtype=np.float64)))))
+    return largest
 
 
 def unsound(folder: Path) -> list[str]:
@@ -116,8 +135,6 @@ def unsound(folder: Path) -> list[str]:
 
 
 def _json(content: bytes) -> None:
-    import json
-
     json.loads(content)
 
 
@@ -137,30 +154,3 @@ def _png(content: bytes) -> None:
     from matplotlib.image import imread
 
     imread(io.BytesIO(content), format="png")
-
-
-#: Sub-command -> its options and its measurement.
-PARTS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], Figures]]] = {
-    "kill": (kill_options, kill),
-}
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command line. Returns the exit code: 0; 1 if something was not withstood."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.robustness", description=__doc__.partition("\n")[0])
-    parser.add_argument("--record", type=Path, default=RECORD, help=f"file of the figures; default: {RECORD}")
-    parts = parser.add_subparsers(dest="part", required=True)
-    for name, (add_options, measure) in PARTS.items():
-        add_options(parts.add_parser(name, description=measure.__doc__))
-    options = parser.parse_args(arguments)
-
-    figures = PARTS[options.part][1](options)
-    record = runs.read_json(options.record) if options.record.exists() else {}
-    options.record.parent.mkdir(parents=True, exist_ok=True)
-    runs.write_json(options.record, {**record, options.part: {**figures, **runs.provenance()}})
-    print("\n".join(f"{name}: {value}" for name, value in figures.items()))
-    return 0 if figures["passed"] else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
