@@ -17,6 +17,7 @@ from experiments import (
     grids,
     label_efficiency,
     reproduction,
+    robustness,
     runs,
     scaling,
     table1,
@@ -120,7 +121,7 @@ def rewrite(text: str, name: str, section: str) -> str:
     begin, end = BEGIN.format(name), END.format(name)
     if begin not in text or end not in text:
         raise ValueError(
-            f"README.md has no section {name!r}: put the lines {begin!r} and {end!r} where the table goes."
+            f"the page has no section {name!r}: put the lines {begin!r} and {end!r} where the table goes."
         )
     before, _, rest = text.partition(begin)
     return f"{before}{begin}\n{section}\n{end}{rest.partition(end)[2]}"
@@ -146,6 +147,9 @@ def main(arguments: list[str] | None = None) -> int:
         if grids.read(grid.folder):
             grid.publish()
     reproduction.write()
+    text = robustness.PAGE.read_text(encoding="utf-8")
+    withstood = rewrite(text, "robustness", robustness.table(robustness.read()))
+    robustness.PAGE.write_text(withstood, encoding="utf-8")
     print(f"{count} records kept in {runs.RECORDS}, tables written to {README} and {reproduction.PAGE}")
     return 0
 

@@ -34,7 +34,7 @@ TESTS = {
     EXPERTS: ["mixture_of_experts", "generalized_em"],
     MIXTURES: ["mixture_of_experts"],
     GENERALIZED_EM: ["generalized_em", "mixture_of_experts"],
-    **dict.fromkeys((RUN_EM, GATE, EM_EXPERTS, SOFTMAX, MOMENTS), ["em", "generalized_em"]),
+    **{path: ["em", "generalized_em"] for path in (RUN_EM, GATE, EM_EXPERTS, SOFTMAX, MOMENTS)},
 }
 #: (file, what stands there, what takes its place) of a mutant that may survive -> why.
 REASONS: dict[tuple[str, str, str], str] = {}
@@ -84,8 +84,8 @@ MUTANTS = [
     (GENERALIZED_EM, "log_resp = log_gate + fitted.log_prob(inputs, y)\n", "log_resp = log_gate\n"),
     (GENERALIZED_EM, "counts @ variances / counts.sum()", "counts @ variances"),
     (RUN_EM, "log_resp = log_joint - log_evidence", "log_resp = log_joint"),
-    (RUN_EM, "gate.log_prob(X) + y_weight * experts.log_prob(X, Y)", "gate.log_prob(X) + experts.log_prob(X, Y)"),
-    (RUN_EM, "gate.log_prob(X) + y_weight * experts.log_prob(X, Y)", "gate.log_prob(X) - y_weight * experts.log_prob(X, Y)"),
+    (RUN_EM, "+ y_weight * experts.log_prob(X, Y)", "+ experts.log_prob(X, Y)"),
+    (RUN_EM, "+ y_weight * experts.log_prob(X, Y)", "- y_weight * experts.log_prob(X, Y)"),
     (RUN_EM, "gate.log_penalty() + y_weight", "gate.log_penalty() - y_weight"),
     (RUN_EM, "float(log_evidence.sum() + penalty)", "float(log_evidence.sum() - penalty)"),
     (GATE, "np.log(counts) - np.log(len(X))", "np.log(counts)"),

@@ -25,6 +25,7 @@ from experiments import (
     readme,
     recipes,
     reproduction,
+    robustness,
     runs,
     sizes,
     table1,
@@ -368,6 +369,8 @@ def test_the_committed_table_is_that_of_the_committed_records():
     text = readme.README.read_text(encoding="utf-8")
     for name, section in readme.sections().items():
         assert readme.rewrite(text, name, section) == text
+    text = robustness.PAGE.read_text(encoding="utf-8")
+    assert readme.rewrite(text, "robustness", robustness.table(robustness.read())) == text
 
 
 def test_label_efficiency_measures_and_draws(tmp_path, capsys, monkeypatch):

@@ -1,7 +1,7 @@
 """What the project withstands, measured: ``python -m experiments.robustness``, or a part of it.
 
-A part is a module with ``add_options(parser)`` and ``measure(options) -> figures``, ``passed`` among them. Its figures go
-under its name into ``results/robustness.json``, and from there into docs/reliability.md.
+A part is a module with ``add_options(parser)`` and ``measure(options) -> figures``, ``passed`` among them. Its figures
+go under its name into ``results/robustness.json``, and from there into docs/reliability.md.
 """
 
 import importlib.util
