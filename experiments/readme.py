@@ -120,9 +120,7 @@ def rewrite(text: str, name: str, section: str) -> str:
     """
     begin, end = BEGIN.format(name), END.format(name)
     if begin not in text or end not in text:
-        raise ValueError(
-            f"the page has no section {name!r}: put the lines {begin!r} and {end!r} where the table goes."
-        )
+        raise ValueError(f"the page has no section {name!r}: put the lines {begin!r} and {end!r} where the table goes.")
     before, _, rest = text.partition(begin)
     return f"{before}{begin}\n{section}\n{end}{rest.partition(end)[2]}"
 

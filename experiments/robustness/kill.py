@@ -98,6 +98,8 @@ def _end(workdir: Path) -> dict[str, Any]:
     """What a finished run is compared by: figures less times, columns of the history, weights; by name."""
     import keras
 
+    import vae_moe  # noqa: F401  registers its classes with Keras
+
     (path,) = workdir.glob("*/*/metrics.json")
     figures = {name: value for name, value in runs.read_json(path).items() if name not in runs.TIMING_KEYS}
     with path.with_name("history.csv").open() as file:

@@ -122,9 +122,11 @@ class GatedModel(TermModel):
 
     @staticmethod
     def row_inputs(inputs) -> dict:
-        """Inputs, x or a dictionary with it, as a dictionary of rows."""
+        """Inputs, x or a dictionary with it, as a dictionary of rows; whole numbers in x become float32."""
         inputs = inputs if isinstance(inputs, Mapping) else {"x": inputs}
-        return {name: networks.rows(value) for name, value in inputs.items()}
+        rows = {name: networks.rows(value) for name, value in inputs.items()}
+        whole = [name for name in ("x", "view") if name in rows and tf.as_dtype(rows[name].dtype).is_integer]
+        return rows | {name: tf.cast(rows[name], tf.float32) for name in whole}
 
     def gate_layer(self):
         """The gate, a layer with ``call`` and ``c_log_probs`` (:mod:`vae_moe.layers.gates`)."""
