@@ -22,11 +22,11 @@ def damaged(rng: np.random.Generator, seeds: Sequence[bytes]) -> bytes:
     One in ten is sound, one in twenty of random bytes.
     """
     kind = rng.random()
-    content = bytearray(seeds[rng.integers(len(seeds))])
+    content = bytearray(seeds[int(rng.integers(len(seeds)))])
     if kind < 0.1:
         return bytes(content)
     if kind < 0.15:
-        return rng.bytes(rng.integers(0, 300))
+        return rng.bytes(int(rng.integers(0, 300)))
     for _ in range(rng.integers(1, _MOST_CHANGES + 1)):
         start = _place(rng, len(content))
         change = rng.integers(5)

@@ -4,6 +4,7 @@ import argparse
 import gc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.progress import track
@@ -16,7 +17,7 @@ SHAPES = (32, 48)
 EARLY = 100
 #: Share by which it may grow from there.
 GROWTH = 0.1
-SMALL = {"latent_dim": 2, "z_encoder_sizes": (8,), "c_encoder_sizes": (8,), "decoder_sizes": (8,)}
+SMALL: dict[str, Any] = {"latent_dim": 2, "z_encoder_sizes": (8,), "c_encoder_sizes": (8,), "decoder_sizes": (8,)}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
