@@ -117,9 +117,13 @@ def _difference(found: dict[str, Any], expected: dict[str, Any]) -> float:
     largest = 0.0
     for name, value in expected.items():
         if isinstance(value, str | None):
-            largest = largest if found[name] == value else math.inf
-        elif not np.array_equal(found[name], value, equal_nan=True):
-            largest = max(largest, float(np.max(np.abs(np.subtract(found[name], value, dtype=np.float64)))))
+            if found[name] != value:
+                return math.inf
+            continue
+        there, here = np.asarray(found[name], np.float64), np.asarray(value, np.float64)
+        if there.shape != here.shape or (np.isnan(there) != np.isnan(here)).any():
+            return math.inf
+        largest = max(largest, float(np.nanmax(np.abs(there - here), initial=0.0)))
     return largest
 
 
