@@ -26,10 +26,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(options: argparse.Namespace) -> Figures:
-    """Fit in turn: models that stay, on batches of two shapes; a new model; a new estimator."""
+    """Fit in turn: models that stay, on batches of two shapes; now and then new models, and new estimators."""
     from sklearn.datasets import load_iris
 
     from vae_moe import DMVAE, DVMoE
+    from vae_moe.em import GMMGatedRegressor
     from vae_moe.estimators import DVMoERegressor
 
     x, _ = load_iris(return_X_y=True)
@@ -44,12 +45,15 @@ def measure(options: argparse.Namespace) -> Figures:
         model.fit(x[:64], batch_size=32)
         most_of_new = max(most_of_new, model.traces)
 
-    turns = [
+    stay = [
         *(lambda n=n: clustering.fit(x[: 2 * n], batch_size=n) for n in SHAPES),
         *(lambda n=n: experts.fit(x[: 2 * n], y[: 2 * n], batch_size=n) for n in SHAPES),
-        new,
+    ]
+    estimators = [
+        lambda: GMMGatedRegressor(2, random_state=0).fit(x, y),
         lambda: DVMoERegressor(n_experts=2, epochs=1, random_state=0).fit(x[:40], y[:40, 0]),
     ]
+    turns = 10 * stay + 8 * [new] + estimators
     early, early_mib = min(EARLY, max(1, options.fits // 2)), 0.0
     for i in track(range(options.fits), "fits"):
         turns[i % len(turns)]()
