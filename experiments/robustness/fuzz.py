@@ -82,7 +82,10 @@ def measure(options: argparse.Namespace) -> Figures:
         "inputs": len(every),
         "seed": options.seed,
         "first": options.first,
-        "targets": {name: len(group) for name, group in tried.items()},
+        "targets": {
+            name: {"inputs": len(group), "seconds": round(sum(each.seconds for each in group), 2)}
+            for name, group in tried.items()
+        },
         "taken": sum(not each.refused and not each.finding for _, each in every),
         "refused": sum(each.refused for _, each in every),
         "findings": findings,

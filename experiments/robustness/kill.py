@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -20,12 +21,15 @@ import numpy as np
 from experiments import runs
 from experiments.robustness import Figures
 
+_THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Of this part."""
     parser.add_argument("--run", default="digits-dvmoe", help="a name of experiments.train; default: digits-dvmoe")
     parser.add_argument("--kills", type=int, default=20, help="signals SIGKILL in all; default: 20")
     parser.add_argument("--seed", type=int, default=0, help="of the moments; default: 0")
+    parser.add_argument("--threads", type=int, help="of TensorFlow and BLAS; default: as many as there are cores")
     parser.add_argument("train", nargs="*", metavar="-- OPTION", help="further options of experiments.train")
 
 
@@ -37,18 +41,20 @@ def measure(options: argparse.Namespace) -> Figures:
     """
     rng = np.random.default_rng(options.seed)
     command = [sys.executable, "-m", "experiments.train", options.run, *options.train, "--workdir"]
+    threads = dict.fromkeys(_THREADS, str(options.threads)) if options.threads else {}
+    environment = {**os.environ, **threads}
     reached: Counter[str] = Counter()
     unsound_files: list[str] = []
     differences: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        subprocess.run([*command, f"{folder}/whole"], check=True, capture_output=True)
+        subprocess.run([*command, f"{folder}/whole"], check=True, capture_output=True, env=environment)
         seconds = time.perf_counter() - started
         expected = _end(Path(folder) / "whole")
         while True:
             workdir = Path(folder) / f"killed{len(differences)}"
             left = options.kills - reached.total()
-            killed = _killed(command, workdir, rng.uniform(0, seconds) if left else None)
+            killed = _killed([*command, str(workdir)], environment, rng.uniform(0, seconds) if left else None)
             unsound_files += unsound(workdir)
             if killed:
                 reached[_stage(workdir)] += 1
@@ -61,6 +67,7 @@ def measure(options: argparse.Namespace) -> Figures:
     return {
         "run": " ".join([options.run, *options.train]),
         "seed": options.seed,
+        "threads": options.threads or os.cpu_count(),
         "kills": reached.total(),
         "killed_in": dict(reached),
         "ends": len(differences),
@@ -72,9 +79,9 @@ def measure(options: argparse.Namespace) -> Figures:
     }
 
 
-def _killed(command: list[str], workdir: Path, seconds: float | None) -> bool:
+def _killed(command: list[str], environment: dict[str, str], seconds: float | None) -> bool:
     """Whether a training was killed after some seconds; it may end before, and does if there is no limit."""
-    process = subprocess.Popen([*command, str(workdir)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
     try:
         _, errors = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
