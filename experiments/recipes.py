@@ -219,16 +219,19 @@ def _with_task(recipe: Recipe, task: str, n_outputs: int, n_labels: int | None) 
 def _convolutional(recipe: Recipe, encoder: str) -> Recipe:
     """Convolutions in the trunk and the decoder, as in the report's later code; q(c|x) keeps its own dense layers."""
     size = SIZES[recipe.dataset]
-    if encoder not in ENCODERS or not size.filters:
+    if encoder not in ENCODERS or size.convolutions is None:
         raise UnknownRecipeError(
             f"an encoder is one of {', '.join(ENCODERS)}, and conv is for images: there is no {encoder!r} for "
             f"{recipe.dataset}."
         )
     dense = size.trunk[-1:]
-    network: dict[str, Any] = {"encoder": encoder, "filters": size.filters}
+    network: dict[str, Any] = {"encoder": encoder, "filters": size.convolutions.filters}
     if recipe.model != "deepmoe":
         network |= {"decoder": encoder, "trunk_sizes": dense, "z_encoder_sizes": (), "decoder_sizes": dense}
-    return with_network(replace(recipe, encoder=encoder), **network)
+    warm_start = recipe.warm_start and replace(
+        recipe.warm_start, autoencoder_epochs=size.convolutions.autoencoder_epochs, learning_rate=0.003
+    )
+    return with_network(replace(recipe, encoder=encoder, warm_start=warm_start), **network)
 
 
 #: Hidden layers of every network gate on x in ``default``; the report's DeepMoE has these.

@@ -126,7 +126,7 @@ def test_convolutional_recipes_run(name, tmp_path):
     images = x.reshape(-1, 8, 8)
     if name == "digits-dmvae":
         np.testing.assert_array_equal(model.reconstruct(images), model.reconstruct(x).reshape(-1, 8, 8))
-        assert [w.shape[-1] for w in model.mixture.trunk.weights if len(w.shape) == 4] == [32, 32, 64, 64]
+        assert [w.shape[-1] for w in model.mixture.trunk.weights if len(w.shape) == 4] == [16, 16, 32, 32]
     else:
         np.testing.assert_array_equal(model.gate_proba(images), model.gate_proba(x))
 
