@@ -115,20 +115,16 @@ def test_recipes_run(name, preset, tmp_path):
     assert np.isfinite([figures_[key] for key in CLUSTERING]).all()
 
 
-@pytest.mark.parametrize("name", ["digits-dmvae", "digits-deepmoe"])
-def test_convolutional_recipes_run(name, tmp_path):
-    assert train.main([name, "--encoder", "conv", "--smoke", "--workdir", str(tmp_path)]) == 0
+def test_a_convolutional_recipe_runs(tmp_path):
+    assert train.main(["digits-dmvae", "--encoder", "conv", "--smoke", "--workdir", str(tmp_path)]) == 0
     (figures_,) = runs.finished(tmp_path)
-    assert figures_["folder"].startswith(str(tmp_path / f"{name}-conv"))
-    assert figures_["command"].endswith("--encoder conv --seed 0 --epochs 1") and np.isfinite(figures_["val_loss"])
-    model = keras.saving.load_model(Path(figures_["folder"]) / "model.keras")
-    x = datasets.digits().test.x
-    images = x.reshape(-1, 8, 8)
-    if name == "digits-dmvae":
-        np.testing.assert_array_equal(model.reconstruct(images), model.reconstruct(x).reshape(-1, 8, 8))
-        assert [w.shape[-1] for w in model.mixture.trunk.weights if len(w.shape) == 4] == [16, 16, 32, 32]
-    else:
-        np.testing.assert_array_equal(model.gate_proba(images), model.gate_proba(x))
+    folder = Path(figures_["folder"])
+    assert folder == tmp_path / "digits-dmvae-conv" / "seed0" and np.isfinite(figures_["val_loss"])
+    assert figures_["command"].endswith("digits-dmvae --encoder conv --seed 0 --epochs 1")
+    model, x = keras.saving.load_model(folder / "model.keras"), datasets.digits().test.x
+    np.testing.assert_array_equal(model.reconstruct(x.reshape(-1, 8, 8)), model.reconstruct(x).reshape(-1, 8, 8))
+    kernels = [weight.shape for weight in model.mixture.trunk.weights if len(weight.shape) == 4]
+    assert [shape[-1] for shape in kernels] == [16, 16, 32, 32]
 
 
 @pytest.mark.parametrize(
