@@ -10,13 +10,24 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from experiments import benchmark, clustering, convergence, grids, label_efficiency, reproduction, runs, scaling, table1
+from experiments import (
+    benchmark,
+    clustering,
+    convergence,
+    grids,
+    label_efficiency,
+    reproduction,
+    runs,
+    scaling,
+    table1,
+    tabular,
+)
 
 README = Path("README.md")
 #: Grids whose tables stand in README.md, by the name of their section.
 SECTIONS = {"clustering": clustering.GRID, "table1": table1.GRID, "labels": label_efficiency.GRID}
 #: All grids; each one's table and picture lie beside its records.
-GRIDS = (clustering.COMPONENTS_GRID, convergence.GRID, *SECTIONS.values())
+GRIDS = (clustering.COMPONENTS_GRID, convergence.GRID, tabular.GRID, *SECTIONS.values())
 BEGIN, END = "<!-- {}: made by python -m experiments.readme -->", "<!-- /{} -->"
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.special import log_softmax, logsumexp
 
 from vae_moe.em import CategoricalExperts, GaussianExperts
+from vae_moe.layers import Experts
 from vae_moe.models.mixture_of_experts import MixtureOfExperts
 
 #: Responsibilities below this are taken as 0: an expert is fitted to its own rows and not to all of them, which is most
@@ -23,6 +24,8 @@ from vae_moe.models.mixture_of_experts import MixtureOfExperts
 NEGLIGIBLE = 1e-3
 #: Steps of one M step of categorical experts, which has no closed form.
 INNER_MAX_ITER = 50
+#: Steps of the fixed point of one map's ridge; it settles within a few.
+EVIDENCE_STEPS = 20
 
 
 def fit_experts(
@@ -36,6 +39,8 @@ def fit_experts(
     reg_variance: float = 1e-4,
     max_iter: int = 6,
     tol: float = 1e-2,
+    center: np.ndarray | None = None,
+    sample_weight: np.ndarray | None = None,
 ) -> list[float]:
     """Set the experts to their best by EM with the gate held; rows without y are left out.
 
@@ -53,6 +58,10 @@ def fit_experts(
             experts tell the gate apart.
         max_iter: E and M steps of a stage at most.
         tol: ends them when log p(y|x) gains less a row, in nats.
+        center: [F, O], what the ridge shrinks all kernels towards, in place of 0 (:func:`shared_kernel`). The ridge of
+            Gaussian experts is then chosen by evidence, and ``alphas`` is only where it starts: experts that the rows
+            do not tell apart become one.
+        sample_weight: [N], positive.
 
     Returns:
         The mean of log p(y|x) after each M step, nats.
@@ -65,20 +74,27 @@ def fit_experts(
     if not known.any():
         raise ValueError("no row has a y: give outputs (or classes from 0 on) for some rows at least.")
     x, y = x[known], y[known]
+    weights = np.ones(len(x)) if sample_weight is None else sample_weight[known]
+    log_weights = np.log(weights)[:, np.newaxis]  # [N, 1]
     log_gate = np.log(np.maximum(model.gate_proba(x), np.finfo(np.float32).tiny))  # [N, K]
     inputs = model.expert_inputs(x)
+    if center is not None and not resume:
+        experts.kernels.assign(np.broadcast_to(center, experts.kernels.shape))
     fitted = _as_fitted(experts, reg_variance)
+    if center is not None:
+        fitted = fitted.shrunk_to(center)
+        alphas = [fitted.alpha] if resume else alphas[:1]
     log_resp = log_gate + fitted.log_prob(inputs, y) if resume else log_gate
     likelihoods: list[float] = []
     for alpha in alphas if isinstance(fitted, GaussianExperts) else alphas[:1]:
         fitted = replace(fitted, alpha=alpha)
         for step in range(max_iter):
-            sparse = _sparse(log_softmax(log_resp, 1))
+            sparse = _sparse(log_softmax(log_resp, 1)) + log_weights
             fitted = fitted.fit(inputs, y, sparse)
             if tied and isinstance(fitted, GaussianExperts):
                 fitted = replace(fitted, variances=_tie(fitted.variances, np.exp(sparse).sum(0)))
             log_resp = log_gate + fitted.log_prob(inputs, y)
-            likelihoods.append(float(logsumexp(log_resp, 1).mean()))
+            likelihoods.append(float(np.average(logsumexp(log_resp, 1), weights=weights)))
             if step and likelihoods[-1] - likelihoods[-2] < tol:
                 break
     experts.kernels.assign(fitted.kernels)
@@ -88,8 +104,31 @@ def fit_experts(
     return likelihoods
 
 
+def shared_kernel(
+    experts: Experts, inputs: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None
+) -> np.ndarray:
+    """The kernel of one affine map for all rows, for ``fit_experts`` to shrink the experts towards.
+
+    Args:
+        experts: a mixture's; they tell regression from classification, and stay as they are.
+        inputs: what they see, [N, F].
+        y: [N, O] outputs, or [N] classes.
+        sample_weight: [N], positive.
+
+    Returns:
+        [F, O]: of least squares with the ridge of greatest evidence, or of a logistic regression with a ridge of 1.
+    """
+    log_weights = np.log(np.ones(len(y)) if sample_weight is None else sample_weight)[:, np.newaxis]  # [N, 1]
+    if experts.task == "classification":
+        return CategoricalExperts(experts.n_outputs, 1.0, INNER_MAX_ITER).fit(inputs, y, log_weights).kernels[0]
+    one = GaussianExperts(1.0, float(np.finfo(np.float32).eps), evidence=True)
+    for _ in range(EVIDENCE_STEPS):
+        one = one.fit(inputs, y, log_weights)
+    return one.kernels[0]
+
+
 class ExpertsMStep(keras.callbacks.Callback):
-    """Fits the experts anew after each epoch, as the gate gets better, with tied variances; untied at the end.
+    """Fits the experts anew after each epoch, as the gate gets better.
 
     Logs nothing; ``nll`` tells. Hold the experts meanwhile (``model.experts.trainable = False``).
 
@@ -98,18 +137,21 @@ class ExpertsMStep(keras.callbacks.Callback):
         y: as ``fit_experts`` takes it.
         alpha: ridge, as the last of ``fit_experts``.
         max_iter: E and M steps an epoch at most.
+        tied: whether the variances are tied until the last epoch.
         options: further arguments of ``fit_experts``.
     """
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, alpha: float = 0.1, max_iter: int = 2, **options):
+    def __init__(
+        self, x: np.ndarray, y: np.ndarray, alpha: float = 0.1, max_iter: int = 2, tied: bool = True, **options
+    ):
         super().__init__()
-        self.x, self.y = x, y
+        self.x, self.y, self.tied = x, y, tied
         self.options = {**options, "alphas": [alpha], "max_iter": max_iter}
 
     def on_epoch_end(self, epoch, logs=None):
         """Some steps from where the experts are."""
-        last = epoch + 1 == self.params["epochs"]
-        fit_experts(self.model, self.x, self.y, resume=True, tied=not last, **self.options)
+        tied = self.tied and epoch + 1 < self.params["epochs"]
+        fit_experts(self.model, self.x, self.y, resume=True, tied=tied, **self.options)
 
 
 def _as_fitted(experts, reg_variance: float) -> GaussianExperts | CategoricalExperts:

@@ -24,13 +24,17 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
+from vae_moe.backup import Backup
 from vae_moe.distribution import DistributedModel, batch_mean
-from vae_moe.layers import LatentMixture, MixturePrior
+from vae_moe.divergence import StopOnNaN
+from vae_moe.layers import LatentMixture, MixturePrior, SoftmaxGate
 from vae_moe.models.base import map_batches
-from vae_moe.pipelines import batches, steps_per_execution, use_xla
+from vae_moe.pipelines import batches, compile_options
 
 #: Least variance given to the prior, as a share of the mean variance of the latents: a component of equal points has 0.
 VARIANCE_FLOOR = 1e-3
+#: Of rows in a component that has any.
+LEAST_COUNT = 1e-6
 #: Eigenvectors beyond K that the spectral start tries.
 EXTRA_EIGENVECTORS = (0, 2, 4, 6, 8)
 #: Relative accuracy of their eigenvalues; k-means does not see finer.
@@ -45,6 +49,7 @@ def pretrain_autoencoder(
     batch_size: int = 256,
     learning_rate: float = 1e-3,
     seed: int = 0,
+    backup: Backup | None = None,
     **fit_options,
 ) -> keras.callbacks.History:
     """Train encoder and decoder to reconstruct x from the mean of q(z|x), without sampling and without a prior.
@@ -56,6 +61,7 @@ def pretrain_autoencoder(
         batch_size: rows a step.
         learning_rate: of Adam, falling to 0 along a cosine.
         seed: of the order of the rows.
+        backup: where the stage is kept after each epoch, to go on from there if it is killed.
         fit_options: ``callbacks``, ``verbose`` and the like, as in Keras' ``fit``.
 
     Returns:
@@ -70,8 +76,8 @@ def pretrain_autoencoder(
     def loss(x_true, params):
         return -mixture.x_likelihood.log_prob(params, x_true)  # [B]
 
-    stage = _Stage([mixture.trunk, mixture.z_encoder, mixture.decoder], reconstruct, loss)
-    return _fit_stage(stage, data, epochs, learning_rate, **fit_options)
+    stage = _Stage("autoencoder", [mixture.trunk, mixture.z_encoder, mixture.decoder], reconstruct, loss)
+    return _fit_stage(stage, data, epochs, learning_rate, backup, **fit_options)
 
 
 def gmm_start(z: np.ndarray, n_components: int, *, n_init: int = 20, seed: int = 0) -> np.ndarray:
@@ -171,6 +177,25 @@ def nearest_neighbors(z: np.ndarray, n_neighbors: int = 10) -> np.ndarray:
     return index.kneighbors(return_distance=False).astype(np.int32)
 
 
+def core(neighbors: np.ndarray, resp: np.ndarray) -> np.ndarray:
+    """Which rows lie deep inside their cluster: their neighbours, and the neighbours of these, are all of it.
+
+    Clusters of a graph are wrong near their borders first, so that a start's core holds far fewer mistakes than the
+    start. A cluster without a core, a thin or a small one, has all its rows there.
+
+    Args:
+        neighbors: [N, M] row numbers (:func:`nearest_neighbors`).
+        resp: responsibilities [N, K].
+
+    Returns:
+        [N] booleans.
+    """
+    clusters = resp.argmax(-1)
+    inside = (clusters[neighbors] == clusters[:, np.newaxis]).all(-1)  # [N]
+    deep = inside & inside[neighbors].all(-1)  # [N]
+    return deep | ~np.isin(clusters, clusters[deep])
+
+
 def neighbor_distances(x: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
     """Mean Euclidean distance of each row to its neighbours.
 
@@ -197,8 +222,8 @@ def assign_prior(prior: MixturePrior, z: np.ndarray, resp: np.ndarray) -> None:
         ValueError: if a component has no point.
     """
     counts = resp.sum(0)  # [K]
-    if (counts < 1e-6).any():
-        empty = np.flatnonzero(counts < 1e-6).tolist()
+    if (counts < LEAST_COUNT).any():
+        empty = np.flatnonzero(counts < LEAST_COUNT).tolist()
         raise ValueError(f"components {empty} have no points: use fewer components or another start.")
     means = resp.T @ z / counts[:, np.newaxis]  # [K, L]
     variances = resp.T @ np.square(z) / counts[:, np.newaxis] - np.square(means)  # [K, L]
@@ -215,6 +240,7 @@ def distill(
     batch_size: int = 256,
     learning_rate: float = 1e-3,
     seed: int = 0,
+    backup: Backup | None = None,
     **fit_options,
 ) -> keras.callbacks.History:
     """Train the network of q(c|x), and nothing else, to give the responsibilities.
@@ -227,6 +253,7 @@ def distill(
         batch_size: rows a step.
         learning_rate: of Adam, falling to 0 along a cosine.
         seed: of the order of the rows.
+        backup: where the stage is kept after each epoch, to go on from there if it is killed.
         fit_options: ``callbacks``, ``verbose`` and the like, as in Keras' ``fit``.
 
     Returns:
@@ -241,8 +268,27 @@ def distill(
         )
     hidden = map_batches(tf.function(mixture.trunk, reduce_retracing=True), _rows(x))  # [N, H]: the trunk stays
     data = batches(hidden, resp.astype(np.float32), batch_size=batch_size, seed=seed)
-    stage = _Stage([mixture.c_encoder], mixture.c_encoder, tf.nn.softmax_cross_entropy_with_logits)
-    return _fit_stage(stage, data, epochs, learning_rate, **fit_options)
+    stage = _Stage("distillation", [mixture.c_encoder], mixture.c_encoder, tf.nn.softmax_cross_entropy_with_logits)
+    return _fit_stage(stage, data, epochs, learning_rate, backup, **fit_options)
+
+
+def distill_gate(
+    gate: SoftmaxGate,
+    x: np.ndarray,
+    resp: np.ndarray,
+    *,
+    epochs: int,
+    batch_size: int = 256,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+    **fit_options,
+) -> keras.callbacks.History:
+    """Train a softmax gate to give the responsibilities; arguments as in :func:`distill`."""
+    data = batches(x, resp.astype(np.float32), batch_size=batch_size, seed=seed)
+    layers = [gate.hidden, gate.output_layer]
+    network, loss = lambda rows: gate.output_layer(gate.hidden(rows)), tf.nn.softmax_cross_entropy_with_logits
+    stage = _Stage("distillation", layers, network, loss)
+    return _fit_stage(stage, data, epochs, learning_rate, None, **fit_options)
 
 
 def _rows(x: np.ndarray) -> np.ndarray:
@@ -252,8 +298,8 @@ def _rows(x: np.ndarray) -> np.ndarray:
 class _Stage(DistributedModel):
     """Some built layers of a mixture, a map [B, ...] -> [B, P] through them, and a loss (y, map of x) -> [B]."""
 
-    def __init__(self, layers: Sequence[keras.layers.Layer], network: Callable, loss: Callable):
-        super().__init__(name="stage")
+    def __init__(self, name: str, layers: Sequence[keras.layers.Layer], network: Callable, loss: Callable):
+        super().__init__(name=name)
         self.stage_layers, self.network, self.example_loss = list(layers), network, loss
         self.built = True
 
@@ -265,9 +311,9 @@ class _Stage(DistributedModel):
         return batch_mean(self.example_loss(y, y_pred))
 
 
-def _fit_stage(stage: _Stage, data, epochs, learning_rate, **fit_options):
+def _fit_stage(stage: _Stage, data, epochs, learning_rate, backup, callbacks=(), **fit_options):
     """Fit with Adam, its rate falling to 0 along a cosine."""
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(data))
-    steps = steps_per_execution(len(data))
-    stage.compile(keras.optimizers.Adam(rate), jit_compile=use_xla(stage), steps_per_execution=steps)
-    return stage.fit(data, epochs=epochs, shuffle=False, **fit_options)  # the batches come shuffled
+    stage.compile(keras.optimizers.Adam(rate), **compile_options(stage, data, epochs))
+    callbacks = [StopOnNaN(), *callbacks]
+    return (backup or Backup()).fit(stage.name, stage, data, epochs=epochs, callbacks=callbacks, **fit_options)

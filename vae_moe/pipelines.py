@@ -1,12 +1,18 @@
 """Batches for ``model.fit``: the data stays put as a tensor, and batches are gathered by permuted indices."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from vae_moe.distribution import several_workers
+
+#: A step without a graph takes 0.1 s of Python, and to trace its graph 1 s.
+MOST_EAGER_STEPS = 8
+#: XLA compiles a step for 4 s, and saves a millisecond or two of each.
+LEAST_XLA_STEPS = 2000
 
 
 def batches(
@@ -18,8 +24,10 @@ def batches(
     neighbors: np.ndarray | None = None,
     augment: Callable | None = None,
     radius: np.ndarray | None = None,
+    components: np.ndarray | None = None,
     labelled: np.ndarray | None = None,
     n_labelled: int = 0,
+    sample_weight: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Shuffled training batches, the same sequence for the same seed.
 
@@ -33,18 +41,22 @@ def batches(
         augment: tensor of some rows of x -> tensor of the same shape; the view of a row is then its augmentation. If
             both are given, it is the augmentation of a neighbour.
         radius: [N], how far adversarial changes of each row go, if not equally far.
+        components: [N], where a start put each row, -1 for one that is held to none.
         labelled: [M] row numbers, those with a target where few have one.
         n_labelled: rows drawn from ``labelled`` and appended to each batch, so that every step sees targets.
+        sample_weight: [N], of each row's loss.
 
     Returns:
-        A ``tf.data.Dataset`` of ``(inputs,)`` or ``(inputs, y)``; inputs is x [B, D], or a dictionary of
-        x and what was asked for: view [B, D], radius [B]. Images stay images.
+        A ``tf.data.Dataset`` of ``(inputs,)``, ``(inputs, y)`` or ``(inputs, y or None, sample_weight)``; inputs is x
+        [B, D], or a dictionary of x and what was asked for: view [B, D], radius [B], component [B]. Images stay images.
     """
     n_rows = len(x)
     x, y = tf.constant(x), None if y is None else tf.constant(y)
     neighbors = None if neighbors is None else tf.constant(neighbors, tf.int32)
     radius = None if radius is None else tf.constant(radius, tf.float32)
+    components = None if components is None else tf.constant(components, tf.int32)
     labelled = None if labelled is None or not n_labelled else tf.constant(labelled, tf.int64)
+    sample_weight = None if sample_weight is None else tf.constant(sample_weight, tf.float32)
 
     def gather(rows, view_seed):
         if labelled is not None:
@@ -55,7 +67,11 @@ def batches(
             inputs["view"] = view(rows, view_seed)
         if radius is not None:
             inputs["radius"] = tf.gather(radius, rows)
+        if components is not None:
+            inputs["component"] = tf.gather(components, rows)
         inputs = inputs if len(inputs) > 1 else inputs["x"]
+        if sample_weight is not None:
+            return inputs, None if y is None else tf.gather(y, rows), tf.gather(sample_weight, rows)
         return (inputs,) if y is None else (inputs, tf.gather(y, rows))
 
     def view(rows, view_seed):
@@ -83,15 +99,32 @@ def steps_per_execution(n_steps: int, most: int = 128) -> int:
     return max(n for n in range(1, min(n_steps, most) + 1) if n_steps % n == 0)
 
 
-def use_xla(model: keras.Model | None = None) -> bool:
+def use_xla(model: keras.Model) -> bool:
     """Whether ``jit_compile`` will do.
 
     XLA cannot compile a step in which replicas exchange gradients, and its convolutions on a CPU take several times as
     long as TensorFlow's own.
     """
     single = tf.distribute.get_strategy().num_replicas_in_sync == 1
-    kernels = [] if model is None else [weight for weight in model.weights if len(weight.shape) == 4]  # convolutions'
+    kernels = [weight for weight in model.weights if len(weight.shape) == 4]  # convolutions'
     return single and not (kernels and not tf.config.list_physical_devices("GPU"))
+
+
+def compile_options(model: keras.Model, data: tf.data.Dataset, epochs: int) -> dict[str, Any]:
+    """How Keras' ``compile`` should run a model's steps, for these epochs of batches: what takes longer to make than it
+    saves is not made.
+
+    Returns:
+        ``run_eagerly``, ``jit_compile`` and ``steps_per_execution``.
+    """
+    n_steps = len(data) * epochs
+    xla = use_xla(model)
+    eagerly = xla and n_steps <= MOST_EAGER_STEPS
+    return {
+        "run_eagerly": eagerly,
+        "jit_compile": xla and n_steps >= LEAST_XLA_STEPS,
+        "steps_per_execution": 1 if eagerly else steps_per_execution(len(data)),
+    }
 
 
 def in_order(x: np.ndarray, y: np.ndarray | None = None, *, batch_size: int = 1000) -> tf.data.Dataset:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -17,39 +16,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vae_moe.em._em import EMResult, Experts, Gate, initial_log_resp, run_em
 from vae_moe.em._numerics import row_blocks
+from vae_moe.parameters import check_numbers, check_option
 
 DTYPES = [np.float64, np.float32]  # what X may be held in; all arithmetic is in float64
-POSITIVE = float(np.finfo(np.float64).tiny)
-# The least value of each numeric parameter; integers where that is an int. Shrinkage is also below 1.
-LEAST: dict[str, float] = {
-    "n_experts": 1,
-    "n_init": 1,
-    "max_iter": 1,
-    "inner_max_iter": 1,
-    "tol": 0.0,
-    "alpha": 0.0,
-    "alpha_gate": 0.0,
-    "reg_covar": 0.0,
-    "shrinkage": 0.0,
-    "y_weight": 0.0,
-    "reg_variance": POSITIVE,
-    "variance": POSITIVE,
-}
-
-
-def check_number(name: str, value: Any) -> None:
-    """Raise ValueError unless value is a finite number of the kind and range that LEAST gives for the parameter."""
-    least, below = LEAST[name], 1.0 if name == "shrinkage" else np.inf
-    kind = Integral if isinstance(least, int) else Real
-    if not isinstance(value, kind) or isinstance(value, bool) or not least <= float(value) < below:
-        wanted = "an integer" if kind is Integral else "a number"
-        raise ValueError(f"{name} must be {wanted} in [{least:.3g}, {below}), got {value!r}. Choose one in that range.")
-
-
-def check_option(name: str, value: Any, options: tuple[str, ...]) -> None:
-    """Raise ValueError unless value is one of the options."""
-    if not isinstance(value, str) or value not in options:
-        raise ValueError(f"{name} must be one of {', '.join(options)}, got {value!r}. Choose one of them.")
 
 
 class MixtureOfExperts(BaseEstimator, ABC):
@@ -78,9 +47,7 @@ class MixtureOfExperts(BaseEstimator, ABC):
 
     def _check_parameters(self) -> None:
         """Raise ValueError for a parameter out of its range."""
-        for name, value in self.get_params(deep=False).items():
-            if name in LEAST and not (name == "variance" and value is None):
-                check_number(name, value)
+        check_numbers(self.get_params(deep=False))
 
     @property
     def _y_power(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.linalg import cho_solve
+from scipy.linalg import cho_solve, solve_triangular
 from scipy.special import log_softmax
 
 from vae_moe.em._numerics import (
@@ -18,6 +18,10 @@ from vae_moe.em._numerics import (
     weighted_moments,
 )
 from vae_moe.em._softmax_regression import fit_softmax
+from vae_moe.parameters import POSITIVE
+
+# Of alpha chosen by evidence. Beyond the upper end all experts are the center but for rounding.
+ALPHA_RANGE = (1e-8, 1e8)
 
 
 def _affine(block: np.ndarray, kernels: np.ndarray, biases: np.ndarray) -> np.ndarray:
@@ -29,10 +33,15 @@ def _affine(block: np.ndarray, kernels: np.ndarray, biases: np.ndarray) -> np.nd
 class GaussianExperts:
     """Linear experts p(y | x, k) = prod_o N(y_o | x kernels_k + biases_k, variances_ko).
 
-    `fit` returns the experts that maximise sum_n resp_nk log p(y_n | x_n, k) - alpha/2 sum |kernels|^2 / variances,
-    variances >= reg_variance: weighted least squares (Jordan & Jacobs 1994) with the conjugate
+    `fit` returns the experts that maximise sum_n resp_nk log p(y_n | x_n, k) - alpha/2 sum |kernels - center|^2 /
+    variances, variances >= reg_variance: weighted least squares (Jordan & Jacobs 1994) with the conjugate
     normal-gamma ridge (Bishop 2006, equation 3.112), under which the best kernels do not depend on the variances, so
     that both have a closed form. Objects never change.
+
+    With `evidence`, `fit` also gives the experts the alpha that MacKay's (1992, Bayesian interpolation) fixed point
+    asks for next: the number of parameters that the data determine, over the squared distance of the kernels from the
+    center in units of the variances. Where the data do not tell the experts apart alpha grows without end, and they
+    all become the center (Waterhouse, MacKay & Robinson 1996, Bayesian methods for mixtures of experts).
 
     Parameters
     ----------
@@ -42,6 +51,10 @@ class GaussianExperts:
         Lower bound of the learned variances, in units of the squared targets.
     variance : float, optional
         Fixes all variances; None learns them.
+    center : array [D, O]
+        What the ridge shrinks the kernels towards; 0 if not given.
+    evidence : bool
+        Whether alpha is only where to start.
 
     Attributes
     ----------
@@ -56,6 +69,9 @@ class GaussianExperts:
     kernels: np.ndarray = field(default_factory=unfitted)
     biases: np.ndarray = field(default_factory=unfitted)
     variances: np.ndarray = field(default_factory=unfitted)
+    center: np.ndarray = field(default_factory=unfitted)
+    evidence: bool = False
+    log_dets: np.ndarray = field(default_factory=unfitted)  # [K], of the kernels' posterior precisions
 
     def moments(self, X: np.ndarray, Y: np.ndarray, log_resp: np.ndarray) -> Moments:
         """Return the weighted moments that `fit` needs, for the gate to share."""
@@ -73,21 +89,49 @@ class GaussianExperts:
         """
         moments = moments or self.moments(X, Y, log_resp)
         alive = moments.counts >= MIN_COUNT  # [K]
-        kernels = np.zeros_like(moments.xy_scatter) if self.kernels.size == 0 else self.kernels.copy()
+        center = self.center if self.center.size else np.zeros(moments.xy_scatter.shape[1:])  # [D, O]
+        kernels = np.zeros_like(moments.xy_scatter) + center if self.kernels.size == 0 else self.kernels.copy()
         biases = np.zeros_like(moments.y_means) if self.biases.size == 0 else self.biases.copy()
+        determined = np.zeros(len(alive))  # [K]
+        log_dets = np.full(len(alive), X.shape[1] * np.log(max(self.alpha, POSITIVE)))  # [K]
         for k in np.flatnonzero(alive):
             normal = moments.x_scatter[k] + self.alpha * np.eye(X.shape[1])  # [D, D]
             factor = cholesky_factor(normal, f"The second moment of expert {k}", "increase alpha or scale the features")
-            kernels[k] = cho_solve((factor, True), moments.xy_scatter[k], check_finite=False)
+            right = moments.xy_scatter[k] + self.alpha * center
+            kernels[k] = cho_solve((factor, True), right, check_finite=False)
             biases[k] = moments.y_means[k] - moments.x_means[k] @ kernels[k]
-        experts = replace(self, kernels=kernels, biases=biases)
+            if self.evidence:
+                determined[k], log_dets[k] = self._determined(factor)
+        experts = replace(self, kernels=kernels, biases=biases, center=center)
         if self.variance is not None:
-            return replace(experts, variances=np.full_like(biases, self.variance))
-        squares = experts._residual_squares(X, Y, np.exp(log_resp)) + self.alpha * np.square(kernels).sum(axis=1)
-        variances = np.maximum(squares / np.maximum(moments.counts, MIN_COUNT)[:, None], self.reg_variance)  # [K, O]
-        if self.variances.size:
-            variances = np.where(alive[:, None], variances, self.variances)
-        return replace(experts, variances=variances)
+            variances = np.full_like(biases, self.variance)
+        else:
+            squares = experts._residual_squares(X, Y, np.exp(log_resp)) + self.alpha * experts._distances()
+            variances = np.maximum(squares / np.maximum(moments.counts, MIN_COUNT)[:, None], self.reg_variance)
+            if self.variances.size:
+                variances = np.where(alive[:, None], variances, self.variances)  # [K, O]
+        experts = replace(experts, variances=variances, log_dets=log_dets)
+        return replace(experts, alpha=experts._best_alpha(determined)) if self.evidence else experts
+
+    def shrunk_to(self, center: np.ndarray) -> GaussianExperts:
+        """Return these experts with a ridge towards center [D, O] whose alpha the evidence chooses, from here on."""
+        experts = replace(self, center=center, evidence=True)
+        return replace(experts, alpha=experts._best_alpha(np.full(len(self.kernels), len(center))))
+
+    def _determined(self, factor: np.ndarray) -> tuple[float, float]:
+        """Return D - alpha tr(A^-1) and log|A| from the Cholesky factor of A = the second moment + alpha I [D, D]."""
+        inverse = solve_triangular(factor, np.eye(len(factor)), lower=True, check_finite=False)
+        return len(factor) - self.alpha * np.square(inverse).sum(), 2 * np.log(np.diagonal(factor)).sum()
+
+    def _distances(self) -> np.ndarray:
+        """Return the squared distances of the kernels from the center as [K, O]."""
+        return np.square(self.kernels - self.center).sum(axis=1)
+
+    def _best_alpha(self, determined: np.ndarray) -> float:
+        """Return the next alpha (class docstring) from the number of parameters that the data determine, [K]."""
+        distance = (self._distances() / self.variances).sum()
+        n_outputs = self.kernels.shape[2]
+        return float(np.clip(n_outputs * determined.sum() / max(distance, POSITIVE), *ALPHA_RANGE))
 
     def _residual_squares(self, X: np.ndarray, Y: np.ndarray, resp: np.ndarray) -> np.ndarray:
         """Return the weighted sums of squared residuals [K, O], from the residuals: the moments would cancel."""
@@ -114,15 +158,19 @@ class GaussianExperts:
         )
 
     def log_penalty(self) -> float:
-        """Return the log of the ridge penalty (class docstring)."""
-        return float(-0.5 * self.alpha * (np.square(self.kernels) / self.variances[:, None]).sum())
+        """Return the log of the ridge penalty; of its evidence, up to a constant, where alpha is chosen by that."""
+        penalty = -0.5 * self.alpha * float((self._distances() / self.variances).sum())
+        if not self.evidence:
+            return penalty
+        n_experts, n_inputs, n_outputs = self.kernels.shape
+        return penalty + 0.5 * n_outputs * float(n_experts * n_inputs * np.log(self.alpha) - self.log_dets.sum())
 
 
 @dataclass(frozen=True)
 class CategoricalExperts:
     """Multinomial logistic experts p(y = c | x, k) = softmax(x kernels_k + biases_k)_c.
 
-    `fit` climbs sum_n resp_nk log p(y_n | x_n, k) - alpha/2 |kernels_k|^2 for each expert from where it stands
+    `fit` climbs sum_n resp_nk log p(y_n | x_n, k) - alpha/2 |kernels_k - center|^2 for each expert from where it stands
     (the generalised M step of Jordan & Jacobs 1994), so that it never falls. Objects never change.
 
     Parameters
@@ -132,6 +180,8 @@ class CategoricalExperts:
         Of the ridge penalty on the kernels, 1/C of scikit-learn's LogisticRegression; the biases have none.
     inner_max_iter : int
         Newton or L-BFGS steps of one M step, at most.
+    center : array [D, C]
+        What the ridge shrinks the kernels towards; 0 if not given.
 
     Attributes
     ----------
@@ -144,6 +194,7 @@ class CategoricalExperts:
     inner_max_iter: int
     kernels: np.ndarray = field(default_factory=unfitted)
     biases: np.ndarray = field(default_factory=unfitted)
+    center: np.ndarray = field(default_factory=unfitted)
 
     def moments(self, X: np.ndarray, Y: np.ndarray, log_resp: np.ndarray) -> None:
         """Return None: the inner loop of `fit` needs the data, not their moments."""
@@ -154,7 +205,8 @@ class CategoricalExperts:
         """Return the experts a few steps up from these, for X [N, D], codes Y [N] and log_resp [N, K]."""
         resp = np.exp(log_resp)  # [N, K]
         shape = (resp.shape[1], X.shape[1], self.n_classes)
-        kernels = self.kernels.copy() if self.kernels.size else np.zeros(shape)  # [K, D, C]
+        center = self.center if self.center.size else np.zeros(shape[1:])  # [D, C]
+        kernels = self.kernels.copy() if self.kernels.size else np.zeros(shape) + center  # [K, D, C]
         biases = self.biases.copy() if self.biases.size else np.zeros((shape[0], shape[2]))  # [K, C]
         for k, held in enumerate(held_samples(resp).T):
             targets = np.eye(self.n_classes)[Y[held]]  # [n, C]
@@ -166,8 +218,13 @@ class CategoricalExperts:
                 bias=biases[k],
                 alpha=self.alpha,
                 max_iter=self.inner_max_iter,
+                center=center,
             )
-        return replace(self, kernels=kernels, biases=biases)
+        return replace(self, kernels=kernels, biases=biases, center=center)
+
+    def shrunk_to(self, center: np.ndarray) -> CategoricalExperts:
+        """Return these experts with a ridge towards center [D, C]."""
+        return replace(self, center=center)
 
     def log_proba(self, X: np.ndarray) -> np.ndarray:
         """Return log p(y = c | x, k) as [N, K, C], inputs [N, D]."""
@@ -186,4 +243,4 @@ class CategoricalExperts:
 
     def log_penalty(self) -> float:
         """Return the log of the ridge penalty (class docstring)."""
-        return float(-0.5 * self.alpha * np.square(self.kernels).sum())
+        return float(-0.5 * self.alpha * np.square(self.kernels - self.center).sum())

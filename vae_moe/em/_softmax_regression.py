@@ -30,11 +30,12 @@ def fit_softmax(
     bias: np.ndarray,
     alpha: float,
     max_iter: int,
+    center: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return a kernel [D, C] and a bias [C] of no lower penalised likelihood than the given ones.
 
-    Climbs sum_n weights_n sum_c targets_nc log softmax(x_n kernel + bias)_c - alpha/2 |kernel|^2 from the given
-    point, by safeguarded Newton steps (the iteratively reweighted least squares of Jordan & Jacobs 1994) or,
+    Climbs sum_n weights_n sum_c targets_nc log softmax(x_n kernel + bias)_c - alpha/2 |kernel - center|^2 from
+    the given point, by safeguarded Newton steps (the iteratively reweighted least squares of Jordan & Jacobs 1994) or,
     beyond NEWTON_MAX_PARAMETERS, by L-BFGS steps. Holds one float64 copy of X.
 
     Parameters
@@ -49,6 +50,8 @@ def fit_softmax(
         Of the ridge penalty; the bias has none.
     max_iter : int
         Steps at most.
+    center : array [D, C], optional
+        What the ridge shrinks the kernel towards; 0 if not given.
     """
     total = weights.sum()
     if total == 0:
@@ -62,7 +65,10 @@ def fit_softmax(
     scale[scale == 0] = 1.0  # a constant column without penalty
     inputs[:, :-1] /= scale
 
-    objective = _Objective(inputs, targets, weights, np.append(alpha / scale**2, 0.0))
+    shrunk_to = np.zeros((len(scale) + 1, kernel.shape[1]))  # [D + 1, C]
+    if center is not None:
+        shrunk_to[:-1] = center * scale[:, None]
+    objective = _Objective(inputs, targets, weights, np.append(alpha / scale**2, 0.0), shrunk_to)
     start = np.vstack([kernel * scale[:, None], bias + mean @ kernel]).ravel()  # [(D + 1) C]
     climb = _newton if start.size <= NEWTON_MAX_PARAMETERS else _lbfgs
     end = climb(objective, start, max_iter)
@@ -81,6 +87,7 @@ class _Objective:
     targets: np.ndarray  # [N, C]
     weights: np.ndarray  # [N], they sum to 1
     ridge: np.ndarray  # [P]
+    center: np.ndarray  # [P, C]
 
     def loss(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the loss and its gradient [P C] at theta [P C]."""
@@ -88,8 +95,9 @@ class _Objective:
         log_prob = log_softmax(self.inputs @ matrix, axis=1)  # [N, C]
         fit = np.einsum("n,nc,nc->", self.weights, self.targets, log_prob)
         slope = self.inputs.T @ (self.weights[:, None] * (np.exp(log_prob) - self.targets))  # [P, C]
-        ridge = self.ridge[:, None] * matrix
-        return float(0.5 * (ridge * matrix).sum() - fit), (slope + ridge).ravel()
+        distance = matrix - self.center
+        ridge = self.ridge[:, None] * distance
+        return float(0.5 * (ridge * distance).sum() - fit), (slope + ridge).ravel()
 
     def hessian(self, theta: np.ndarray) -> np.ndarray:
         """Return the Hessian [P C, P C] at theta [P C]."""

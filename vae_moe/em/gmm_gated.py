@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from vae_moe.em._base import MixtureOfClassifiers, MixtureOfExperts, MixtureOfRegressors, check_option
+from vae_moe.em._base import MixtureOfClassifiers, MixtureOfExperts, MixtureOfRegressors
 from vae_moe.em._experts import CategoricalExperts, GaussianExperts
 from vae_moe.em._gaussian_gate import COVARIANCE_TYPES, GaussianGate
+from vae_moe.parameters import check_option
 
 
 class _GMMGated(MixtureOfExperts):

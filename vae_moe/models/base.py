@@ -30,7 +30,7 @@ class TermModel(DistributedModel):
     #: Terms whose training weight is multiplied by ``kl_weight``.
     KL_TERMS = ("kl_z", "kl_c")
     #: Terms that help training but are no part of the objective ``val_loss`` reports.
-    TRAINING_TERMS = ("consistency", "balance", "entropy", "adversarial")
+    TRAINING_TERMS = ("consistency", "balance", "entropy", "adversarial", "start")
 
     def __init__(self, term_weights: dict[str, float], **kwargs):
         super().__init__(**kwargs)
@@ -82,17 +82,19 @@ class GatedModel(TermModel):
 
     None of these terms is the report's, and all are 0 unless asked for (:mod:`vae_moe.layers.consistency`). Inputs are
     x [B, D], or a dictionary of ``x``, ``view`` [B, D], augmentations or neighbours of the rows of x, for the
-    consistency, and ``radius`` [B], each row's own (:mod:`vae_moe.pipelines` makes such batches). Of images, x and view
-    may be [B, H, W, C]; all inside are rows.
+    consistency, ``radius`` [B], each row's own, and ``component`` [B], where a start put each row, or -1
+    (:mod:`vae_moe.pipelines` makes such batches). Of images, x and view may be [B, H, W, C]; all inside are rows.
 
     Args:
         term_weights: of the model's other terms, by name.
         regularization: weights of these terms, by name; those left out are 0.
-            "consistency": the cross-entropy between q(c|x) and q(c|view);
+            "consistency": KL(q(c|x) || q(c|view));
             "balance": the negative entropy of the batch mean of q(c|x);
             "entropy": the entropy of q(c|x);
-            "adversarial": KL(q(c|x) || q(c|x + r)), r the small change that raises it most.
+            "adversarial": KL(q(c|x) || q(c|x + r)), r the small change that raises it most;
+            "start": the cross-entropy of q(c|x) to the start's components.
         adversarial_radius: length of r, in units of x.
+        adversarial_probe: how far from x the direction of r is sought, in units of that length.
         seed: of the directions in which r is sought.
     """
 
@@ -101,11 +103,13 @@ class GatedModel(TermModel):
         term_weights: dict[str, float],
         regularization: Mapping[str, float] | None,
         adversarial_radius: float,
+        adversarial_probe: float,
         seed: int,
         **kwargs,
     ):
-        if not adversarial_radius > 0:
-            raise ValueError(f"adversarial_radius must be positive, got {adversarial_radius!r}: give it in units of x.")
+        for what, length in (("adversarial_radius", adversarial_radius), ("adversarial_probe", adversarial_probe)):
+            if not length > 0:
+                raise ValueError(f"{what} must be positive, got {length!r}: the radius is in units of x.")
         weights = dict(regularization or {})
         if unknown := set(weights) - set(self.TRAINING_TERMS):
             raise ValueError(
@@ -113,6 +117,7 @@ class GatedModel(TermModel):
             )
         super().__init__({**term_weights, **dict.fromkeys(self.TRAINING_TERMS, 0.0), **weights}, **kwargs)
         self.adversarial_radius = adversarial_radius
+        self.adversarial_probe = adversarial_probe
         self.seed_generator = keras.random.SeedGenerator(10 * seed + 8)
 
     @staticmethod
@@ -195,7 +200,7 @@ class GatedModel(TermModel):
     def _c_log_probs(self, x, noise):
         return self.gate_layer().c_log_probs(x, noise)
 
-    def _training_terms(self, gate, c_logits, x, view=None, radius=None):
+    def _training_terms(self, gate, c_logits, x, view=None, radius=None, component=None):
         def log_probs(rows):
             return gate.c_log_probs(rows, tf.zeros([1, gate.latent_dim]))  # z at its mean
 
@@ -209,13 +214,22 @@ class GatedModel(TermModel):
         if self.term_weights["adversarial"]:
             noise = keras.random.normal((1, x.shape[-1]), seed=self.seed_generator)
             radius = self.adversarial_radius if radius is None else radius[:, tf.newaxis]
-            terms["adversarial"] = consistency.adversarial(log_probs, x, log_probs(x), radius, noise)
+            terms["adversarial"] = consistency.adversarial(
+                log_probs, x, log_probs(x), radius, noise, self.adversarial_probe
+            )
+        if component is not None and self.term_weights["start"]:
+            terms["start"] = consistency.start(c_logits, component)
         return terms
 
     def get_config(self):
         """The regularization."""
         weights = {name: self.term_weights[name] for name in self.TRAINING_TERMS}
-        return {**super().get_config(), "regularization": weights, "adversarial_radius": self.adversarial_radius}
+        return {
+            **super().get_config(),
+            "regularization": weights,
+            "adversarial_radius": self.adversarial_radius,
+            "adversarial_probe": self.adversarial_probe,
+        }
 
 
 def map_batches(function, *arrays, batch_size: int = 1000) -> np.ndarray:

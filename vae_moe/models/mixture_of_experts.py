@@ -41,7 +41,8 @@ class MixtureOfExperts(GatedModel):
         learn_variance: of Gaussian experts, per expert and output; 1 otherwise.
         elbo_weight: of the terms of the gate's bound.
         expert_weight: of the experts' term, ``nll``.
-        regularization, adversarial_radius: of the terms that hold q(c|x) together in training (:class:`GatedModel`).
+        regularization, adversarial_radius, adversarial_probe: of the terms that hold q(c|x) together in training
+            (:class:`GatedModel`).
         name: of the Keras model.
         gate: further arguments of the gate, a :class:`LatentMixture` or a :class:`SoftmaxGate`.
     """
@@ -65,6 +66,7 @@ class MixtureOfExperts(GatedModel):
         expert_weight: float = 1.0,
         regularization: Mapping[str, float] | None = None,
         adversarial_radius: float = 1.0,
+        adversarial_probe: float = 0.1,
         *,
         name: str | None = None,
         trainable: bool = True,
@@ -80,6 +82,7 @@ class MixtureOfExperts(GatedModel):
             terms,
             regularization,
             adversarial_radius,
+            adversarial_probe,
             gate.get("seed", 0),
             name=name,
             trainable=trainable,

@@ -1,0 +1,53 @@
+"""The Keras models as scikit-learn's estimators: clusterings, regressors and classifiers."""
+
+from pathlib import Path
+
+from vae_moe.estimators import _persistence
+from vae_moe.estimators._base import KerasEstimator
+from vae_moe.estimators._persistence import LoadError, SaveError
+from vae_moe.estimators.clusterings import DMVAEClustering, VaDEClustering
+from vae_moe.estimators.experts import (
+    DeepMoEClassifier,
+    DeepMoERegressor,
+    DVMoEClassifier,
+    DVMoERegressor,
+    VaDEMoEClassifier,
+    VaDEMoERegressor,
+)
+
+__all__ = [
+    "ESTIMATORS",
+    "DMVAEClustering",
+    "DVMoEClassifier",
+    "DVMoERegressor",
+    "DeepMoEClassifier",
+    "DeepMoERegressor",
+    "LoadError",
+    "SaveError",
+    "VaDEClustering",
+    "VaDEMoEClassifier",
+    "VaDEMoERegressor",
+    "load",
+]
+
+ESTIMATORS = (
+    VaDEClustering,
+    DMVAEClustering,
+    DVMoERegressor,
+    DVMoEClassifier,
+    VaDEMoERegressor,
+    VaDEMoEClassifier,
+    DeepMoERegressor,
+    DeepMoEClassifier,
+)
+
+
+def load(folder: str | Path) -> KerasEstimator:
+    """Return the fitted estimator that its `save` wrote to a folder; nothing that is read is run.
+
+    Raises
+    ------
+    LoadError
+        If the folder is no saved estimator, of another format version, or not whole.
+    """
+    return _persistence.load(folder, {each.__name__: each for each in ESTIMATORS})

@@ -1,0 +1,124 @@
+"""What all estimators share: validation, seeds, and a Keras model that pickles as the bytes of its own archive."""
+
+from __future__ import annotations
+
+import tempfile
+from abc import ABC
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from vae_moe import parameters
+from vae_moe.estimators import _persistence
+from vae_moe.estimators._inputs import LIKELIHOODS, Scaling
+from vae_moe.warm_start import STARTS
+
+DTYPES = [np.float64, np.float32]  # what X may be held in; the networks compute in float32
+#: Layers multiply the seed by up to 10090, and Keras' initializers take seeds below 2^32.
+SEEDS = 2**16
+#: Of each stage of the start, where "auto" chooses them: steps, and epochs, at least.
+START_STEPS, START_EPOCHS = 600, 20
+_OPTIONS: dict[str, tuple[str | None, ...]] = {"likelihood": LIKELIHOODS, "start": (*STARTS, None)}
+
+
+class KerasEstimator(BaseEstimator, ABC):
+    """Abstract: an estimator around a Keras model.
+
+    Fitted attributes are the Keras model, arrays and plain values, so that it can be saved without pickle.
+    """
+
+    random_state: Any
+    hidden_layer_sizes: tuple[int, ...]
+    start_epochs: int | str
+    batch_size: int
+    verbose: Any
+    model_: Any
+    x_mean_: np.ndarray
+    x_scale_: np.ndarray
+
+    def save(self, folder: str | Path) -> None:
+        """Write the fitted estimator to a folder, for `vae_moe.estimators.load`.
+
+        The folder appears whole or not at all. An estimator that was saved there before is replaced.
+
+        Raises
+        ------
+        NotFittedError
+            If there is nothing to save.
+        SaveError
+            If the folder is there and holds something else, or a parameter is no plain value.
+        """
+        check_is_fitted(self)
+        _persistence.save(self, Path(folder))
+
+    def _check_parameters(self) -> None:
+        """Raise ValueError for a parameter out of its range."""
+        values = self.get_params(deep=False)
+        parameters.check_numbers(values)
+        for name, options in _OPTIONS.items():
+            if name in values:
+                parameters.check_option(name, values[name], options)
+        sizes = self.hidden_layer_sizes
+        if not all(isinstance(size, (int, np.integer)) and size > 0 for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be positive integers, got {sizes!r}. Give one for each layer.")
+
+    def _seed(self) -> int:
+        """Return the seed of this fit."""
+        return int(check_random_state(self.random_state).randint(SEEDS))
+
+    def _weighted_rows(self, sample_weight: Any, X: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+        """Return the numbers of the rows of X whose weight is not 0, after their weights, or None where none are given.
+
+        Weights are in units of their mean.
+        """
+        if sample_weight is None:
+            return None, np.arange(len(X))
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        rows = np.flatnonzero(weight)
+        if len(rows) < 2:
+            raise ValueError(f"sample_weight is positive for {len(rows)} rows. Give two rows at least a weight.")
+        return weight[rows] / weight[rows].mean(), rows
+
+    def _learn_scaling(self, X: np.ndarray, sample_weight: np.ndarray | None, *, standardise: bool) -> np.ndarray:
+        """Set the scaling of X [N, D], and return x."""
+        scaling = Scaling.of(X, sample_weight) if standardise else Scaling.none(X.shape[1])
+        self.x_mean_, self.x_scale_ = scaling.mean, scaling.scale
+        return scaling.apply(X)
+
+    def _start_options(self, x: np.ndarray, seed: int) -> dict[str, Any]:
+        """Return how each stage of the start on x [N, D] is trained; "auto" epochs are enough for START_STEPS steps."""
+        epochs = self.start_epochs
+        if epochs == "auto":
+            epochs = max(START_EPOCHS, -(-START_STEPS // max(1, len(x) // self.batch_size)))
+        return {"epochs": epochs, "batch_size": self.batch_size, "seed": seed, "verbose": self.verbose}
+
+    @property
+    def _scaling(self) -> Scaling:
+        return Scaling(self.x_mean_, self.x_scale_)
+
+    def _check_X(self, X: Any) -> np.ndarray:
+        """Return x [N, D] of other rows X than those of the fit."""
+        check_is_fitted(self)
+        return self._scaling.apply(validate_data(self, X, reset=False, dtype=DTYPES))
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "model_" in state:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "model.keras"
+                self.model_.save(path)
+                state["model_"] = path.read_bytes()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "model_" in state:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "model.keras"
+                path.write_bytes(state["model_"])
+                state = {**state, "model_": keras.saving.load_model(path)}
+        super().__setstate__(state)

@@ -1,0 +1,154 @@
+"""The two kinds of gates of the estimators: a clustering autoencoder, or a softmax network alone."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+
+from vae_moe import initialization, warm_start
+from vae_moe.estimators._experts import KerasMixtureOfExperts
+from vae_moe.estimators._inputs import choose_likelihood
+from vae_moe.models import DeepMoE, DVMoE, VaDEMoE
+
+
+class LatentGated(KerasMixtureOfExperts):
+    """Abstract: gated by a clustering autoencoder."""
+
+    _MODEL: type
+
+    def __init__(
+        self,
+        n_experts: int = 4,
+        *,
+        latent_dim: int = 5,
+        hidden_layer_sizes: tuple[int, ...] = (64, 64),
+        likelihood: str = "auto",
+        start: str | None = "spectral",
+        start_epochs: int | str = "auto",
+        elbo_weight: float = 0.01,
+        epochs: int = 100,
+        patience: int = 10,
+        validation_fraction: float = 0.2,
+        batch_size: int = 64,
+        learning_rate: float = 2e-3,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_experts = n_experts
+        self.latent_dim = latent_dim
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.likelihood = likelihood
+        self.start = start
+        self.start_epochs = start_epochs
+        self.elbo_weight = elbo_weight
+        self.epochs = epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _make_model(self, n_columns: int, n_outputs: int, task: str, seed: int) -> Any:
+        sizes = tuple(self.hidden_layer_sizes)
+        return self._MODEL(
+            n_columns,
+            self.n_experts,
+            n_outputs,
+            task,
+            learn_variance=task == "regression",
+            latent_dim=self.latent_dim,
+            z_encoder_sizes=sizes,
+            decoder_sizes=sizes[::-1],
+            likelihood=self.likelihood_,
+            elbo_weight=self.elbo_weight,
+            regularization={"balance": 0.4, "entropy": 0.1, "adversarial": 1.0},
+            adversarial_radius=0.5,
+            seed=seed,
+            **self._gate_layers(),
+        )
+
+    @abstractmethod
+    def _gate_layers(self) -> dict[str, Any]:
+        """Return the arguments in which the models differ."""
+
+    def _scale(self, X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
+        self.likelihood_ = choose_likelihood(self.likelihood, X)
+        return self._learn_scaling(X, sample_weight, standardise=self.likelihood_ == "gaussian")
+
+    def _clusters(self, x: np.ndarray, seed: int) -> np.ndarray:
+        assert self.start is not None
+        z, neighbors = warm_start.learn_latents(self.model_.mixture, x, **self._start_options(x, seed))
+        return warm_start.cluster(z, neighbors, self.n_experts, start=self.start, seed=seed)
+
+    def _teach_gate(self, x: np.ndarray, resp: np.ndarray, seed: int) -> None:
+        z = self.model_.encode(x)
+        warm_start.place_components(self.model_.mixture, x, z, resp, **self._start_options(x, seed))
+
+
+class DVGated(LatentGated):
+    """Abstract: q(c | x) is a network."""
+
+    _MODEL = DVMoE
+
+    def _gate_layers(self) -> dict[str, Any]:
+        return {"c_encoder_sizes": tuple(self.hidden_layer_sizes)}
+
+
+class VaDEGated(LatentGated):
+    """Abstract: q(c | x) is Bayes' rule on z."""
+
+    _MODEL = VaDEMoE
+
+    def _gate_layers(self) -> dict[str, Any]:
+        return {"learn_weights": True}
+
+
+class SoftmaxGated(KerasMixtureOfExperts):
+    """Abstract: gated by a softmax network on x, which models no x."""
+
+    def __init__(
+        self,
+        n_experts: int = 4,
+        *,
+        hidden_layer_sizes: tuple[int, ...] = (64,),
+        start: str | None = "spectral",
+        start_epochs: int | str = "auto",
+        epochs: int = 100,
+        patience: int = 10,
+        validation_fraction: float = 0.2,
+        batch_size: int = 64,
+        learning_rate: float = 2e-3,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_experts = n_experts
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.start = start
+        self.start_epochs = start_epochs
+        self.epochs = epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _make_model(self, n_columns: int, n_outputs: int, task: str, seed: int) -> DeepMoE:
+        sizes = tuple(self.hidden_layer_sizes)
+        variance = task == "regression"
+        return DeepMoE(
+            n_columns, self.n_experts, n_outputs, task, learn_variance=variance, hidden_sizes=sizes, seed=seed
+        )
+
+    def _scale(self, X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
+        return self._learn_scaling(X, sample_weight, standardise=choose_likelihood("auto", X) == "gaussian")
+
+    def _clusters(self, x: np.ndarray, seed: int) -> np.ndarray:
+        assert self.start is not None
+        return warm_start.cluster(x, initialization.nearest_neighbors(x), self.n_experts, start=self.start, seed=seed)
+
+    def _teach_gate(self, x: np.ndarray, resp: np.ndarray, seed: int) -> None:
+        initialization.distill_gate(self.model_.gate, x, resp, **self._start_options(x, seed))

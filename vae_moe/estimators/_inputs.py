@@ -1,0 +1,64 @@
+"""From a table X to what the networks see, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.preprocessing import StandardScaler
+
+LIKELIHOODS = ("auto", "bernoulli", "gaussian")
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Columns' means and scales: x = (X - mean) / scale.
+
+    Attributes
+    ----------
+    mean : array [D]
+    scale : array [D]
+        1 for a constant column.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def of(cls, X: np.ndarray, sample_weight: np.ndarray | None = None) -> Scaling:
+        """Return the standardisation of X [N, D], with weights [N]."""
+        scaler = StandardScaler().fit(X, sample_weight=sample_weight)
+        return cls(scaler.mean_, scaler.scale_)
+
+    @classmethod
+    def none(cls, n_columns: int) -> Scaling:
+        """Return what leaves n_columns columns as they are."""
+        return cls(np.zeros(n_columns), np.ones(n_columns))
+
+    def apply(self, X: np.ndarray) -> np.ndarray:
+        """Return x as float32, as X [N, D]."""
+        return ((X - self.mean) / self.scale).astype(np.float32)
+
+    def undo(self, x: np.ndarray) -> np.ndarray:
+        """Return X as float64 from x [..., D]."""
+        return x.astype(np.float64) * self.scale + self.mean
+
+
+def choose_likelihood(likelihood: str, X: np.ndarray) -> str:
+    """Return the likelihood of X [N, D]: as given, or of "auto" the one that its range asks for.
+
+    Raises
+    ------
+    ValueError
+        If "bernoulli" is asked for and X is not in [0, 1].
+    """
+    least, most = float(X.min()), float(X.max())
+    unit = least >= 0 and most <= 1
+    if likelihood == "bernoulli" and not unit:
+        raise ValueError(
+            f"likelihood='bernoulli' needs X in [0, 1], got values from {least:.3g} to {most:.3g}. Scale X, or take "
+            "likelihood='gaussian'."
+        )
+    if likelihood == "auto":
+        return "bernoulli" if unit else "gaussian"
+    return likelihood

@@ -1,0 +1,133 @@
+"""Estimators as folders: JSON, arrays and a Keras archive, with nothing in them that runs when they are read."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+if TYPE_CHECKING:
+    from vae_moe.estimators._base import KerasEstimator
+
+FORMAT, VERSION = "vae_moe.estimators", 1
+DESCRIPTION, ARRAYS, MODEL = "estimator.json", "arrays.npz", "model.keras"
+
+
+class SaveError(ValueError):
+    """An estimator cannot be saved there, or as it is."""
+
+
+class LoadError(ValueError):
+    """A folder is no saved estimator, or is not whole."""
+
+
+def save(estimator: KerasEstimator, folder: Path) -> None:
+    """Write a fitted estimator: to a temporary folder beside it, then renamed."""
+    folder = Path(os.path.abspath(folder))
+    if folder.exists() and not _replaceable(folder):
+        raise SaveError(f"{folder} is there and is no saved estimator. Give another folder, or remove it.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        _write(estimator, temporary)
+        if folder.exists():
+            old = temporary.with_name(temporary.name + "-old")
+            os.replace(folder, old)
+            os.replace(temporary, folder)
+            shutil.rmtree(old)
+        else:
+            os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def load(folder: str | Path, classes: dict[str, type[KerasEstimator]]) -> KerasEstimator:
+    """Read what `save` wrote, as one of the classes by name."""
+    folder = Path(folder)
+    description = _description(folder)
+    name = description["class"]
+    if name not in classes:
+        raise LoadError(
+            f"{folder} holds a {name!r}, which is none of {', '.join(classes)}. Load it where it was saved."
+        )
+    try:
+        given = description["parameters"]
+        parameters = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+        estimator = classes[name](**parameters)
+        for key, value in description["attributes"].items():
+            setattr(estimator, key, value)
+        with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
+            for key in arrays.files:
+                setattr(estimator, key, arrays[key].astype(object) if key in description["objects"] else arrays[key])
+        estimator.model_ = keras.saving.load_model(folder / MODEL, safe_mode=True)
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise LoadError(f"{folder} is not whole, or was changed: {error}. Save the estimator again.") from error
+    return estimator
+
+
+def _write(estimator: KerasEstimator, folder: Path) -> None:
+    parameters = estimator.get_params(deep=False)
+    fitted = {name: value for name, value in vars(estimator).items() if name not in parameters and name != "model_"}
+    arrays = {name: value for name, value in fitted.items() if isinstance(value, np.ndarray)}
+    texts = [name for name, value in arrays.items() if value.dtype.kind not in "biuf"]
+    for name in texts:
+        if not all(isinstance(value, str) for value in arrays[name].ravel()):
+            raise SaveError(f"{name} holds other things than text, got {arrays[name]!r}. Give y as numbers or text.")
+    description = {
+        "format": FORMAT,
+        "version": VERSION,
+        "class": type(estimator).__name__,
+        "parameters": parameters,
+        "attributes": {name: value for name, value in fitted.items() if name not in arrays},
+        "objects": [name for name in texts if arrays[name].dtype.kind == "O"],
+        "versions": {name: metadata.version(name) for name in ("vae_moe", "keras", "tensorflow", "scikit-learn")},
+    }
+    try:
+        text = json.dumps(description, indent=2, default=_number)
+    except TypeError as error:
+        raise SaveError(f"a parameter is no plain value ({error}). Give random_state as an integer.") from error
+    (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+    kept: dict[str, Any] = {name: value.astype(str) if name in texts else value for name, value in arrays.items()}
+    np.savez(folder / ARRAYS, **kept)
+    estimator.model_.save(folder / MODEL)
+
+
+def _number(value: Any) -> Any:
+    """Return NumPy's number as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{value!r} is a {type(value).__name__}")
+
+
+def _replaceable(folder: Path) -> bool:
+    """Whether this is a saved estimator, or an empty folder."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        return True
+    try:
+        _description(folder)
+    except LoadError:
+        return False
+    return True
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LoadError(f"{folder} is no saved estimator: {error}. Give the folder that save() was given.") from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise LoadError(f"{folder / DESCRIPTION} is none of vae_moe's. Give the folder that save() was given.")
+    if description.get("version") != VERSION:
+        raise LoadError(
+            f"{folder} is of format version {description.get('version')!r}, this vae_moe reads version {VERSION}. "
+            "Load it with the version of vae_moe that saved it, or fit again."
+        )
+    return description

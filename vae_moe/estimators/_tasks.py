@@ -1,0 +1,106 @@
+"""Regression and classification by a mixture of experts: what y is, and what is predicted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d, validate_data
+
+from vae_moe.estimators._base import DTYPES
+from vae_moe.estimators._experts import KerasMixtureOfExperts
+from vae_moe.estimators._inputs import Scaling
+
+
+class Regressor(RegressorMixin, KerasMixtureOfExperts):
+    """Abstract: Gaussian experts, of one output or several."""
+
+    y_mean_: np.ndarray
+    y_scale_: np.ndarray
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Regressor:
+        """Fit to the inputs X [N, D] and the targets y [N] or [N, O].
+
+        sample_weight [N] are weights of the rows' losses, in units of their mean; rows of weight 0 are left out. The
+        start sees all others alike.
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter is not usable; the message says which and what to do.
+        FloatingPointError
+            If a term of the loss is no longer finite.
+        """
+        self._check_parameters()
+        X, y = validate_data(self, X, y, dtype=DTYPES, multi_output=True, y_numeric=True, ensure_min_samples=2)
+        weight, rows = self._weighted_rows(sample_weight, X)
+        Y = np.asarray(y, dtype=np.float64)[rows].reshape(len(rows), -1)  # [N, O]
+        scaling = Scaling.of(Y, weight)
+        shape = () if np.ndim(y) == 1 else (-1,)
+        self.y_mean_, self.y_scale_ = scaling.mean.reshape(shape), scaling.scale.reshape(shape)
+        self._fit_model(self._scale(X[rows], weight), scaling.apply(Y), Y.shape[1], weight)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return E[y | x] = sum_k p(c=k | x) E[y | x, k] as [N] or [N, O], as y was given."""
+        x = self._check_X(X)
+        mean = self.model_.predict_mean(x)  # [N, O]
+        return Scaling(self.y_mean_, self.y_scale_).undo(mean if self.y_mean_.ndim else mean[:, 0])
+
+    def expert_predictions(self, X: Any) -> np.ndarray:
+        """Return the mean of y of each expert, X [N, D] -> [N, K, O]."""
+        x = self._check_X(X)
+        means = self.model_.expert_predictions(x)  # [N, K, O]
+        return Scaling(self.y_mean_, self.y_scale_).undo(means)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.single_output = True
+        tags.target_tags.multi_output = True
+        return tags
+
+
+class Classifier(ClassifierMixin, KerasMixtureOfExperts):
+    """Abstract: experts that are logistic regressions."""
+
+    classes_: np.ndarray
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Classifier:
+        """Fit to the inputs X [N, D] and the class labels y [N].
+
+        sample_weight [N] are weights of the rows' losses, in units of their mean; rows of weight 0 are left out. The
+        start sees all others alike.
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter is not usable; the message says which and what to do.
+        FloatingPointError
+            If a term of the loss is no longer finite.
+        """
+        self._check_parameters()
+        X, y = validate_data(self, X, y, dtype=DTYPES, ensure_min_samples=2)
+        check_classification_targets(y)
+        weight, rows = self._weighted_rows(sample_weight, X)
+        self.classes_, codes = np.unique(column_or_1d(y, warn=True)[rows], return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y holds one class, {self.classes_[0]!r}. Give rows of two classes at least.")
+        self._fit_model(self._scale(X[rows], weight), codes.astype(np.int32), len(self.classes_), weight)
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return p(y = c | x) as [N, C], columns as `classes_`."""
+        x = self._check_X(X)
+        return self.model_.predict_proba(x)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class as [N]."""
+        probabilities = self.predict_proba(X)  # checks the fit before classes_ is read
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def expert_predictions(self, X: Any) -> np.ndarray:
+        """Return the class probabilities of each expert, X [N, D] -> [N, K, C]."""
+        x = self._check_X(X)
+        return self.model_.expert_predictions(x)

@@ -1,0 +1,61 @@
+"""What the numeric parameters and the options of the scikit-learn estimators may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+POSITIVE = float(np.finfo(np.float64).tiny)
+# The least value of each numeric parameter; integers where that is an int.
+LEAST: dict[str, float] = {
+    "n_experts": 1,
+    "n_components": 1,
+    "n_init": 1,
+    "max_iter": 1,
+    "inner_max_iter": 1,
+    "latent_dim": 1,
+    "start_epochs": 1,
+    "epochs": 1,
+    "patience": 1,
+    "batch_size": 1,
+    "tol": 0.0,
+    "alpha": 0.0,
+    "alpha_gate": 0.0,
+    "reg_covar": 0.0,
+    "shrinkage": 0.0,
+    "y_weight": 0.0,
+    "elbo_weight": 0.0,
+    "regularization": 0.0,
+    "validation_fraction": 0.0,
+    "reg_variance": POSITIVE,
+    "variance": POSITIVE,
+    "learning_rate": POSITIVE,
+}
+# What a parameter may be in place of a number.
+OTHERWISE: dict[str, Any] = {"variance": None, "start_epochs": "auto"}
+# Shares: below 1.
+SHARES = ("shrinkage", "validation_fraction")
+
+
+def check_numbers(parameters: Mapping[str, Any]) -> None:
+    """Raise ValueError unless each parameter that LEAST knows is a finite number of its kind and range."""
+    for name, value in parameters.items():
+        if name in LEAST and not (name in OTHERWISE and value == OTHERWISE[name]):
+            _check_number(name, value)
+
+
+def _check_number(name: str, value: Any) -> None:
+    least, below = LEAST[name], 1.0 if name in SHARES else np.inf
+    kind = Integral if isinstance(least, int) else Real
+    if not isinstance(value, kind) or isinstance(value, bool) or not least <= float(value) < below:
+        wanted = "an integer" if kind is Integral else "a number"
+        raise ValueError(f"{name} must be {wanted} in [{least:.3g}, {below}), got {value!r}. Choose one in that range.")
+
+
+def check_option(name: str, value: Any, options: tuple[str | None, ...]) -> None:
+    """Raise ValueError unless value is one of the options."""
+    if not (value is None or isinstance(value, str)) or value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(map(str, options))}, got {value!r}. Choose one of them.")

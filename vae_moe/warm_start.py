@@ -1,0 +1,100 @@
+"""The warm start of a mixture: the stages of :mod:`vae_moe.initialization`, one after the other.
+
+The first half depends on no number of components, so that several can share it.
+"""
+
+import logging
+
+import numpy as np
+import tensorflow as tf
+
+from vae_moe import initialization
+from vae_moe.backup import Backup
+from vae_moe.layers import LatentMixture
+from vae_moe.models.base import map_batches
+
+logger = logging.getLogger(__name__)
+
+#: Up to this many, distances in x tell as much as the autoencoder's.
+FEW_COLUMNS = 100
+STARTS = ("spectral", "gmm")
+
+
+def learn_latents(
+    mixture: LatentMixture,
+    x: np.ndarray,
+    *,
+    epochs: int,
+    n_neighbors: int = 10,
+    neighbors_of: str | None = None,
+    backup: Backup | None = None,
+    **fit_options,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Train the autoencoder, and find each row's nearest neighbours.
+
+    Args:
+        mixture: built.
+        x: [N, D].
+        epochs: of the autoencoder.
+        n_neighbors: M, of each row.
+        neighbors_of: "z", in the latents, or "x"; None takes "x" where it has few columns.
+        backup: what an earlier process did is taken from it; None keeps nothing.
+        fit_options: of :func:`vae_moe.initialization.pretrain_autoencoder`.
+
+    Returns:
+        The latents z [N, L], and row numbers of neighbours [N, M].
+    """
+    logger.info("autoencoder, %d epochs", epochs)
+    initialization.pretrain_autoencoder(mixture, x, epochs=epochs, backup=backup, **fit_options)
+    near = neighbors_of or ("x" if x.shape[1] <= FEW_COLUMNS else "z")
+
+    def latents():
+        z = map_batches(tf.function(mixture.z_mean, reduce_retracing=True), x)
+        return {"z": z, "neighbors": initialization.nearest_neighbors(z if near == "z" else x, n_neighbors)}
+
+    kept = (backup or Backup()).once("latents", latents)
+    return kept["z"], kept["neighbors"]
+
+
+def cluster(z: np.ndarray, neighbors: np.ndarray, n_components: int, *, start: str, seed: int = 0) -> np.ndarray:
+    """Responsibilities by the start of a name, "spectral" or "gmm", z [N, L] and neighbours [N, M] -> [N, K].
+
+    A component that no row is in, where there are fewer different rows, gets an equal part of one row's worth.
+
+    Raises:
+        ValueError: for another start.
+    """
+    if start not in STARTS:
+        raise ValueError(f"start must be one of {', '.join(map(repr, STARTS))}, got {start!r}.")
+    logger.info("%s start on %d rows", start, len(z))
+    if start == "spectral":
+        resp = initialization.spectral_start(neighbors, n_components, seed=seed)
+    else:
+        resp = initialization.gmm_start(z, n_components, seed=seed)
+    empty = resp.sum(0) < initialization.LEAST_COUNT  # [K]
+    return (1 - 1 / len(z)) * resp + (1 / len(z)) * empty / empty.sum() if empty.any() else resp
+
+
+def place_components(
+    mixture: LatentMixture,
+    x: np.ndarray,
+    z: np.ndarray,
+    resp: np.ndarray,
+    held: np.ndarray | None = None,
+    **fit_options,
+) -> None:
+    """Set the prior to the clusters of the latents, and let the network of q(c|x), if there is one, learn them.
+
+    Args:
+        mixture: built, with a trained autoencoder.
+        x: [N, D].
+        z: its latents, [N, L].
+        resp: of the clusters, [N, K].
+        held: the rows from which the network learns, [N] booleans or row numbers; None: all.
+        fit_options: of :func:`vae_moe.initialization.distill`.
+    """
+    initialization.assign_prior(mixture.prior, z, resp)
+    if mixture.c_encoder is not None:
+        logger.info("the network of q(c|x) learns the start, %d epochs", fit_options["epochs"])
+        rows = slice(None) if held is None else held
+        initialization.distill(mixture, x[rows], resp[rows], **fit_options)
