@@ -7,6 +7,7 @@ This file imports neither TensorFlow nor the library, so that ``make help`` and 
 q(c|x) held to the start's core and against small adversarial changes of x. It uses no labels and knows nothing of
 images. Mixtures of experts start alike; their experts are fitted by EM before the gate is trained.
 ``augment`` is for images: ``default`` where q(c|x) is also held against small rotations, shifts and zooms.
+``scratch`` is a DMVAE from random weights: the bound, and q(c|x) held against small adversarial changes, in one stage.
 """
 
 import difflib
@@ -22,7 +23,7 @@ EXPERTS = ("dvmoe", "deepmoe", "vademoe")
 MODELS = CLUSTERINGS + EXPERTS
 TITLES = {"dmvae": "DMVAE", "vade": "VaDE", "dvmoe": "DVMoE", "deepmoe": "DeepMoE", "vademoe": "VaDE-MoE"}
 TASKS = ("regression", "classification")
-PRESETS = ("default", "augment", "paper")
+PRESETS = ("default", "augment", "scratch", "paper")
 ENCODERS = ("mlp", "conv")
 
 
@@ -171,7 +172,7 @@ def get(
             raise ValueError(f"unknown task {task!r}: choose one of {', '.join(TASKS)}.")
         if (n_outputs and task == "classification") or (n_labels and task == "regression"):
             raise ValueError("outputs are a regression's, labels a classification's: choose the task that has them.")
-    recipe = {"default": _default, "augment": _augment, "paper": _paper}[preset](dataset, model)
+    recipe = {"default": _default, "augment": _augment, "scratch": _scratch, "paper": _paper}[preset](dataset, model)
     if task is not None:
         recipe = _with_task(recipe, task, n_outputs or 1, n_labels)
     if encoder != "mlp":
@@ -293,6 +294,34 @@ def _augment(dataset: str, model: str) -> Recipe:
     recipe = with_network(_default(dataset, model), regularization={**_CLUSTERING, "consistency": 100.0})
     augmentation = {"rotation": 10.0, "shift": 0.08, "zoom": 0.1}
     return replace(recipe, preset="augment", augmentation=augmentation, epochs=2 * recipe.epochs)
+
+
+def _scratch(dataset: str, model: str) -> Recipe:
+    if model != "dmvae":
+        raise UnknownRecipeError(
+            f"the preset scratch is of a dmvae, whose q(c|x) is a network of x: there is none for {dataset}-{model}."
+        )
+    size = SIZES[dataset]
+    network = _PAPER_NETWORKS[model] | {
+        "latent_dim": 10,
+        "c_encoder_sizes": _GATE,
+        "c_batch_normalization": True,
+        "temperature": 1.0,
+        "regularization": {name: weight for name, weight in _CLUSTERING.items() if name != "start"},
+        "adversarial_radius": size.adversarial_radius,
+        "adversarial_probe": 6.0,
+    }
+    return Recipe(
+        dataset,
+        model,
+        "scratch",
+        epochs=size.autoencoder_epochs + size.epochs,  # as many as default has in all
+        network=network,
+        batch_size=size.batch_size,
+        learning_rate=0.002,
+        temperature_decay=0.9,
+        temperature_floor=0.2,
+    )
 
 
 #: Of a clustering, whose bound has the weight 1; a mixture of experts' has 0.01, and its gate a hundredth of these.

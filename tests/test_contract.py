@@ -30,7 +30,12 @@ MODELS = {
     ),
     "VaDEMoE": lambda: models.VaDEMoE(6, 3, 4, task="classification", elbo_weight=0.5, **SMALL_GATE),
     "DMVAE": lambda: models.DMVAE(
-        6, **SMALL, c_encoder_sizes=(8,), relaxation="gumbel", regularization={"consistency": 2.0, "balance": 1.0}
+        6,
+        **SMALL,
+        c_encoder_sizes=(8,),
+        c_batch_normalization=True,
+        relaxation="gumbel",
+        regularization={"consistency": 2.0, "balance": 1.0},
     ),
     "VAE conv": lambda: models.VAE(6, **CONV),
     "VaDE conv": lambda: models.VaDE(6, n_components=3, likelihood="heteroscedastic_gaussian", **CONV),
@@ -61,6 +66,7 @@ LAYERS = {
     "ConvEncoder": (lambda: layers.ConvEncoder((3, 2), (4, 5), (8,), seed=1), 6),
     "ConvDecoder": (lambda: layers.ConvDecoder((3, 2, 1), (4, 5), (8,), 2, seed=1), 2),
     "MLP": (lambda: layers.MLP((8, 4), 3, seed=1), 6),
+    "MLP normalised": (lambda: layers.MLP((8, 4), 3, seed=1, batch_normalization=True), 6),
     "GumbelSoftmax": (lambda: layers.GumbelSoftmax(0.5, 1), 6),
     "Experts": (lambda: layers.Experts(3, 2, learn_variance=True, seed=1), 6),
     "SoftmaxGate": (lambda: layers.SoftmaxGate(6, 3, (8,), seed=1), 6),

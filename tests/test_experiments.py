@@ -127,6 +127,7 @@ def test_the_same_seed_gives_the_same_figures(smoke_run, tmp_path):
     [
         ("digits-vade", "default"),
         ("digits-dmvae", "augment"),
+        ("digits-dmvae", "scratch"),
         ("spiral-dmvae", "default"),
         ("spiral-vade", "default"),
         ("digits-dmvae", "paper"),
@@ -303,6 +304,7 @@ def test_the_paper_preset_is_the_reports():
         (["digits-dvmoe", "--task", "classification", "--labels", "3"], "n_labels must be between 10"),
         (["spiral-dmvae", "--encoder", "conv"], "there is no 'conv' for spiral"),
         (["digits-dmvae", "--seed", "-1"], "seed must be 0 or more, got -1"),
+        (["digits-vade", "--preset", "scratch"], "there is none for digits-vade"),
         (["hhar-dmvae", "--preset", "augment"], "there is none for hhar-dmvae"),
         (["mnist-dmvae", "--data-dir", "/nowhere"], "/nowhere"),
         (["cifar10-dmvae", "--data-dir", "/nowhere"], "holds no CIFAR-10: give a folder with cifar-10-python.tar.gz"),

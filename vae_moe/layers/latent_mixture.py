@@ -32,6 +32,8 @@ class LatentMixture(keras.layers.Layer):
             dense ones at its end.
         z_encoder_sizes: hidden layers of q(z|x).
         c_encoder_sizes: hidden layers of q(c|x), where a network gives it.
+        c_batch_normalization: whether these are normalised over the batch; from random weights they learn clusters
+            sooner.
         decoder_sizes: hidden layers of p(x|z); of a convolutional decoder: the dense ones it begins with.
         encoder: the trunk: "mlp", "conv", or a Keras layer (:mod:`vae_moe.layers.networks`).
         decoder: of p(x|z), likewise.
@@ -65,6 +67,7 @@ class LatentMixture(keras.layers.Layer):
         filters: Sequence[int] = FILTERS,
         likelihood: str = "bernoulli",
         c_posterior: str = "network",
+        c_batch_normalization: bool = False,
         relaxation: str = "exact",
         temperature: float = 0.2,
         learn_weights: bool = False,
@@ -95,6 +98,7 @@ class LatentMixture(keras.layers.Layer):
         self.filters = tuple(filters)
         self.likelihood = likelihood
         self.c_posterior = c_posterior
+        self.c_batch_normalization = c_batch_normalization
         self.relaxation = relaxation
         self.temperature = temperature
         self.learn_weights = learn_weights
@@ -110,7 +114,13 @@ class LatentMixture(keras.layers.Layer):
         )
         self.z_encoder = MLP(z_encoder_sizes, 2 * latent_dim, seed=10 * seed + 2, name="z_encoder")
         self.c_encoder = (
-            MLP(c_encoder_sizes, n_components, seed=10 * seed + 3, name="c_encoder")
+            MLP(
+                c_encoder_sizes,
+                n_components,
+                seed=10 * seed + 3,
+                batch_normalization=c_batch_normalization,
+                name="c_encoder",
+            )
             if c_posterior == "network"
             else None
         )
@@ -235,6 +245,7 @@ class LatentMixture(keras.layers.Layer):
             "filters": self.filters,
             "likelihood": self.likelihood,
             "c_posterior": self.c_posterior,
+            "c_batch_normalization": self.c_batch_normalization,
             "relaxation": self.relaxation,
             "temperature": self.temperature,
             "learn_weights": self.learn_weights,
