@@ -51,7 +51,7 @@ class Recipe:
     warm_start: WarmStart | None = None
     augmentation: dict[str, float] | None = None  # ranges of the changes of images that make the views
     hold_start: bool = False  # whether q(c|x) is held to the components of the start's core
-    adversarial_share: float | None = None  # of a row's mean distance to its neighbours: how far its changes go
+    adversarial_reach: float | None = None  # of a row's mean distance to its neighbours: how far its changes go
     batch_size: int = 256
     learning_rate: float = 1e-3
     learning_rate_schedule: str = "cosine"  # or "constant"
@@ -210,7 +210,7 @@ def _with_task(recipe: Recipe, task: str, n_outputs: int, n_labels: int | None) 
         # leaves it the frequencies of the classes in its component, nearly: the gate has to learn.
         # Where few rows have a label, the others have to be told by theirs: wider changes, each row's after its own.
         epochs = SIZES[recipe.dataset].classification_epochs
-        recipe = replace(recipe, expert_ridges=(1000.0,), epochs=epochs, learning_rate=0.002, adversarial_share=0.25)
+        recipe = replace(recipe, expert_ridges=(1000.0,), epochs=epochs, learning_rate=0.002, adversarial_reach=0.25)
     if n_labels is None:
         return recipe
     n_labelled = min(n_labels, recipe.batch_size // 2)
@@ -278,10 +278,12 @@ def _default(dataset: str, model: str) -> Recipe:
     warm_start = WarmStart(size.autoencoder_epochs, size.distill_epochs, neighbors_of=size.neighbors_of)
     recipe = replace(recipe, warm_start=warm_start)
     if model in CLUSTERINGS:
-        recipe = replace(recipe, hold_start=True, adversarial_share=0.25, learning_rate=0.002)
+        recipe = replace(recipe, hold_start=True, adversarial_reach=0.25, learning_rate=0.002)
         held = {"regularization": _CLUSTERING, "adversarial_probe": 6.0}
         return replace(recipe, network=_latent_network(size, model) | held)
     network = _latent_network(size, model) | _experts_network(size)
+    if model == "vademoe":
+        network["adversarial_share"] = 0.25  # q(c|x) is the large network of z
     return replace(recipe, epochs=size.expert_epochs, fit_experts=True, checkpoint="last", network=network)
 
 

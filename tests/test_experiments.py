@@ -284,7 +284,7 @@ def test_the_paper_preset_is_the_reports():
     assert model.mixture.relaxation == "gumbel" and float(model.mixture.gumbel_softmax.temperature) == np.float32(0.2)
     for recipe in (dmvae, vade):
         assert (recipe.epochs, recipe.batch_size, recipe.learning_rate) == (500, 200, 0.002)
-        assert recipe.warm_start is None and recipe.adversarial_share is None and recipe.temperature_decay == 1
+        assert recipe.warm_start is None and recipe.adversarial_reach is None and recipe.temperature_decay == 1
     vade_model = training.build(vade, datasets.digits())
     assert [layer.units for layer in vade_model.mixture.z_encoder.layers] == [512, 256, 20]
     assert 4 < np.std(vade_model.mixture.prior.means) < 6

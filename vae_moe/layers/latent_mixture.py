@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from vae_moe import likelihoods
-from vae_moe.layers import networks
+from vae_moe.layers import batch_part, networks
 from vae_moe.layers.conv import FILTERS
 from vae_moe.layers.gumbel_softmax import GumbelSoftmax
 from vae_moe.layers.mixture_prior import MixturePrior
@@ -83,8 +83,7 @@ class LatentMixture(keras.layers.Layer):
         _check_choice("relaxation", relaxation, ("exact", "gumbel"))
         if input_dim < 1:
             raise ValueError(f"input_dim must be at least 1, got {input_dim!r}: it is the number of columns of x.")
-        if not 0 < bound_share <= 1:
-            raise ValueError(f"bound_share must be in (0, 1], got {bound_share!r}: it is a share of the batch.")
+        batch_part.check_share("bound_share", bound_share)
         self.input_dim = input_dim
         self.n_components = n_components
         self.latent_dim = latent_dim
@@ -168,13 +167,10 @@ class LatentMixture(keras.layers.Layer):
         outputs = {"c_logits": q["c_logits"], "features": q["z_mean"]}
         if not training or self.bound_share == 1:
             return {**outputs, "terms": self._terms(x, q, training)}
-        n_rows = tf.shape(x)[0]
-        n_part = tf.cast(tf.math.ceil(self.bound_share * tf.cast(n_rows, tf.float32)), tf.int32)
-        part = x[:n_part]  # batches come shuffled
-        scale = tf.cast(n_rows, x.dtype) / tf.cast(n_part, x.dtype)  # the mean over the batch stays the bound's
-        terms = self._terms(part, self.infer(part), training)
-        padding = tf.zeros([n_rows - n_part], x.dtype)
-        return {**outputs, "terms": {name: tf.concat([scale * term, padding], 0) for name, term in terms.items()}}
+        terms = batch_part.terms_of_part(
+            lambda part: self._terms(part, self.infer(part), training), self.bound_share, x
+        )
+        return {**outputs, "terms": terms}
 
     def infer(self, x, noise=None):
         """The posterior q(z|x) q(c|x) and a sample of z.
