@@ -281,9 +281,7 @@ def _default(dataset: str, model: str) -> Recipe:
         recipe = replace(recipe, hold_start=True, adversarial_reach=0.25, learning_rate=0.002)
         held = {"regularization": _CLUSTERING, "adversarial_probe": 6.0}
         return replace(recipe, network=_latent_network(size, model) | held)
-    network = _latent_network(size, model) | _experts_network(size)
-    if model == "vademoe":
-        network["adversarial_share"] = 0.25  # q(c|x) is the large network of z
+    network = _latent_network(size, model) | _experts_network(size, model)
     return replace(recipe, epochs=size.expert_epochs, fit_experts=True, checkpoint="last", network=network)
 
 
@@ -339,11 +337,12 @@ def _latent_network(size: Size, model: str) -> dict[str, Any]:
     }
 
 
-def _experts_network(size: Size) -> dict[str, Any]:
+def _experts_network(size: Size, model: str) -> dict[str, Any]:
     return {
         "learn_variance": True,
         "elbo_weight": 0.01,
         "bound_share": size.bound_share,
         "regularization": {"balance": 0.4, "entropy": 0.1, "adversarial": 1.0},
         "adversarial_radius": size.adversarial_radius,
+        "adversarial_share": 0.25 if model == "vademoe" else 1.0,  # its q(c|x) is the large network of z
     }
