@@ -308,7 +308,7 @@ def _scratch(dataset: str, model: str) -> Recipe:
         "c_batch_normalization": True,
         "temperature": 1.0,
         "regularization": {name: weight for name, weight in _CLUSTERING.items() if name != "start"},
-        "adversarial_radius": size.adversarial_radius,
+        "adversarial_radius": 1.5 * size.adversarial_radius,
         "adversarial_probe": 6.0,
     }
     return Recipe(
