@@ -13,12 +13,12 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.vae_moe_installed
 RUNS := $(foreach data,mnist fashion_mnist cifar10 digits spiral reuters reuters10k hhar,$(foreach model,dmvae vade dvmoe deepmoe vademoe,$(data)-$(model)))
 
-.PHONY: help install check audit test mutations robustness clean tensorboard figures readme $(RUNS)
+.PHONY: help install check audit test mutations robustness clean tensorboard figures readme docs tutorial $(RUNS)
 .DEFAULT_GOAL := help
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z_ -]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  Runs (options PRESET=default|augment|paper SEED=0 EPOCHS=n RESTARTS=1 WORKDIR=runs DATA_DIR=folder; COMPONENTS=K; of"
+	@echo "  Runs (options PRESET=default|augment|scratch|paper SEED=0 EPOCHS=n RESTARTS=1 WORKDIR=runs DATA_DIR=folder; COMPONENTS=K; of"
 	@echo "  the mixtures of experts (dvmoe, deepmoe, vademoe) also TASK=regression|classification OUTPUTS=n LABELS=n):"
 	@for run in $(RUNS); do echo "    make $$run"; done
 
@@ -37,8 +37,14 @@ $(RUNS): $(INSTALLED)
 figures: $(INSTALLED)  ## Figures 4 to 11 of all runs, one page a data set
 	@$(PYTHON) -m experiments.figures --workdir $(WORKDIR)
 
-readme: $(INSTALLED)  ## the tables of README.md again, from the records of the runs
+readme: $(INSTALLED)  ## the tables of README.md and docs again, from the records of the runs
 	@$(PYTHON) -m experiments.readme --workdir $(WORKDIR)
+
+docs: $(INSTALLED)  ## the API reference, build/docs/index.html
+	@$(PYTHON) docs/reference
+
+tutorial: $(INSTALLED)  ## docs/tutorial.ipynb executed anew
+	@$(PYTHON) docs/execute.py
 
 tensorboard: $(INSTALLED)  ## curves, pictures and latents of all runs in the browser
 	@$(VENV)/bin/tensorboard --logdir $(WORKDIR)
