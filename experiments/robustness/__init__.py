@@ -4,7 +4,10 @@ A part is a module with ``add_options(parser)`` and ``measure(options) -> figure
 go under its name into ``results/robustness.json``, and from there into docs/reliability.md.
 """
 
+import argparse
+import importlib
 import importlib.util
+import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +16,7 @@ from experiments import grids, runs
 
 RECORD = Path("results/robustness.json")
 PAGE = Path("docs/reliability.md")
+PARTS = ("kill", "fuzz", "soak", "mutants")
 Figures = dict[str, Any]
 
 
@@ -41,7 +45,7 @@ def table(record: dict[str, Figures]) -> str:
     """Markdown: a row a part, what was done and what came of it."""
     rows = [
         [f"`{part}`", *_CELLS[part](figures), "yes" if figures["passed"] else "**no**", figures["finished_at"][:10]]
-        for part, figures in record.items()
+        for part, figures in ((part, record[part]) for part in PARTS if part in record)
     ]
     machines = sorted({f"{figures['machine']}, commit `{figures['git_commit']}`" for figures in record.values()})
     note = "; ".join(machines) + "." if record else "No record yet."
@@ -84,3 +88,27 @@ def _mutants(figures: Figures) -> tuple[str, str]:
 
 
 _CELLS = {"kill": _kill, "fuzz": _fuzz, "soak": _soak, "mutants": _mutants}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line. Returns the exit code: 0; 1 if something was not withstood."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    description = "Measure what the project withstands; without a part, all of it."
+    parser = argparse.ArgumentParser(prog="python -m experiments.robustness", description=description)
+    parser.add_argument("--record", type=Path, default=RECORD, help=f"file of the figures; default: {RECORD}")
+    commands = parser.add_subparsers(dest="part", metavar="PART")
+    modules = {name: importlib.import_module(f"{__name__}.{name}") for name in PARTS}  # they import this one
+    parts = {}
+    for name, module in modules.items():
+        summary = (module.__doc__ or "").partition("\n")[0]
+        parts[name] = commands.add_parser(name, help=summary, description=summary)
+        module.add_options(parts[name])
+    options = parser.parse_args(arguments)
+
+    withstood = True
+    for name in [options.part] if options.part else PARTS:
+        figures = modules[name].measure(options if options.part else parts[name].parse_args([]))
+        write(name, figures, options.record)
+        print("\n".join(f"{name}: {key}: {value}" for key, value in figures.items()), flush=True)
+        withstood &= figures["passed"]
+    return 0 if withstood else 1
