@@ -114,5 +114,6 @@ SIZES = {
         deepmoe_epochs=30,
         batch_size=250,
         adversarial_radius=0.05,
+        neighbors_of="x",
     ),
 }
