@@ -206,7 +206,7 @@ def assign_prior(prior: MixturePrior, z: np.ndarray, resp: np.ndarray) -> None:
 
 
 def distill(
-    mixture: LatentMixture,
+    gate: LatentMixture | SoftmaxGate,
     x: np.ndarray,
     resp: np.ndarray,
     *,
@@ -219,7 +219,7 @@ def distill(
     """Train the network of q(c|x), and nothing else, to give the responsibilities.
 
     Args:
-        mixture: built, with a c-encoder; trunk, z-encoder, decoder and prior stay as they are.
+        gate: a mixture with a c-encoder, whose trunk, z-encoder, decoder and prior stay as they are; or a softmax gate.
         x: [N, D].
         resp: [N, K].
         epochs: passes over x.
@@ -234,31 +234,17 @@ def distill(
     Raises:
         ValueError: if q(c|x) is Bayes' rule, which has no network to train.
     """
-    if mixture.c_encoder is None:
+    if isinstance(gate, SoftmaxGate):
+        inputs, layers, network = x, [gate.hidden, gate.output_layer], gate.logits
+    elif gate.c_encoder is None:
         raise ValueError(
             "this mixture's q(c|x) is Bayes' rule on z: it has no network to distill into; skip this step."
         )
-    hidden = map_batches(tf.function(mixture.trunk, reduce_retracing=True), x)  # [N, H], the trunk stays as it is
-    data = batches(hidden, resp.astype(np.float32), batch_size=batch_size, seed=seed)
-    stage = _Stage([mixture.c_encoder], mixture.c_encoder, tf.nn.softmax_cross_entropy_with_logits)
-    return _fit_stage(stage, data, epochs, learning_rate, **fit_options)
-
-
-def distill_gate(
-    gate: SoftmaxGate,
-    x: np.ndarray,
-    resp: np.ndarray,
-    *,
-    epochs: int,
-    batch_size: int = 256,
-    learning_rate: float = 1e-3,
-    seed: int = 0,
-    **fit_options,
-) -> keras.callbacks.History:
-    """Train a softmax gate to give the responsibilities; arguments as in :func:`distill`."""
-    data = batches(x, resp.astype(np.float32), batch_size=batch_size, seed=seed)
-    layers = [gate.hidden, gate.output_layer]
-    stage = _Stage(layers, lambda rows: gate.output_layer(gate.hidden(rows)), tf.nn.softmax_cross_entropy_with_logits)
+    else:
+        inputs = map_batches(tf.function(gate.trunk, reduce_retracing=True), x)  # [N, H], the trunk stays as it is
+        layers, network = [gate.c_encoder], gate.c_encoder
+    data = batches(inputs, resp.astype(np.float32), batch_size=batch_size, seed=seed)
+    stage = _Stage(layers, network, tf.nn.softmax_cross_entropy_with_logits)
     return _fit_stage(stage, data, epochs, learning_rate, **fit_options)
 
 

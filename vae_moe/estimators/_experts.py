@@ -114,8 +114,9 @@ class KerasMixtureOfExperts(KerasEstimator):
             experts: Any = GaussianExperts(1.0, REG_VARIANCE, center=center, evidence=True)
         else:
             experts = CategoricalExperts(center.shape[1], 1.0, INNER_MAX_ITER, center=center)
-        gate, options = SoftmaxGate(ALPHA_GATE, INNER_MAX_ITER), {"y_weight": 1.0, "max_iter": MAX_ITER, "tol": TOL}
-        result = run_em(rows_x.astype(np.float64), rows_y, gate, experts, np.log(resp), **options)
+        gate = SoftmaxGate(ALPHA_GATE, INNER_MAX_ITER)
+        x64, log_resp = rows_x.astype(np.float64), np.log(resp)
+        result = run_em(x64, rows_y, gate, experts, log_resp, y_weight=1.0, max_iter=MAX_ITER, tol=TOL)
         return result.gate.log_prob(x)
 
     def _nll(self, x, y, weights) -> float:

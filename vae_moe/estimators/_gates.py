@@ -151,4 +151,4 @@ class SoftmaxGated(KerasMixtureOfExperts):
         return warm_start.cluster(x, initialization.nearest_neighbors(x), self.n_experts, start=self.start, seed=seed)
 
     def _teach_gate(self, x: np.ndarray, resp: np.ndarray, seed: int) -> None:
-        initialization.distill_gate(self.model_.gate, x, resp, **self._start_options(x, seed))
+        initialization.distill(self.model_.gate, x, resp, **self._start_options(x, seed))

@@ -62,7 +62,7 @@ def load(folder: str | Path, classes: dict[str, type[KerasEstimator]]) -> KerasE
         given = description["parameters"]
         parameters = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
         estimator = classes[name](**parameters)
-        vars(estimator).update(description["attributes"])
+        estimator.__dict__.update(description["attributes"])
         with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
             for key in arrays.files:
                 setattr(estimator, key, arrays[key].astype(object) if key in description["objects"] else arrays[key])
@@ -94,7 +94,8 @@ def _write(estimator: KerasEstimator, folder: Path) -> None:
     except TypeError as error:
         raise SaveError(f"a parameter is no plain value ({error}). Give random_state as an integer.") from error
     (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
-    np.savez(folder / ARRAYS, **{name: value.astype(str) if name in texts else value for name, value in arrays.items()})
+    plain: dict[str, Any] = {name: value.astype(str) if name in texts else value for name, value in arrays.items()}
+    np.savez(folder / ARRAYS, **plain)
     estimator.model_.save(folder / MODEL)
 
 
