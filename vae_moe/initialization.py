@@ -31,6 +31,8 @@ from vae_moe.pipelines import batches, compile_options
 VARIANCE_FLOOR = 1e-3
 #: Of rows in a component that has any.
 LEAST_COUNT = 1e-6
+#: Variances of q(z|x) at first, as a share of the components'.
+POSTERIOR_SHARE = 0.1
 #: Eigenvectors beyond K that the spectral start tries.
 EXTRA_EIGENVECTORS = (0, 2, 4, 6, 8)
 #: Relative accuracy of their eigenvalues; k-means does not see finer.
@@ -45,6 +47,7 @@ def pretrain_autoencoder(
     batch_size: int = 256,
     learning_rate: float = 1e-3,
     seed: int = 0,
+    least_steps: int = 1,
     **fit_options,
 ) -> keras.callbacks.History:
     """Train encoder and decoder to reconstruct x from the mean of q(z|x), without sampling and without a prior.
@@ -56,6 +59,7 @@ def pretrain_autoencoder(
         batch_size: rows a step.
         learning_rate: of Adam, falling to 0 along a cosine.
         seed: of the order of the rows.
+        least_steps: of an epoch; fewer rows are gone through several times.
         fit_options: ``callbacks``, ``verbose`` and the like, as in Keras' ``fit``.
 
     Returns:
@@ -65,7 +69,7 @@ def pretrain_autoencoder(
     def reconstruct(inputs):
         return mixture.decoder(mixture.z_mean(inputs))
 
-    data = batches(x, batch_size=batch_size, seed=seed).map(lambda batch: (batch, batch))
+    data = batches(x, batch_size=batch_size, seed=seed, least_steps=least_steps).map(lambda batch: (batch, batch))
 
     def loss(x_true, params):
         return -mixture.x_likelihood.log_prob(params, x_true)  # [B]
@@ -205,6 +209,21 @@ def assign_prior(prior: MixturePrior, z: np.ndarray, resp: np.ndarray) -> None:
     prior.assign(counts / counts.sum(), means, np.maximum(variances, floor))
 
 
+def sharpen_posterior(mixture: LatentMixture) -> None:
+    """Let the variances of q(z|x), which an autoencoder leaves untrained, begin at ``POSTERIOR_SHARE`` of the prior's.
+
+    Where they are much wider than the components, the first steps have a KL of hundreds of nats to get rid of, and the
+    components that the start found go with it.
+
+    Args:
+        mixture: built, with an assigned prior; the last layer's half that gives log-variances becomes constant.
+    """
+    kernel, bias = (np.array(weight) for weight in mixture.z_encoder.layers[-1].weights)
+    kernel[:, mixture.latent_dim :] = 0.0
+    bias[mixture.latent_dim :] = np.asarray(mixture.prior.log_vars).mean(0) + np.log(POSTERIOR_SHARE)
+    mixture.z_encoder.layers[-1].set_weights([kernel, bias])
+
+
 def distill(
     gate: LatentMixture | SoftmaxGate,
     x: np.ndarray,
@@ -214,6 +233,7 @@ def distill(
     batch_size: int = 256,
     learning_rate: float = 1e-3,
     seed: int = 0,
+    least_steps: int = 1,
     **fit_options,
 ) -> keras.callbacks.History:
     """Train the network of q(c|x), and nothing else, to give the responsibilities.
@@ -226,6 +246,7 @@ def distill(
         batch_size: rows a step.
         learning_rate: of Adam, falling to 0 along a cosine.
         seed: of the order of the rows.
+        least_steps: of an epoch; fewer rows are gone through several times.
         fit_options: ``callbacks``, ``verbose`` and the like, as in Keras' ``fit``.
 
     Returns:
@@ -243,7 +264,8 @@ def distill(
     else:
         inputs = map_batches(tf.function(gate.trunk, reduce_retracing=True), x)  # [N, H], the trunk stays as it is
         layers, network = [gate.c_encoder], gate.c_encoder
-    data = batches(inputs, resp.astype(np.float32), batch_size=batch_size, seed=seed)
+    resp = resp.astype(np.float32)
+    data = batches(inputs, resp, batch_size=batch_size, seed=seed, least_steps=least_steps)
     stage = _Stage(layers, network, tf.nn.softmax_cross_entropy_with_logits)
     return _fit_stage(stage, data, epochs, learning_rate, **fit_options)
 

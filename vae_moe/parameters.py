@@ -34,8 +34,6 @@ LEAST: dict[str, float] = {
     "variance": POSITIVE,
     "learning_rate": POSITIVE,
 }
-# What a parameter may be in place of a number.
-OTHERWISE: dict[str, Any] = {"variance": None, "start_epochs": "auto"}
 # Shares: below 1.
 SHARES = ("shrinkage", "validation_fraction")
 
@@ -43,7 +41,7 @@ SHARES = ("shrinkage", "validation_fraction")
 def check_numbers(parameters: Mapping[str, Any]) -> None:
     """Raise ValueError unless each parameter that LEAST knows is a finite number of its kind and range."""
     for name, value in parameters.items():
-        if name in LEAST and not (name in OTHERWISE and value == OTHERWISE[name]):
+        if name in LEAST and not (name == "variance" and value is None):
             _check_number(name, value)
 
 

@@ -21,8 +21,8 @@ from vae_moe.warm_start import STARTS
 DTYPES = [np.float64, np.float32]  # what X may be held in; the networks compute in float32
 #: Layers multiply the seed by up to 10090, and Keras' initializers take seeds below 2^32.
 SEEDS = 2**16
-#: Of each stage of the start, where "auto" chooses them: steps, and epochs, at least.
-START_STEPS, START_EPOCHS = 600, 20
+#: Steps of an epoch: the networks learn by steps, and few rows are gone through several times.
+LEAST_STEPS = 20
 _OPTIONS: dict[str, tuple[str | None, ...]] = {"likelihood": LIKELIHOODS, "start": (*STARTS, None)}
 
 
@@ -34,7 +34,7 @@ class KerasEstimator(BaseEstimator, ABC):
 
     random_state: Any
     hidden_layer_sizes: tuple[int, ...]
-    start_epochs: int | str
+    start_epochs: int
     batch_size: int
     verbose: Any
     model_: Any
@@ -90,12 +90,13 @@ class KerasEstimator(BaseEstimator, ABC):
         self.x_mean_, self.x_scale_ = scaling.mean, scaling.scale
         return scaling.apply(X)
 
-    def _start_options(self, x: np.ndarray, seed: int) -> dict[str, Any]:
-        """Return how each stage of the start on x [N, D] is trained; "auto" epochs are enough for START_STEPS steps."""
-        epochs = self.start_epochs
-        if epochs == "auto":
-            epochs = max(START_EPOCHS, -(-START_STEPS // max(1, len(x) // self.batch_size)))
-        return {"epochs": epochs, "batch_size": self.batch_size, "seed": seed, "verbose": self.verbose}
+    def _batch_options(self, seed: int) -> dict[str, Any]:
+        """Return the batches of every stage."""
+        return {"batch_size": self.batch_size, "seed": seed, "least_steps": LEAST_STEPS}
+
+    def _start_options(self, seed: int) -> dict[str, Any]:
+        """Return how each stage of the start is trained."""
+        return {"epochs": self.start_epochs, "verbose": self.verbose, **self._batch_options(seed)}
 
     @property
     def _scaling(self) -> Scaling:

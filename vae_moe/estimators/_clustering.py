@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vae_moe import initialization, pipelines, warm_start
 from vae_moe.estimators._base import DTYPES, KerasEstimator
-from vae_moe.estimators._inputs import choose_likelihood
+from vae_moe.estimators._inputs import NOISE, choose_likelihood
 from vae_moe.estimators._training import train
 from vae_moe.models.base import map_batches
 
@@ -35,7 +35,7 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         hidden_layer_sizes: tuple[int, ...] = (256, 512),
         likelihood: str = "auto",
         start: str | None = "spectral",
-        start_epochs: int | str = "auto",
+        start_epochs: int = 30,
         regularization: float = 30.0,
         epochs: int = 60,
         batch_size: int = 100,
@@ -85,6 +85,7 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             n_components=self.n_components,
             latent_dim=self.latent_dim,
             likelihood=self.likelihood_,
+            stddev=NOISE,
             regularization=dict.fromkeys(("adversarial", "entropy", "balance"), self.regularization),
             seed=seed,
             **self._layers(),
@@ -92,14 +93,15 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         if self.start is None:
             neighbors = initialization.nearest_neighbors(x)
         else:
-            mixture, options = self.model_.mixture, self._start_options(x, seed)
+            mixture, options = self.model_.mixture, self._start_options(seed)
             z, neighbors = warm_start.learn_latents(mixture, x, **options)
             resp = warm_start.cluster(z, neighbors, self.n_components, start=self.start, seed=seed)
             warm_start.place_components(mixture, x, z, resp, **options)
+            initialization.sharpen_posterior(mixture)
         radius = ADVERSARIAL_SHARE * initialization.neighbor_distances(x, neighbors)
         self.history_ = train(
             self.model_,
-            pipelines.batches(x, batch_size=self.batch_size, seed=seed, radius=radius, sample_weight=weight),
+            pipelines.batches(x, radius=radius, sample_weight=weight, **self._batch_options(seed)),
             epochs=self.epochs,
             learning_rate=self.learning_rate,
             verbose=self.verbose,

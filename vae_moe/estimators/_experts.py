@@ -91,9 +91,8 @@ class KerasMixtureOfExperts(KerasEstimator):
                 pipelines.batches(
                     x[rows],
                     y[rows],
-                    batch_size=self.batch_size,
-                    seed=seed,
                     sample_weight=None if weight is None else weights[rows],
+                    **self._batch_options(seed),
                 ),
                 epochs=self.epochs,
                 learning_rate=self.learning_rate,

@@ -28,13 +28,13 @@ class VaDEClustering(KerasClustering):
     start : {'spectral', 'gmm'} or None, default='spectral'
         Clusters to start from: spectral ones of a graph of nearest neighbours (in X up to 100 columns, else among the
         latents), a Gaussian mixture of the latents, or none.
-    start_epochs : int or 'auto', default='auto'
-        Of the autoencoder, and of the network of q(c | x); 'auto' is 600 steps, and at least 20 epochs.
+    start_epochs : int, default=30
+        Of the autoencoder, and of the network of q(c | x).
     regularization : float, default=30
         Weight of the mutual information between the component and an x that is changed adversarially by a quarter of
         the distance to its neighbours; 0 leaves the bound alone.
     epochs : int, default=60
-        Of the bound.
+        Of the bound. An epoch of any stage has 20 steps at least: few rows are gone through several times.
     batch_size : int, default=100
     learning_rate : float, default=1e-3
         Of Adam at first; it falls to 0 along a cosine.

@@ -25,12 +25,12 @@ class DVMoERegressor(Regressor, DVGated):
         Clusters to start from: spectral ones of a graph of nearest neighbours (in X up to 100 columns, else among an
         autoencoder's latents), or a Gaussian mixture of the latents. EM with a linear gate moves them to where y asks
         for several maps. None begins with random weights.
-    start_epochs : int or 'auto', default='auto'
-        Of the autoencoder, and of the gate when it learns the start; 'auto' is 600 steps, and at least 20 epochs.
+    start_epochs : int, default=30
+        Of the autoencoder, and of the gate when it learns the start.
     elbo_weight : float, default=0.01
         Of the evidence lower bound of x beside log p(y | x).
     epochs : int, default=100
-        At most.
+        At most. An epoch of any stage has 20 steps at least: few rows are gone through several times.
     patience : int, default=10
         Epochs without a gain on the rows held out, after which training ends.
     validation_fraction : float, default=0.2

@@ -31,6 +31,8 @@ class LatentMixture(keras.layers.Layer):
         c_encoder_sizes: hidden layers of q(c|x), where a network gives it.
         decoder_sizes: hidden layers of p(x|z).
         likelihood: of x: "bernoulli", "gaussian" or "heteroscedastic_gaussian" (:mod:`vae_moe.likelihoods`).
+        stddev: of the likelihood "gaussian", in units of x. Columns of variance 1 need a smaller one: what varies less
+            than the noise is not worth its KL, and z is ignored.
         c_posterior: "network": q(c|x) is an encoder network (DMVAE); "bayes": q(c|x) = p(c|z) at the sample z (VaDE).
         relaxation: of the KL of z in training: "exact", the sum over k; "gumbel", at a Gumbel-Softmax sample (report).
             Evaluation is exact: the KL is linear in c, so nothing has to be sampled.
@@ -53,6 +55,7 @@ class LatentMixture(keras.layers.Layer):
         c_encoder_sizes: Sequence[int] = (256, 512),
         decoder_sizes: Sequence[int] = (512, 256),
         likelihood: str = "bernoulli",
+        stddev: float = 1.0,
         c_posterior: str = "network",
         relaxation: str = "exact",
         temperature: float = 0.2,
@@ -79,6 +82,7 @@ class LatentMixture(keras.layers.Layer):
         self.c_encoder_sizes = tuple(c_encoder_sizes)
         self.decoder_sizes = tuple(decoder_sizes)
         self.likelihood = likelihood
+        self.stddev = stddev
         self.c_posterior = c_posterior
         self.relaxation = relaxation
         self.temperature = temperature
@@ -88,7 +92,7 @@ class LatentMixture(keras.layers.Layer):
         self.bound_share = bound_share
         self.seed = seed
 
-        self.x_likelihood = likelihoods.get(likelihood)
+        self.x_likelihood = likelihoods.get(likelihood, stddev)
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.trunk = MLP(trunk_sizes, seed=10 * seed + 1, name="trunk")
         self.z_encoder = MLP(z_encoder_sizes, 2 * latent_dim, seed=10 * seed + 2, name="z_encoder")
@@ -205,6 +209,7 @@ class LatentMixture(keras.layers.Layer):
             "c_encoder_sizes": self.c_encoder_sizes,
             "decoder_sizes": self.decoder_sizes,
             "likelihood": self.likelihood,
+            "stddev": self.stddev,
             "c_posterior": self.c_posterior,
             "relaxation": self.relaxation,
             "temperature": self.temperature,
