@@ -19,7 +19,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from scipy.special import softmax
+from sklearn.preprocessing import StandardScaler
 
 from vae_moe import generalized_em, pipelines
 from vae_moe.em import CategoricalExperts, GaussianExperts
@@ -76,10 +76,10 @@ class KerasMixtureOfExperts(KerasEstimator):
         rows, held_out = hold_out(y, self.validation_fraction, seed)
         weights = np.ones(len(x)) if weight is None else weight
 
-        center = generalized_em.shared_kernel(self.model_.experts, x[rows], y[rows], weights[rows])  # [D, O]
         if self.start is not None:
-            log_gate = self._linear_gate(x, x[rows], y[rows], _smooth(self._clusters(x, seed))[rows], center)
-            self._teach_gate(x, _smooth(softmax(log_gate, axis=1)), seed)
+            resp = self._linear_gate(x, y, rows, weights, _smooth(self._clusters(x, seed)))
+            self._teach_gate(x, _smooth(resp), seed)
+        center = generalized_em.shared_kernel(self.model_.experts, x[rows], y[rows], weights[rows])  # [D, O]
         options = {"center": center, "reg_variance": REG_VARIANCE, "sample_weight": weights[rows]}
         generalized_em.fit_experts(self.model_, x[rows], y[rows], max_iter=MAX_ITER, tol=TOL, **options)
         self.history_: dict[str, list[float]] = {}
@@ -107,16 +107,17 @@ class KerasMixtureOfExperts(KerasEstimator):
         options["sample_weight"] = weights
         generalized_em.fit_experts(self.model_, x, y, resume=True, max_iter=MAX_ITER, tol=TOL, **options)
 
-    def _linear_gate(self, x, rows_x, rows_y, resp, center) -> np.ndarray:
-        """Return log p(c | x) [N, K] of a linear gate that EM fits to some rows and their responsibilities [n, K]."""
-        if rows_y.ndim == 2:
+    def _linear_gate(self, x, y, rows, weights, resp) -> np.ndarray:
+        """Return p(c | x) [N, K] of a linear gate that EM fits to some rows, from responsibilities [N, K] on."""
+        x = StandardScaler().fit_transform(x.astype(np.float64))
+        center = generalized_em.shared_kernel(self.model_.experts, x[rows], y[rows], weights[rows])
+        if y.ndim == 2:
             experts: Any = GaussianExperts(1.0, REG_VARIANCE, center=center, evidence=True)
         else:
             experts = CategoricalExperts(center.shape[1], 1.0, INNER_MAX_ITER, center=center)
-        gate = SoftmaxGate(ALPHA_GATE, INNER_MAX_ITER)
-        x64, log_resp = rows_x.astype(np.float64), np.log(resp)
-        result = run_em(x64, rows_y, gate, experts, log_resp, y_weight=1.0, max_iter=MAX_ITER, tol=TOL)
-        return result.gate.log_prob(x)
+        gate, log_resp = SoftmaxGate(ALPHA_GATE, INNER_MAX_ITER), np.log(resp[rows])
+        result = run_em(x[rows], y[rows], gate, experts, log_resp, y_weight=1.0, max_iter=MAX_ITER, tol=TOL)
+        return np.exp(result.gate.log_prob(x))
 
     def _nll(self, x, y, weights) -> float:
         return float(np.average(self.model_.nll(x, y), weights=weights))
