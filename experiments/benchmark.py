@@ -231,12 +231,14 @@ def table(records: grids.Records) -> str:
     last = records[-1]
     peak = max(record["peak"] for record in records) / 1e9
     compiled = [record["first_epoch_seconds"] for record in records]
+    # older records do not tell it
+    em_memory = f" and its process at most {last['em_peak_memory_gib']:.1f} GiB" if "em_peak_memory_gib" in last else ""
     note = (
         f"MNIST, {last['rows']} images an epoch, float32. The peak is the best product of {PEAK_SIDE} x {PEAK_SIDE} "
         f"matrices timed between a row's epochs, up to {peak:.0f} GFLOP/s. Import {last['import_seconds']:.1f} s, "
         f"first epoch with its compilation {min(compiled):.1f} to {max(compiled):.1f} s, at most "
         f"{last['peak_memory_gib']:.1f} GiB of memory. An iteration of the GMM-gated mixture of experts by EM takes "
-        f"{last['em_iteration_seconds']:.1f} s and its process at most {last['em_peak_memory_gib']:.1f} GiB; an "
+        f"{last['em_iteration_seconds']:.1f} s{em_memory}; an "
         f"iteration of scikit-learn's GaussianMixture on the same x takes {last['sklearn_iteration_seconds']:.1f} s. "
         f"{last['machine']}; {last['finished_at'][:10]}; "
         f"`python -m experiments.benchmark`, commit `{last['git_commit']}`."

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
 
 from vae_moe import expert_plots, metrics, plots, score_plots
+from vae_moe.backup import whole
 from vae_moe.callbacks import pixels
 
 IMAGES_PER_COMPONENT = 10
@@ -25,7 +26,7 @@ def during(model, split, image_shape) -> dict[str, Figure]:
     Args:
         model: a mixture VAE or a mixture of experts.
         split: the rows to show.
-        image_shape: (H, W), or None for points.
+        image_shape: (H, W) or (H, W, 3), or None for points.
     """
     if hasattr(model, "experts"):
         return _gate(model, split)
@@ -42,7 +43,7 @@ def at_the_end(model, split, y, image_shape, history: dict[str, list[float]]) ->
         model: a mixture VAE or a mixture of experts.
         split: the rows to show.
         y: targets of a mixture of experts, [N, O] or [N]; None of a clustering.
-        image_shape: (H, W), or None for points.
+        image_shape: (H, W) or (H, W, 3), or None for points.
         history: as Keras' ``fit`` gives it.
     """
     curves = {"training_curves": score_plots.training_curves(history)}
@@ -97,7 +98,7 @@ class _Scene:
         self.model, self.split, self.image_shape = model, split, image_shape
         self.clusters = model.cluster(split.x)
         majority = metrics.majority_classes(split.y, self.clusters, model.mixture.n_components)
-        self.names = plots.component_names(majority, "class" if image_shape is None else "digit")
+        self.names = plots.component_names(majority, "class")
         z = model.encode(split.x[:n_embedded])
         perplexity = min(30.0, (len(z) - 1) / 3)
         self.embedding = TSNE(perplexity=perplexity, init="random", random_state=0).fit_transform(z)
@@ -134,13 +135,15 @@ class _Scene:
     def _samples(self) -> np.ndarray:
         """Generated examples of every component, [K, n, D]."""
         n = IMAGES_PER_COMPONENT if self.image_shape else POINTS_PER_COMPONENT
-        return np.stack([self.model.generate(n, k, seed=k) for k in range(len(self.names))])
+        samples = np.stack([self.model.generate(n, k, seed=k) for k in range(len(self.names))])
+        return samples.reshape(*samples.shape[:2], -1)
 
 
 def save(figures: dict[str, Figure], folder: Path) -> None:
     """Write each figure as ``<folder>/<name>.png``."""
     for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png")
+        with whole(folder / f"{name}.png") as temporary:
+            figure.savefig(temporary)
 
 
 def write_summaries(figures: dict[str, Figure], folder: Path, step: int) -> None:
@@ -153,23 +156,27 @@ def write_summaries(figures: dict[str, Figure], folder: Path, step: int) -> None
 def write_projector(model, split, image_shape, folder: Path) -> None:
     """Write z of the first rows for TensorBoard's projector: vectors, classes, components, and thumbnails of images."""
     rows = slice(0, EMBEDDED_ROWS)
-    np.savetxt(folder / "z.tsv", model.encode(split.x[rows]), fmt="%.5f", delimiter="\t")
+    with whole(folder / "z.tsv") as temporary:
+        np.savetxt(temporary, model.encode(split.x[rows]), fmt="%.5f", delimiter="\t")
     labels = np.stack([split.y[rows], model.cluster(split.x[rows])], -1)
-    np.savetxt(folder / "labels.tsv", labels, fmt="%d", delimiter="\t", header="class\tcomponent", comments="")
+    with whole(folder / "labels.tsv") as temporary:
+        np.savetxt(temporary, labels, fmt="%d", delimiter="\t", header="class\tcomponent", comments="")
     lines = ['tensor_name: "z"', 'tensor_path: "z.tsv"', 'metadata_path: "labels.tsv"']
     if image_shape:
         sprite = _sprite(split.x[rows].reshape(-1, *image_shape))
-        tf.io.write_file(str(folder / "thumbnails.png"), tf.io.encode_png(sprite[..., np.newaxis]))
-        size = " ".join(f"single_image_dim: {side}" for side in reversed(image_shape))
+        with whole(folder / "thumbnails.png") as temporary:
+            tf.io.write_file(str(temporary), tf.io.encode_png(sprite))
+        size = " ".join(f"single_image_dim: {side}" for side in image_shape[1::-1])
         lines.append(f'sprite {{ image_path: "thumbnails.png" {size} }}')
     text = "embeddings {\n" + "".join(f"  {line}\n" for line in lines) + "}\n"
-    (folder / "projector_config.pbtxt").write_text(text, encoding="utf-8")
+    with whole(folder / "projector_config.pbtxt") as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _sprite(images: np.ndarray) -> np.ndarray:
-    """Images [M, H, W] in [0, 1] as one square sheet of uint8, row after row, as the projector wants it."""
+    """Images [M, H, W] or [M, H, W, 3] in [0, 1] as one square sheet [S H, S W, 1 or 3] of uint8, row after row."""
     side = int(np.ceil(np.sqrt(len(images))))
     sheet = np.zeros((side * side, *images.shape[1:]), np.uint8)
     sheet[: len(images)] = np.round(255 * images)
-    height, width = images.shape[1:]
-    return sheet.reshape(side, side, height, width).swapaxes(1, 2).reshape(side * height, side * width)
+    height, width = images.shape[1:3]
+    return sheet.reshape(side, side, height, width, -1).swapaxes(1, 2).reshape(side * height, side * width, -1)

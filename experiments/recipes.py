@@ -4,8 +4,8 @@ This file imports neither TensorFlow nor the library, so that ``make help`` and 
 
 ``paper`` is the report of November 2018: its networks, optimiser, temperature and prior, 500 epochs, no warm start.
 ``default`` is ours: an autoencoder first, a spectral start on the neighbour graph of its latents, then the bound with
-q(c|x) held against small adversarial changes of x. It uses no labels and knows nothing of images. Mixtures of experts
-start alike; their experts are fitted by EM before the gate is trained.
+q(c|x) held to the start's core and against small adversarial changes of x. It uses no labels and knows nothing of
+images. Mixtures of experts start alike; their experts are fitted by EM before the gate is trained.
 ``augment`` is for images: ``default`` where q(c|x) is also held against small rotations, shifts and zooms.
 """
 
@@ -15,13 +15,15 @@ from typing import Any
 
 from experiments.sizes import SIZES, Size
 
-DATASETS = ("mnist", "fashion_mnist", "digits", "spiral")
+IMAGES = ("mnist", "fashion_mnist", "cifar10", "digits")
+DATASETS = (*IMAGES, "spiral", "reuters", "reuters10k", "hhar")
 CLUSTERINGS = ("dmvae", "vade")
 EXPERTS = ("dvmoe", "deepmoe", "vademoe")
 MODELS = CLUSTERINGS + EXPERTS
 TITLES = {"dmvae": "DMVAE", "vade": "VaDE", "dvmoe": "DVMoE", "deepmoe": "DeepMoE", "vademoe": "VaDE-MoE"}
 TASKS = ("regression", "classification")
 PRESETS = ("default", "augment", "paper")
+ENCODERS = ("mlp", "conv")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Recipe:
     network: dict[str, Any] = field(default_factory=dict)  # arguments of the model's constructor
     warm_start: WarmStart | None = None
     augmentation: dict[str, float] | None = None  # ranges of the changes of images that make the views
+    hold_start: bool = False  # whether q(c|x) is held to the components of the start's core
     adversarial_share: float | None = None  # of a row's mean distance to its neighbours: how far its changes go
     batch_size: int = 256
     learning_rate: float = 1e-3
@@ -58,6 +61,7 @@ class Recipe:
     seed: int = 0
     restart: int = 0  # of the runs of one seed: the same data, other starting weights
     n_components: int | None = None  # K; None: as many as the data has classes
+    encoder: str = "mlp"  # of x; "conv", of images, has a decoder alike
     task: str | None = None  # of a mixture of experts: "regression" or "classification"
     n_outputs: int = 1  # of a regression
     gate_epochs: int = 0  # of the gate's bound alone, before y is seen
@@ -88,6 +92,8 @@ class Recipe:
             parts.append(f"{self.n_outputs}-outputs")
         if self.n_components is not None:
             parts.append(f"{self.n_components}-components")
+        if self.encoder != "mlp":
+            parts.append(self.encoder)
         if self.preset != "default":
             parts.append(self.preset)
         return "-".join(parts)
@@ -101,6 +107,7 @@ class Recipe:
             "--outputs": (self.n_outputs, 1),
             "--labels": (self.n_labels, None),
             "--components": (self.n_components, None),
+            "--encoder": (self.encoder, "mlp"),
             "--seed": (self.seed, None),
             "--epochs": (self.epochs, None),
         }
@@ -126,6 +133,7 @@ def get(
     n_outputs: int | None = None,
     n_labels: int | None = None,
     n_components: int | None = None,
+    encoder: str = "mlp",
 ) -> Recipe:
     """The recipe of a run.
 
@@ -138,9 +146,10 @@ def get(
         n_outputs: of a regression; default: 1.
         n_labels: rows with a class, of a classification; default: all.
         n_components: components, or experts; default: as many as the data has classes.
+        encoder: one of ``ENCODERS``.
 
     Raises:
-        UnknownRecipeError: for another name or preset.
+        UnknownRecipeError: for another name, preset or encoder.
         ValueError: for epochs, outputs, labels or components < 1, a negative seed, or an option without a use.
     """
     if name not in names():
@@ -165,6 +174,8 @@ def get(
     recipe = {"default": _default, "augment": _augment, "paper": _paper}[preset](dataset, model)
     if task is not None:
         recipe = _with_task(recipe, task, n_outputs or 1, n_labels)
+    if encoder != "mlp":
+        recipe = _convolutional(recipe, encoder)
     return replace(recipe, seed=seed, epochs=epochs or recipe.epochs, n_components=n_components)
 
 
@@ -205,6 +216,21 @@ def _with_task(recipe: Recipe, task: str, n_outputs: int, n_labels: int | None) 
     batch_size = recipe.batch_size + n_labelled
     recipe = with_network(recipe, expert_weight=batch_size / n_labelled)  # the mean over rows with a class
     return replace(recipe, n_labelled=n_labelled)
+
+
+def _convolutional(recipe: Recipe, encoder: str) -> Recipe:
+    """Convolutions in the trunk and the decoder, as in the report's later code; q(c|x) keeps its own dense layers."""
+    size = SIZES[recipe.dataset]
+    if encoder not in ENCODERS or not size.filters:
+        raise UnknownRecipeError(
+            f"an encoder is one of {', '.join(ENCODERS)}, and conv is for images: there is no {encoder!r} for "
+            f"{recipe.dataset}."
+        )
+    dense = size.encoder[:1]
+    network: dict[str, Any] = {"encoder": encoder, "filters": size.filters}
+    if recipe.model != "deepmoe":
+        network |= {"decoder": encoder, "trunk_sizes": dense, "z_encoder_sizes": (), "decoder_sizes": dense}
+    return with_network(replace(recipe, encoder=encoder), **network)
 
 
 #: Hidden layers of every network gate on x in ``default``; the report's DeepMoE has these.
@@ -248,45 +274,42 @@ def _default(dataset: str, model: str) -> Recipe:
     warm_start = WarmStart(size.autoencoder_epochs, size.distill_epochs, neighbors_of=size.neighbors_of)
     recipe = replace(recipe, warm_start=warm_start)
     if model in CLUSTERINGS:
-        return replace(recipe, adversarial_share=0.25, network=_clustering_network(size, model))
-    network = _experts_network(size, model)
+        recipe = replace(recipe, hold_start=True, adversarial_share=0.25, learning_rate=0.002)
+        held = {"regularization": _CLUSTERING, "adversarial_probe": 6.0}
+        return replace(recipe, network=_latent_network(size, model) | held)
+    network = _latent_network(size, model) | _experts_network(size)
     return replace(recipe, epochs=size.expert_epochs, fit_experts=True, checkpoint="last", network=network)
 
 
 def _augment(dataset: str, model: str) -> Recipe:
-    if model not in CLUSTERINGS or dataset == "spiral":
+    if model not in CLUSTERINGS or dataset not in IMAGES:
         raise UnknownRecipeError(
             f"the preset augment changes images a little, for {' or '.join(CLUSTERINGS)} to cluster them: "
             f"there is none for {dataset}-{model}."
         )
-    recipe = with_network(
-        _default(dataset, model), regularization={"adversarial": 30.0, "consistency": 30.0, "balance": 60.0}
-    )
+    recipe = with_network(_default(dataset, model), regularization={**_CLUSTERING, "consistency": 100.0})
     augmentation = {"rotation": 10.0, "shift": 0.08, "zoom": 0.1}
     return replace(recipe, preset="augment", augmentation=augmentation, epochs=2 * recipe.epochs)
 
 
-def _clustering_network(size: Size, model: str) -> dict[str, Any]:
+#: Of a clustering, whose bound has the weight 1; a mixture of experts' has 0.01, and its gate a hundredth of these.
+_CLUSTERING = {"start": 100.0, "adversarial": 100.0, "balance": 40.0, "entropy": 10.0}
+
+
+def _latent_network(size: Size, model: str) -> dict[str, Any]:
     return {
         "latent_dim": 10,
-        "trunk_sizes": size.trunk,
-        "z_encoder_sizes": size.head,
-        "decoder_sizes": (*size.head, *reversed(size.trunk)),
-        "regularization": {"adversarial": 30.0, "entropy": 30.0, "balance": 30.0},
-        **({"c_encoder_sizes": size.head} if model == "dmvae" else {"learn_weights": True}),
+        "z_encoder_sizes": size.encoder,
+        "decoder_sizes": size.encoder[::-1],
+        **({"c_encoder_sizes": _GATE} if model in ("dmvae", "dvmoe") else {"learn_weights": True}),
     }
 
 
-def _experts_network(size: Size, model: str) -> dict[str, Any]:
-    encoder = (*size.trunk, *size.head)
+def _experts_network(size: Size) -> dict[str, Any]:
     return {
-        "latent_dim": 10,
-        "z_encoder_sizes": encoder,
-        "decoder_sizes": encoder[::-1],
         "learn_variance": True,
         "elbo_weight": 0.01,
         "bound_share": size.bound_share,
         "regularization": {"balance": 0.4, "entropy": 0.1, "adversarial": 1.0},
         "adversarial_radius": size.adversarial_radius,
-        **({"c_encoder_sizes": _GATE} if model == "dvmoe" else {"learn_weights": True}),
     }

@@ -1,7 +1,9 @@
 """A run's folder: where it lies, what is in it, and how its files are written whole."""
 
+import contextlib
 import datetime
 import json
+import logging
 import os
 import platform
 import shutil
@@ -12,10 +14,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from experiments.recipes import Recipe
+
+logger = logging.getLogger(__name__)
 
 #: Records of finished runs that the repository keeps.
 RECORDS = Path("results/runs")
+#: The folder, in that of a run that is not finished, of what it needs to go on (``vae_moe.backup``).
+BACKUP = "resume"
 #: Figures that differ between two identical runs; all others must not.
 TIMING_KEYS = ("seconds", "epoch_seconds", "warm_start_seconds", "shared_seconds", "finished_at")
 
@@ -25,29 +33,99 @@ def folder(workdir: str | Path, recipe: Recipe) -> Path:
     return Path(workdir) / recipe.folder / f"seed{recipe.seed}"
 
 
-def start(path: Path, recipe: Recipe, data: Mapping[str, Any]) -> None:
-    """Make the folder, clear an earlier run of it, and write ``config.json``.
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """A run's folder for this process alone; the lock dies with the process.
+
+    Raises:
+        ValueError: if another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path.with_name(f".{path.name}.lock"), timeout=0):
+            yield
+    except Timeout:
+        raise ValueError(
+            f"another process is at work in {path}: wait until it ends, or give another --workdir."
+        ) from None
+
+
+def begin(path: Path, recipe: Recipe, facts: Mapping[str, Any], overwrite: bool = False) -> dict[str, Any] | None:
+    """Find out what a run's folder holds, and make it ready: new, or to go on where a killed run ended.
 
     Args:
-        path: the run's folder.
+        path: the run's folder, held.
         recipe: what will be trained.
-        data: further facts, such as the protocol.
+        facts: what else the figures depend on, such as the protocol; it goes to ``config.json`` too.
+        overwrite: whether to clear the folder first.
+
+    Returns:
+        The figures of the same run, if it is finished; None if it is not.
+
+    Raises:
+        ValueError: if the folder holds another run; it says what differs.
     """
+    if overwrite:
+        shutil.rmtree(path, ignore_errors=True)
+    plan = json.loads(json.dumps({"recipe": asdict(recipe), **facts}))
+    config, metrics = path / "config.json", path / "metrics.json"
+    finished = metrics.exists()
+    for left in [*path.rglob("*.part.*"), *(path.rglob(BACKUP) if finished else ())]:  # by a killed process
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    if config.exists() or finished:
+        _check_same(path, read_json(config), plan)
+        return read_json(metrics) if finished else None
     shutil.rmtree(path, ignore_errors=True)
-    (path / "figures").mkdir(parents=True)
-    write_json(path / "config.json", {"recipe": asdict(recipe), **data, **versions(), "git_commit": git_commit()})
+    path.mkdir(parents=True)
+    write_json(config, {**plan, **versions(), "git_commit": git_commit()})
+    return None
+
+
+def _check_same(path: Path, config: dict[str, Any], plan: dict[str, Any]) -> None:
+    """Compare what a folder holds with what is asked for; warn of other versions, which may end in other figures."""
+    there, here = _flat({name: config.get(name) for name in plan}), _flat(plan)
+    differing = [
+        f"{name} is {there.get(name)!r} there, {here.get(name)!r} here"
+        for name in sorted(there.keys() | here.keys())
+        if there.get(name) != here.get(name)
+    ]
+    if differing:
+        raise ValueError(
+            f"{path} holds another run ({'; '.join(differing)}): ask for that one, give another --workdir, or replace "
+            "it with --overwrite."
+        )
+    others = {**versions(), "git_commit": git_commit()}
+    changed = [f"{name} {config.get(name)}, now {value}" for name, value in others.items() if config.get(name) != value]
+    if changed:
+        logger.warning("%s was begun with %s.", path, "; ".join(changed))
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one: {"a": {"b": 1}} -> {"a.b": 1}."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
 
 
 def write_json(path: Path, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
-    """Write a JSON file so that it is whole or absent: to a temporary name beside it, then renamed."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    """Write a JSON file that is whole or absent at any moment."""
+    from vae_moe.backup import whole
+
+    with whole(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> Any:
-    """The values of a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """The values of a JSON file.
+
+    Raises:
+        ValueError: if there are none that can be read.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read ({error}): move its folder away, or give --overwrite.") from error
 
 
 def finished(workdir: str | Path) -> Iterator[dict[str, Any]]:

@@ -1,23 +1,30 @@
 """The warm start of a gate: what it takes from x alone, made once for all runs that share it."""
 
+import functools
 import hashlib
 import json
 import logging
-import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock
 
 from experiments.recipes import Recipe
 
+if TYPE_CHECKING:
+    from vae_moe.backup import Backup
+
 logger = logging.getLogger(__name__)
 
 #: Arguments of the network that the autoencoder depends on; the gate's and the experts' are not among them.
-_NETWORK = ("latent_dim", "trunk_sizes", "z_encoder_sizes", "decoder_sizes")
+_NETWORK = (
+    *("latent_dim", "trunk_sizes", "z_encoder_sizes", "decoder_sizes"),
+    *("encoder", "decoder", "image_shape", "filters"),
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,9 @@ class Start:
     cached: bool = False
 
 
-def carry_out(mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | None = None) -> Start:
+def carry_out(
+    mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | None, backup: "Backup"
+) -> tuple[Start, np.ndarray | None]:
     """Bring a mixture to its warm start: autoencoder, clusters of its latents, prior, network of q(c|x).
 
     Args:
@@ -48,30 +57,36 @@ def carry_out(mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | Non
         x: the training rows, [N, D].
         verbose: of Keras' ``fit``.
         cache: folder in which the start is looked for, and kept; None makes it anew.
+        backup: where each stage is kept.
 
     Returns:
-        The start.
+        The start, and for a recipe that holds it the component of each row of its core, -1 elsewhere [N].
     """
-    from vae_moe import warm_start
+    from vae_moe import initialization, warm_start
 
     stages = recipe.warm_start
     assert stages is not None
-    start = _make(mixture, recipe, x, verbose) if cache is None else _cached(mixture, recipe, x, verbose, cache)
-    resp = warm_start.cluster(
-        start.z, start.neighbors, mixture.n_components, start=stages.start, seed=recipe.model_seed
-    )
-    options = _fit_options(recipe, verbose)
-    warm_start.place_components(mixture, x, start.z, resp, epochs=stages.distill_epochs, **options)
-    return start
+    make = functools.partial(_make, mixture, recipe, x, verbose, backup)
+    start = make() if cache is None else _cached(mixture, recipe, x, cache, make)
+
+    def clusters():
+        z, neighbors, k = start.z, start.neighbors, mixture.n_components
+        return {"resp": warm_start.cluster(z, neighbors, k, start=stages.start, seed=recipe.model_seed)}
+
+    resp = backup.once("clusters", clusters)["resp"]
+    held = initialization.core(start.neighbors, resp) if recipe.hold_start else np.full(len(x), True)
+    options = _fit_options(recipe, verbose, backup) | {"epochs": stages.distill_epochs}
+    warm_start.place_components(mixture, x, start.z, resp, held=held, **options)
+    return start, np.where(held, resp.argmax(-1), -1) if recipe.hold_start else None
 
 
-def _cached(mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path) -> Start:
+def _cached(mixture, recipe: Recipe, x: np.ndarray, cache: Path, make: Callable[[], Start]) -> Start:
     """The start from its file, which is made if it is not there; of several processes one makes it, and others wait."""
     cache.mkdir(parents=True, exist_ok=True)
     path = cache / f"{recipe.dataset}-{_key(mixture, recipe, x)}.npz"
     with FileLock(path.with_suffix(".lock")):
         if not path.exists():
-            start = _make(mixture, recipe, x, verbose)
+            start = make()
             _write(path, start)
             return start
     logger.info("the warm start of %s", path)
@@ -80,7 +95,7 @@ def _cached(mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path) -> Sta
     return start
 
 
-def _make(mixture, recipe: Recipe, x: np.ndarray, verbose) -> Start:
+def _make(mixture, recipe: Recipe, x: np.ndarray, verbose, backup: "Backup") -> Start:
     from vae_moe import warm_start
 
     stages = recipe.warm_start
@@ -92,17 +107,18 @@ def _make(mixture, recipe: Recipe, x: np.ndarray, verbose) -> Start:
         epochs=stages.autoencoder_epochs,
         n_neighbors=stages.n_neighbors,
         neighbors_of=stages.neighbors_of,
-        **_fit_options(recipe, verbose),
+        **_fit_options(recipe, verbose, backup),
     )
     return Start([weight.numpy() for weight in _weights(mixture)], z, neighbors, time.perf_counter() - started)
 
 
-def _fit_options(recipe: Recipe, verbose) -> dict[str, Any]:
+def _fit_options(recipe: Recipe, verbose, backup: "Backup") -> dict[str, Any]:
     assert recipe.warm_start is not None
     return {
         "batch_size": recipe.batch_size,
         "learning_rate": recipe.warm_start.learning_rate,
         "seed": recipe.model_seed,
+        "backup": backup,
         "verbose": verbose,
     }
 
@@ -130,11 +146,11 @@ def _key(mixture, recipe: Recipe, x: np.ndarray) -> str:
 
 
 def _write(path: Path, start: Start) -> None:
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("wb") as file:
-        weights: dict[str, Any] = {f"weight{i}": value for i, value in enumerate(start.weights)}
-        np.savez(file, z=start.z, neighbors=start.neighbors, seconds=start.seconds, **weights)
-    os.replace(temporary, path)
+    from vae_moe.backup import whole
+
+    weights: dict[str, Any] = {f"weight{i}": value for i, value in enumerate(start.weights)}
+    with whole(path) as temporary:
+        np.savez(temporary, z=start.z, neighbors=start.neighbors, seconds=start.seconds, **weights)
 
 
 def _read(path: Path) -> Start:

@@ -5,6 +5,7 @@ import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 #: Names on the command line.
 NAMES = ("one", "mirrored", "multiworker")
@@ -48,6 +49,15 @@ def is_first() -> bool:
 
     resolver = tf.distribute.get_strategy().cluster_resolver
     return resolver is None or not resolver.task_id
+
+
+def facts() -> dict[str, Any]:
+    """What the figures of a run depend on here: how many devices share a batch, and the precision."""
+    import keras
+    import tensorflow as tf
+
+    devices = tf.distribute.get_strategy().num_replicas_in_sync
+    return {"devices": devices, "precision": keras.config.dtype_policy().name}
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Train one run and measure it: ``python -m experiments.train mnist-dmvae``."""
 
 import argparse
+import hashlib
 import logging
 import os
 import shutil
@@ -9,21 +10,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from experiments import measures, recipes, runs, strategies, training
+from experiments import hparams, measures, recipes, runs, strategies, training
 
 logger = logging.getLogger(__name__)
 
+_DIVERGED = (
+    "The same command goes on after the last finished epoch, and on this machine comes to the same batch again: change "
+    "the recipe and give --overwrite."
+)
 
-def run(recipe: recipes.Recipe, workdir="runs", *, data_dir=None, restarts=1, smoke=False, verbose=1) -> dict:
+
+def run(
+    recipe: recipes.Recipe, workdir="runs", *, data_dir=None, restarts=1, smoke=False, overwrite=False, verbose=1
+) -> dict:
     """Train a recipe and write its folder (``experiments.runs``).
+
+    A run that was killed goes on after its last finished epoch, and ends as if nothing had been; one that is finished
+    is left as it is. (Where several workers train, a killed run begins anew.)
 
     Args:
         recipe: what to train.
         workdir: folder of all runs.
-        data_dir: folder of IDX files, in place of the data set's own source.
+        data_dir: folder to read the data set from, in place of its download (``vae_moe.datasets.load``).
         restarts: trainings from other starting weights; the one of lowest validation loss is the run, and all are kept
             in its folders ``restart0``, ``restart1``, ...
         smoke: 64 examples of each split, one epoch of every stage.
+        overwrite: whether to begin anew, whatever the folder holds.
         verbose: of Keras' ``fit``: 0 is silent, 1 a progress bar.
 
     Returns:
@@ -31,7 +43,8 @@ def run(recipe: recipes.Recipe, workdir="runs", *, data_dir=None, restarts=1, sm
 
     Raises:
         vae_moe.datasets.DatasetError: if the data cannot be had.
-        ValueError: if there are fewer rows than labels asked for, or restarts < 1.
+        ValueError: if there are fewer rows than labels asked for, restarts < 1, or the folder holds another run or is
+            in use.
         FloatingPointError: if a term of the loss is no longer finite.
     """
     from vae_moe import datasets
@@ -43,35 +56,61 @@ def run(recipe: recipes.Recipe, workdir="runs", *, data_dir=None, restarts=1, sm
         recipe, dataset = recipes.smoke(recipe), dataset.head(64)
     y = training.targets(recipe, dataset)
     path = runs.folder(workdir, recipe)
-    runs.start(path, recipe, {"protocol": dataset.protocol})
-    logger.info("%s, preset %s, seed %d: %s", recipe.name, recipe.preset, recipe.seed, dataset.protocol)
-    logger.info("computing on %s", runs.machine())
-    if restarts == 1:
-        return _run_once(recipe, dataset, y, path, verbose)
+    data = hashlib.sha256(dataset.train.x.tobytes()).hexdigest()[:16]
+    facts = {"protocol": dataset.protocol, "data": data, "restarts": restarts, **strategies.facts()}
+    with runs.held(path):
+        logger.info("%s, preset %s, seed %d: %s", recipe.name, recipe.preset, recipe.seed, dataset.protocol)
+        if figures := runs.begin(path, recipe, facts, overwrite):
+            logger.info("finished at %s and left as it is: --overwrite trains it anew.", figures["finished_at"])
+            return figures
+        logger.info("computing on %s", runs.machine())
+        if restarts == 1:
+            return _run_once(recipe, dataset, y, path, verbose)
+        return _run_restarts(recipe, dataset, y, path, restarts, verbose)
+
+
+def _run_restarts(recipe: recipes.Recipe, dataset, y, path: Path, restarts: int, verbose) -> dict[str, Any]:
+    """Train from several starting weights, each in its folder, and copy the best to the run's folder."""
+    from vae_moe.backup import whole
+
+    def copy(source, target):
+        with whole(Path(target)) as temporary:
+            shutil.copy2(source, temporary)
+
     tried = []
     for restart in range(restarts):
         logger.info("restart %d of %d", restart + 1, restarts)
-        tried.append(
-            _run_once(replace(recipe, restart=restart), dataset, y, path / f"restart{restart}", verbose)["val_loss"]
-        )
+        folder = path / f"restart{restart}"
+        tried.append(_run_once(replace(recipe, restart=restart), dataset, y, folder, verbose)["val_loss"])
     lowest = tried.index(min(tried))
     chosen = path / f"restart{lowest}"
-    shutil.copytree(chosen, path, ignore=shutil.ignore_patterns("metrics.json"), dirs_exist_ok=True)
+    others = shutil.ignore_patterns("metrics.json", runs.BACKUP)
+    shutil.copytree(chosen, path, ignore=others, copy_function=copy, dirs_exist_ok=True)
     figures = runs.read_json(chosen / "metrics.json") | {"restart": lowest, "restart_val_losses": tried}
     runs.write_json(path / "metrics.json", figures)
     return figures
 
 
 def _run_once(recipe: recipes.Recipe, dataset, y, path: Path, verbose) -> dict[str, Any]:
+    """One training and its files; ``metrics.json`` is the last of them, and tells that it is finished."""
     from experiments import pictures
+    from vae_moe.backup import Backup, whole
+    from vae_moe.distribution import several_workers
 
+    if (path / "metrics.json").exists():
+        return runs.read_json(path / "metrics.json")
     (path / "figures").mkdir(parents=True, exist_ok=True)
-    trained = training.train(recipe, dataset, y, callbacks=_observers(recipe, dataset, path), verbose=verbose)
-    trained.model.save(path / "model.keras")
+    backup = Backup(None if several_workers() else path / runs.BACKUP)
+    observers = _observers(recipe, dataset, path)
+    trained = training.train(recipe, dataset, y, callbacks=observers, backup=backup, verbose=verbose)
+    with whole(path / "model.keras") as temporary:
+        trained.model.save(temporary)
     figures = record(recipe, dataset, y, trained)
     drawn = pictures.at_the_end(trained.model, dataset.test, y and y.test, dataset.image_shape, trained.history)
     pictures.write(drawn, trained.model, dataset, path, step=recipe.epochs)
+    hparams.write(recipe, figures, path / "tensorboard" / "test")
     runs.write_json(path / "metrics.json", figures)
+    backup.remove()
     return figures
 
 
@@ -111,7 +150,7 @@ def _observers(recipe: recipes.Recipe, dataset, path: Path) -> list:
     clustering = [callbacks.ClusteringMetrics(x, y), health.HealthCheck(x)]
     return [
         *(clustering if recipe.task is None else [callbacks.GateMetrics(x, y)]),
-        keras.callbacks.CSVLogger(path / "history.csv"),
+        callbacks.HistoryFile(path / "history.csv"),
         keras.callbacks.TensorBoard(logs, write_graph=False),
         callbacks.FigureLogger(
             logs / "figures",
@@ -138,7 +177,8 @@ def summary(figures: dict, path: Path) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line. Returns the exit code: 0, or 2 for bad input, data that cannot be had, or a bad loss."""
+    """The command line. Returns the exit code: 0; 2 for bad input, data that cannot be had, a folder that is another
+    run's or cannot be written, or a bad loss; 130 if interrupted."""
     parser = argparse.ArgumentParser(prog="python -m experiments.train", description="Train one run and measure it.")
     parser.add_argument("name", help="one of: " + ", ".join(recipes.names()))
     parser.add_argument("--preset", default="default", help="default (ours) or paper (the report's); default: default")
@@ -148,12 +188,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--outputs", type=int, help="of a regression, targets drawn by the seed; default: 1")
     parser.add_argument("--labels", type=int, help="training rows with a class, of a classification; default: all")
     parser.add_argument("--components", type=int, help="K, components or experts; default: the number of classes")
+    parser.add_argument("--encoder", choices=recipes.ENCODERS, default="mlp", help="conv: of images; default: mlp")
     parser.add_argument("--restarts", type=int, default=1, help="trainings, the lowest loss is kept; default: 1")
     parser.add_argument("--strategy", choices=strategies.NAMES, default="one", help="devices that share the batches")
     parser.add_argument("--precision", choices=strategies.PRECISIONS, default="float32", help="default: float32")
     parser.add_argument("--smoke", action="store_true", help="64 examples, one epoch: does it run?")
+    parser.add_argument("--overwrite", action="store_true", help="begin anew, whatever the run's folder holds")
     parser.add_argument("--workdir", default="runs", help="folder of all runs; default: runs")
-    parser.add_argument("--data-dir", help="folder of the four IDX files, in place of the download")
+    parser.add_argument("--data-dir", help="folder of the data set's files, in place of the download")
     options = parser.parse_args(arguments)
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -168,6 +210,7 @@ def main(arguments: list[str] | None = None) -> int:
             n_outputs=options.outputs,
             n_labels=options.labels,
             n_components=options.components,
+            encoder=options.encoder,
         )
         from vae_moe.datasets import DatasetError
     except ValueError as error:
@@ -176,10 +219,23 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with strategies.scope(options.strategy, options.precision), strategies.workdir(options.workdir) as workdir:
             first = strategies.is_first()
-            figures = run(recipe, workdir, data_dir=options.data_dir, restarts=options.restarts, smoke=options.smoke)
-    except (DatasetError, ValueError, FloatingPointError) as error:
+            figures = run(
+                recipe,
+                workdir,
+                data_dir=options.data_dir,
+                restarts=options.restarts,
+                smoke=options.smoke,
+                overwrite=options.overwrite,
+            )
+    except (DatasetError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except FloatingPointError as error:
+        print(f"error: {error}\n{_DIVERGED}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on after the last finished epoch.", file=sys.stderr)
+        return 130
     if first:
         print(summary(figures, runs.folder(options.workdir, recipe)))
     return 0

@@ -1,10 +1,7 @@
 """Every stage of a recipe, from an untrained model to a trained one."""
 
 import logging
-import tempfile
-import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from experiments import recipes, starts
@@ -17,7 +14,7 @@ class Trained:
     """What training gives: the model, Keras' history, and seconds.
 
     Attributes:
-        seconds: of all that was carried out.
+        seconds: of all that was carried out, less what was lost when a process was killed.
         warm_start_seconds: of these, before the last stage.
         shared_seconds: of the stages that were read from the cache: they come on top.
     """
@@ -44,7 +41,7 @@ def targets(recipe: recipes.Recipe, dataset):
     return None
 
 
-def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, verbose=1) -> Trained:
+def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, backup=None, verbose=1) -> Trained:
     """Carry out every stage of a recipe.
 
     Args:
@@ -53,32 +50,34 @@ def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, verbo
         y: as ``targets`` gives it.
         callbacks: Keras' callbacks of the last stage.
         cache: folder of warm starts that runs share, or None.
+        backup: a ``vae_moe.backup.Backup``, from which a training that was killed goes on; None keeps nothing.
         verbose: of Keras' ``fit``.
     """
     import keras
 
+    from vae_moe import divergence
+    from vae_moe.backup import Backup
+
+    backup = backup or Backup()
     keras.utils.set_random_seed(recipe.model_seed)
-    started = time.perf_counter()
     model = build(recipe, dataset)
-    neighbors, shared_seconds = None, 0.0
+    neighbors, components, shared_seconds = None, None, 0.0
     if recipe.warm_start is not None:
         mixture = model.mixture
-        start = starts.carry_out(mixture, recipe, dataset.train.x, verbose, cache)
+        start, components = starts.carry_out(mixture, recipe, dataset.train.x, verbose, cache, backup)
         neighbors, shared_seconds = start.neighbors, start.seconds if start.cached else 0.0
     if recipe.gate_epochs:
         logger.info("the gate's bound alone, %d epochs", recipe.gate_epochs)
         data = batches(recipe, dataset)
         compile_model(model, recipe, recipe.gate_epochs, data)
-        model.fit(data, epochs=recipe.gate_epochs, shuffle=False, verbose=verbose)
+        stops = [divergence.StopOnNaN(dataset.train.x)]
+        backup.fit("gate", model, data, epochs=recipe.gate_epochs, callbacks=stops, verbose=verbose)
     if recipe.fit_experts:
-        from vae_moe import generalized_em
-
-        logger.info("experts by EM")
-        generalized_em.fit_experts(model, dataset.train.x, y.train, tied=True, alphas=recipe.expert_ridges)
-        model.experts.trainable = False
-    warm_start_seconds = time.perf_counter() - started
-    history = fit(model, recipe, dataset, y, neighbors, callbacks, verbose)
-    return Trained(model, history, time.perf_counter() - started, warm_start_seconds, shared_seconds)
+        _fit_experts(model, recipe, dataset, y, backup)
+    warm_start_seconds = backup.seconds
+    data = batches(recipe, dataset, y, neighbors, components)
+    history = fit(model, recipe, dataset, y, data, callbacks, backup, verbose)
+    return Trained(model, history, backup.seconds, warm_start_seconds, shared_seconds)
 
 
 def build(recipe: recipes.Recipe, dataset):
@@ -95,6 +94,8 @@ def build(recipe: recipes.Recipe, dataset):
     network = dict(recipe.network)
     if recipe.model != "deepmoe":
         network["likelihood"] = dataset.likelihood
+    if recipe.encoder == "conv":
+        network["image_shape"] = dataset.image_shape
     n_components = recipe.n_components or dataset.n_classes
     if recipe.task is None:
         return model_class(dataset.input_dim, n_components=n_components, seed=recipe.model_seed, **network)
@@ -102,49 +103,38 @@ def build(recipe: recipes.Recipe, dataset):
     return model_class(dataset.input_dim, n_components, n_outputs, recipe.task, seed=recipe.model_seed, **network)
 
 
-def fit(model, recipe: recipes.Recipe, dataset, y, neighbors, observers, verbose) -> dict[str, list[float]]:
+def fit(model, recipe: recipes.Recipe, dataset, y, data, observers, backup, verbose) -> dict[str, list[float]]:
     """Train the loss, keep the weights the recipe wants, and return the history.
 
     ``checkpoint="best"`` keeps those of least validation loss, of y's part of it where there is one.
     """
-    import keras
+    from vae_moe import divergence, pipelines
 
-    from vae_moe import callbacks, pipelines
-
-    data = batches(recipe, dataset, y, neighbors)
     compile_model(model, recipe, recipe.epochs, data)
     logger.info("%s, %d epochs", recipe.model, recipe.epochs)
-    with tempfile.TemporaryDirectory() as folder:
-        kept = Path(folder) / "kept.weights.h5"
-        keep = keras.callbacks.ModelCheckpoint(
-            kept,
-            monitor="val_loss" if y is None else "val_nll",
-            mode="min",
-            save_best_only=recipe.checkpoint == "best",
-            save_weights_only=True,
-        )
-        history = model.fit(
-            data,
-            epochs=recipe.epochs,
-            validation_data=pipelines.in_order(dataset.validation.x, y and y.validation),
-            verbose=verbose,
-            shuffle=False,  # the batches come shuffled
-            callbacks=[
-                callbacks.StopOnNaN(),
-                *_m_steps(model, recipe, dataset, y),
-                *_schedules(model, recipe),
-                *observers,
-                keep,
-            ],
-        )
-        model.load_weights(kept)
+    last_good = backup.folder and backup.folder / "last_good.keras"
+    history = backup.fit(
+        "fit",
+        model,
+        data,
+        epochs=recipe.epochs,
+        best=("val_loss" if y is None else "val_nll") if recipe.checkpoint == "best" else None,
+        validation_data=pipelines.in_order(dataset.validation.x, y and y.validation),
+        verbose=verbose,
+        callbacks=[
+            divergence.StopOnNaN(dataset.train.x, last_good),
+            *_m_steps(model, recipe, dataset, y),
+            *_schedules(model, recipe),
+            *observers,
+        ],
+    )
     if y is not None and not model.experts.trainable:
         model.experts.trainable = True
         compile_model(model, recipe, recipe.epochs, data)  # for whoever trains it further
     return history.history
 
 
-def batches(recipe: recipes.Recipe, dataset, y=None, neighbors=None):
+def batches(recipe: recipes.Recipe, dataset, y=None, neighbors=None, components=None):
     """The training batches of a recipe, with what its terms ask for (``vae_moe.pipelines.batches``)."""
     import numpy as np
 
@@ -163,6 +153,7 @@ def batches(recipe: recipes.Recipe, dataset, y=None, neighbors=None):
         seed=recipe.model_seed,
         augment=augment,
         radius=radius,
+        components=components,
         labelled=labelled,
         n_labelled=recipe.n_labelled,
     )
@@ -177,7 +168,7 @@ def compile_model(model, recipe: recipes.Recipe, epochs: int, data) -> None:
     rate = recipe.learning_rate
     if recipe.learning_rate_schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, epochs * len(data))
-    model.compile(keras.optimizers.Adam(rate), **pipelines.compile_options(data, epochs))
+    model.compile(keras.optimizers.Adam(rate), **pipelines.compile_options(model, data, epochs))
 
 
 def _schedules(model, recipe: recipes.Recipe) -> list:
@@ -199,3 +190,18 @@ def _m_steps(model, recipe: recipes.Recipe, dataset, y) -> list:
     if y is None or model.experts.trainable:
         return []
     return [generalized_em.ExpertsMStep(dataset.train.x, y.train, alpha=recipe.expert_ridges[-1])]
+
+
+def _fit_experts(model, recipe: recipes.Recipe, dataset, y, backup) -> None:
+    """Set the experts by EM, and hold them."""
+    from vae_moe import generalized_em
+
+    def weights():
+        logger.info("experts by EM")
+        generalized_em.fit_experts(model, dataset.train.x, y.train, tied=True, alphas=recipe.expert_ridges)
+        return {weight.name: weight.numpy() for weight in model.experts.weights}
+
+    kept = backup.once("experts", weights)
+    for weight in model.experts.weights:
+        weight.assign(kept[weight.name])
+    model.experts.trainable = False

@@ -16,6 +16,15 @@ def test_images_change_a_little_and_stay_in_range(digits):
     assert np.median(correlation) > 0.8
 
 
+def test_colours_move_together(rng):
+    grey = rng.random((6, 64)).astype("f")
+    shades = np.stack([grey, 0.5 * grey, 0 * grey], -1).reshape(6, 192)
+    changed = np.asarray(augmentation.small_affine((8, 8, 3), seed=1)(shades)).reshape(6, 64, 3)
+    np.testing.assert_allclose(changed[..., 0], augmentation.small_affine((8, 8), seed=1)(grey), atol=1e-6)
+    np.testing.assert_allclose(changed[..., 1], 0.5 * changed[..., 0], atol=1e-6)
+    assert not changed[..., 2].any()
+
+
 def test_nothing_is_changed_by_ranges_of_zero(digits):
     x = digits[0][:5].astype("f")
     same = augmentation.small_affine((8, 8), rotation=0, shift=0, zoom=0)(x)

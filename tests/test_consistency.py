@@ -12,8 +12,7 @@ from vae_moe.layers import consistency
 def test_terms_are_scipys_entropies(rng):
     p, q = rng.dirichlet(np.ones(5), (2, 30))
     np.testing.assert_allclose(
-        consistency.consistency(np.log(p), np.log(q)),
-        scipy.stats.entropy(p, axis=-1) + scipy.stats.entropy(p, q, axis=-1),
+        consistency.consistency(np.log(p), np.log(q)), scipy.stats.entropy(p, q, axis=-1), rtol=1e-6
     )
     np.testing.assert_allclose(np.mean(consistency.balance(np.log(p))), -scipy.stats.entropy(p.mean(0)))
 
@@ -43,6 +42,17 @@ def test_the_model_adds_them_with_their_weights(rng):
 def test_entropy_is_scipys(rng):
     p = rng.dirichlet(np.ones(5), 30)
     np.testing.assert_allclose(consistency.entropy(np.log(p)), scipy.stats.entropy(p, axis=-1))
+
+
+def test_rows_are_held_to_their_starts_component_or_to_none(rng):
+    p, components = rng.dirichlet(np.ones(5), 4), np.array([3, -1, 0, 4], "int32")
+    expected = scipy.stats.entropy(np.eye(5)[components], p, axis=-1) * (components >= 0)  # the KL from one-hot
+    np.testing.assert_allclose(consistency.start(np.log(p), components), expected)
+    model = DMVAE(6, n_components=5, latent_dim=2, regularization={"start": 2.0})
+    x = rng.uniform(0, 1, (4, 6)).astype("f")
+    terms = model({"x": x, "component": components}, training=True)["terms"]
+    np.testing.assert_allclose(terms["start"][0], -np.log(model.predict_proba(x)[0, 3]), rtol=1e-5)
+    assert terms["start"][1] == 0 and "start" not in model(x, training=True)["terms"]
 
 
 def test_the_adversarial_change_of_a_linear_gate_is_along_its_kernel(rng):

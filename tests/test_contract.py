@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vae_moe import layers, models
+from vae_moe import layers, models, pipelines
 
 SMALL = {"n_components": 3, "latent_dim": 2, "z_encoder_sizes": (8,), "decoder_sizes": (8,), "seed": 3}
 SMALL_GATE = {name: value for name, value in SMALL.items() if name != "n_components"}
+IMAGES = {"image_shape": (3, 2, 1), "encoder": "conv", "filters": (4, 3)}  # one side odd
+CONV = {**SMALL_GATE, **IMAGES, "decoder": "conv", "trunk_sizes": (8,)}
 MODELS = {
     "VAE": lambda: models.VAE(6, **SMALL_GATE),
     "VaDE": lambda: models.VaDE(6, **SMALL, learn_weights=True, trunk_sizes=(7,)),
@@ -30,6 +32,17 @@ MODELS = {
     "DMVAE": lambda: models.DMVAE(
         6, **SMALL, c_encoder_sizes=(8,), relaxation="gumbel", regularization={"consistency": 2.0, "balance": 1.0}
     ),
+    "VAE conv": lambda: models.VAE(6, **CONV),
+    "VaDE conv": lambda: models.VaDE(6, n_components=3, likelihood="heteroscedastic_gaussian", **CONV),
+    "DMVAE conv": lambda: models.DMVAE(
+        6, n_components=3, regularization={"consistency": 2.0, "adversarial": 1.0}, bound_share=0.5, **CONV
+    ),
+    "DMVAE layer": lambda: models.DMVAE(
+        6, **SMALL, encoder=_layer_of_images(), decoder=keras.layers.Dense(6), image_shape=(3, 2, 1)
+    ),
+    "DeepMoE conv": lambda: models.DeepMoE(6, 3, 2, hidden_sizes=(8,), expert_input="features", seed=3, **IMAGES),
+    "DVMoE conv": lambda: models.DVMoE(6, 3, 2, regularization={"adversarial": 1.0}, **CONV),
+    "VaDEMoE conv": lambda: models.VaDEMoE(6, 3, 4, task="classification", **CONV),
 }
 TARGETS = {  # of the mixtures of experts
     "DeepMoE": np.linspace(-1, 1, 20, dtype="f").reshape(10, 2),
@@ -45,6 +58,8 @@ READOUTS = {
     "VaDEMoE": ("gate_proba", "predict_mean", "encode", "elbo"),
 }
 LAYERS = {
+    "ConvEncoder": (lambda: layers.ConvEncoder((3, 2), (4, 5), (8,), seed=1), 6),
+    "ConvDecoder": (lambda: layers.ConvDecoder((3, 2, 1), (4, 5), (8,), 2, seed=1), 2),
     "MLP": (lambda: layers.MLP((8, 4), 3, seed=1), 6),
     "GumbelSoftmax": (lambda: layers.GumbelSoftmax(0.5, 1), 6),
     "Experts": (lambda: layers.Experts(3, 2, learn_variance=True, seed=1), 6),
@@ -54,14 +69,27 @@ LAYERS = {
 }
 
 
+def _layer_of_images():
+    parts = [keras.layers.Conv2D(4, 2, activation="relu"), keras.layers.BatchNormalization()]
+    return keras.Sequential([*parts, keras.layers.GlobalAveragePooling2D()])
+
+
 @pytest.fixture
 def x(rng):
     return rng.uniform(0, 1, (10, 6)).astype("f")
 
 
+def _shaped(x, model):
+    """Rows, or images for a model of images."""
+    shape = getattr(model, "mixture", getattr(model, "gate", None)).image_shape
+    return x if shape is None else x.reshape(-1, *shape)
+
+
 @pytest.mark.parametrize(("module", "cases"), [(models, MODELS), (layers, LAYERS)])
 def test_no_class_is_left_out(module, cases):
-    assert {name for name in module.__all__ if inspect.isclass(getattr(module, name))} == set(cases)
+    assert {name for name in module.__all__ if inspect.isclass(getattr(module, name))} == {
+        name.split()[0] for name in cases
+    }
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -79,14 +107,16 @@ def test_layer_config_round_trip(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_save_and_load_gives_the_same_readouts(name, x, tmp_path, recwarn):
     model = MODELS[name]()
+    y = TARGETS.get(name.split()[0])
+    x = _shaped(x, model)
     model.compile(keras.optimizers.Adam())
-    model.fit(x, TARGETS.get(name), epochs=1, verbose=0)
+    model.fit(x, y, epochs=1, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert loaded.get_config() == model.get_config() and loaded.compiled
-    for readout in READOUTS[name]:
+    for readout in READOUTS[name.split()[0]]:
         np.testing.assert_array_equal(getattr(loaded, readout)(x), getattr(model, readout)(x))
-    loaded.fit(x, TARGETS.get(name), epochs=1, verbose=0)
+    loaded.fit(x, y, epochs=1, verbose=0)
     assert not [str(w.message) for w in recwarn if "could not" in str(w.message) or "not found" in str(w.message)]
 
 
@@ -99,8 +129,10 @@ def test_model_is_its_config(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_every_trainable_weight_gets_a_finite_gradient(name, x):
     model = MODELS[name]()
-    inputs = {"x": x, "view": x[::-1]} if name in ("VaDE", "DMVAE") else x
-    y = None if name not in TARGETS else tf.constant(TARGETS[name])
+    x = _shaped(x, model)
+    inputs = {"x": x, "view": x[::-1]} if hasattr(model, "cluster") else x
+    y = TARGETS.get(name.split()[0])
+    y = None if y is None else tf.constant(y)
     with tf.GradientTape() as tape:
         loss = model.compute_loss(y=y, y_pred=model(inputs, training=True))
     gradients = tape.gradient(loss, model.trainable_variables)
@@ -109,11 +141,12 @@ def test_every_trainable_weight_gets_a_finite_gradient(name, x):
         assert gradient is not None and np.isfinite(gradient).all() and np.any(gradient), weight.path
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [*READOUTS, "DMVAE conv"])
 def test_same_seed_same_training(name, x):
     def train():
         model = MODELS[name]()
-        model.compile(keras.optimizers.Adam(0.01), jit_compile=True)
-        return model.fit(x, TARGETS.get(name), epochs=3, shuffle=False, verbose=0).history["loss"]
+        model.compile(keras.optimizers.Adam(0.01), jit_compile=pipelines.use_xla(model))
+        y = TARGETS.get(name.split()[0])
+        return model.fit(_shaped(x, model), y, epochs=3, shuffle=False, verbose=0).history["loss"]
 
     assert train() == train()

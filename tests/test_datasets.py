@@ -47,7 +47,7 @@ def test_idx_folder_refuses(tmp_path, changes):
     ("kwargs", "message"),
     [
         ({"name": "mnits"}, r"Unknown data set 'mnits'\. Did you mean mnist"),
-        ({"name": "?"}, "Known: mnist, fashion_mnist, digits, spiral"),
+        ({"name": "?"}, "Known: mnist, fashion_mnist, cifar10, reuters, reuters10k, hhar, digits, spiral"),
         ({"name": "digits", "data_dir": "x"}, "takes no data folder"),
         ({"name": "mnist", "data_dir": "/nowhere"}, "/nowhere holds neither"),
         ({"name": "fashion_mnist", "data_dir": "/nowhere"}, "/nowhere holds neither"),

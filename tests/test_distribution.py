@@ -31,7 +31,7 @@ y[::3] = np.nan
 squares = lambda model: sum(float(np.square(weight.numpy()).sum()) for weight in model.trainable_variables)
 with strategies.scope(sys.argv[1]):
     model = DeepMoE(6, 3, 2, hidden_sizes=(8,), seed=1, regularization={"balance": 3.0, "entropy": 1.0})
-    model.compile(keras.optimizers.SGD(0.1), jit_compile=pipelines.use_xla())
+    model.compile(keras.optimizers.SGD(0.1), jit_compile=pipelines.use_xla(model))
     data = tf.data.Dataset.from_tensor_slices((x, y)).batch(16)
     history = model.fit(data, epochs=2, shuffle=False, verbose=0, validation_data=data).history
     vade = VaDE(6, n_components=3, z_encoder_sizes=(8,), decoder_sizes=(8,))

@@ -1,11 +1,14 @@
 import hashlib
-import io
+import inspect
 import os
-import pickle
+import socket
 import sys
 
+import keras
 import numpy as np
 import pytest
+import sklearn.datasets
+import small_files
 
 from vae_moe import datasets, downloads, idx
 from vae_moe.idx import DatasetError
@@ -79,7 +82,7 @@ def test_failed_write_leaves_no_partial_file(cache, arrays, monkeypatch):
         raise OSError("No space left on device")
 
     set_sources(monkeypatch, good=lambda: arrays)
-    monkeypatch.setattr(downloads.os, "fsync", full_disk)
+    monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(DatasetError, match="No space left"):
         downloads.mnist_folder()
     assert os.listdir(cache) == []
@@ -100,28 +103,7 @@ def test_pip_failure_is_told_in_a_phrase(monkeypatch, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-class Malicious:
-    def __reduce__(self):
-        return os.system, ("exit 1",)
-
-
-def test_unpickler_takes_arrays_only():
-    with pytest.raises(DatasetError, match=r"asks for \w+\.system"):
-        downloads._ArrayUnpickler(io.BytesIO(pickle.dumps(Malicious()))).load()
-    # A float64 array [2] in protocol 0, as Python 2 wrote it.
-    python2 = (
-        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I2\ntcnumpy\ndtype\n"
-        b"(S'f8'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntbI00\nS'"
-        + "".join(f"\\x{byte:02x}" for byte in np.array([1.5, -2]).tobytes()).encode()
-        + b"'\ntb."
-    )
-    loaded = downloads._ArrayUnpickler(io.BytesIO(python2), encoding="latin1").load()
-    np.testing.assert_array_equal(loaded, [1.5, -2])
-
-
 def test_fashion_mnist_failure(monkeypatch, capsys):
-    keras = pytest.importorskip("keras")
-
     def get_file(*_args, **_kwargs):
         sys.stdout.write("Downloading")
         raise Exception("URL fetch failure")
@@ -130,3 +112,46 @@ def test_fashion_mnist_failure(monkeypatch, capsys):
     with pytest.raises(DatasetError, match=r"Keras: URL fetch failure.*--data-dir"):
         datasets.fashion_mnist()
     assert capsys.readouterr().out == ""
+
+
+def blocked(*_args, **_kwargs):
+    raise OSError("Network is unreachable")
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("cifar10", "CIFAR-10 cannot be had from Keras.*unreachable.*cifar-10-python.tar.gz .*--data-dir"),
+        ("reuters", r"Reuters \(RCV1\) cannot be had from scikit-learn.*unreachable.*fetch_rcv1.*--data-dir"),
+        ("reuters10k", r"Reuters \(RCV1\) cannot be had from scikit-learn.*unreachable.*fetch_rcv1.*--data-dir"),
+        ("hhar", r"HHAR cannot be had from OpenML.*unreachable.*\.mat file .*--data-dir"),
+    ],
+)
+def test_without_a_network_the_cure_is_named(name, cure, monkeypatch, tmp_path, capsys):
+    """Keras' and scikit-learn's own code runs, with empty caches and every connection refused."""
+    monkeypatch.setattr(socket, "create_connection", blocked)
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
+    monkeypatch.setattr(downloads, "_CIFAR10_FOLDER", "cifar-10-which-nobody-has")
+    with pytest.raises(DatasetError, match=cure):
+        datasets.load(name)
+    assert capsys.readouterr().out == ""
+
+
+def test_cifar10_is_read_from_the_folder_that_keras_unpacks(monkeypatch, tmp_path):
+    rows = small_files.cifar_rows()
+    small_files.write_cifar(tmp_path / "cifar-10-batches-py", "python", rows)
+    monkeypatch.setattr(keras.utils, "get_file", lambda *_args, **_kwargs: str(tmp_path))
+    assert datasets.load("cifar10").protocol == "train 90 / validation 10 / test 20"
+
+
+def test_hhar_of_openml(monkeypatch):
+    x, y = small_files.activities()
+    monkeypatch.setattr(sklearn.datasets, "fetch_openml", lambda **_kwargs: (x, y.astype(str).astype(object)))
+    data = datasets.load("hhar")
+    assert (data.protocol, data.n_classes) == ("train 144 / validation 18 / test 18", 6)
+
+
+def test_the_sums_and_names_are_those_of_keras():
+    source = inspect.getsource(keras.datasets.cifar10.load_data)
+    for text in (downloads._CIFAR10_FOLDER, downloads._CIFAR10_URL, downloads._CIFAR10_SHA256, "extract=True"):
+        assert text in source

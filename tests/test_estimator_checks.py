@@ -1,4 +1,4 @@
-"""scikit-learn's own checks of an estimator, each fitted for a step or two, without graphs: tracing would be most of it."""
+"""scikit-learn's own checks, of estimators that are fitted for a step or two, without graphs: tracing takes longest."""
 
 import pytest
 import tensorflow as tf

@@ -5,13 +5,34 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+import scipy.io
+import sklearn.datasets
+import small_files
+import tensorflow as tf
+from matplotlib.image import imread
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata
 
-from experiments import figures, grids, label_efficiency, readme, recipes, reproduction, runs, table1, train, training
+from experiments import (
+    figures,
+    grids,
+    label_efficiency,
+    readme,
+    recipes,
+    reproduction,
+    runs,
+    sizes,
+    table1,
+    train,
+    training,
+)
 from vae_moe import datasets
+from vae_moe.command_line import runs as pages
 
 ALWAYS = {"dataset", "model", "preset", "seed", "epochs", "seconds", "epoch_seconds", "n_parameters", "protocol"}
 ALWAYS |= {"git_commit", "tensorflow", "keras", "finished_at", "command", "machine"}
@@ -35,7 +56,7 @@ def test_a_run_leaves_its_folder(smoke_run):
     assert pictures == {"reconstructed", "generated", "traversal", "latent_space", "confusion", "training_curves"}
     header, *rows = (folder / "history.csv").read_text().splitlines()
     assert {"loss", "recon", "kl_z", "kl_c", "val_clustering_accuracy"} <= set(header.split(",")) and len(rows) == 1
-    assert not list(folder.rglob("*.part"))
+    assert not list(folder.rglob("*.part*"))
 
 
 def test_restarts_keep_the_run_of_lowest_loss(tmp_path):
@@ -60,6 +81,25 @@ def test_tensorboard_shows_the_curves_pictures_and_embedding(smoke_run):
         np.genfromtxt(logs / "test" / name, skip_header=skip) for name, skip in (("z.tsv", 0), ("labels.tsv", 1))
     )
     assert len(z) == len(labels) == 64 and "thumbnails.png" in (logs / "test" / "projector_config.pbtxt").read_text()
+
+
+def test_a_run_gets_the_page_of_vae_moe_report(smoke_run):
+    html = pages.page_of(smoke_run[1]).html
+    assert all(words in html for words in ("digits-dmvae", "Typical members", "Health", "clustering accuracy"))
+    assert "http" not in html.replace("http-equiv", "")
+
+
+def test_tensorboards_hparams_tab_has_the_settings_and_the_figures(smoke_run):
+    events = EventAccumulator(str(smoke_run[1] / "tensorboard" / "test")).Reload()
+    content = events.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
+    start = metadata.parse_session_start_info_plugin_data(content)
+    settings = {name: getattr(value, value.WhichOneof("kind")) for name, value in start.hparams.items()}
+    assert settings["model"] == "dmvae" and settings["seed"] == 1 and settings["learning_rate"] == 0.002
+    assert settings["network.regularization.balance"] == 40.0
+    assert settings["warm_start.start"] == "spectral" and "n_labels" not in settings
+    for name in CLUSTERING:
+        (event,) = events.Tensors(name)
+        np.testing.assert_allclose(tf.make_ndarray(event.tensor_proto), smoke_run[2][name], rtol=1e-6)
 
 
 def test_the_saved_model_gives_the_recorded_accuracy_in_a_new_process(smoke_run):
@@ -96,6 +136,22 @@ def test_the_same_seed_gives_the_same_figures(smoke_run, tmp_path):
 def test_recipes_run(name, preset, tmp_path):
     figures_ = train.run(recipes.get(name, preset), tmp_path, smoke=True, verbose=0)
     assert np.isfinite([figures_[key] for key in CLUSTERING]).all()
+
+
+@pytest.mark.parametrize("name", ["digits-dmvae", "digits-deepmoe"])
+def test_convolutional_recipes_run(name, tmp_path):
+    assert train.main([name, "--encoder", "conv", "--smoke", "--workdir", str(tmp_path)]) == 0
+    (figures_,) = runs.finished(tmp_path)
+    assert figures_["folder"].startswith(str(tmp_path / f"{name}-conv"))
+    assert figures_["command"].endswith("--encoder conv --seed 0 --epochs 1") and np.isfinite(figures_["val_loss"])
+    model = keras.saving.load_model(Path(figures_["folder"]) / "model.keras")
+    x = datasets.digits().test.x
+    images = x.reshape(-1, 8, 8)
+    if name == "digits-dmvae":
+        np.testing.assert_array_equal(model.reconstruct(images), model.reconstruct(x).reshape(-1, 8, 8))
+        assert [w.shape[-1] for w in model.mixture.trunk.weights if len(w.shape) == 4] == [32, 32, 64, 64]
+    else:
+        np.testing.assert_array_equal(model.gate_proba(images), model.gate_proba(x))
 
 
 @pytest.mark.parametrize(
@@ -143,14 +199,14 @@ def test_a_warm_start_is_made_once(tmp_path):
     recipe, dataset = recipes.smoke(recipes.get("digits-dvmoe")), datasets.digits().head(64)
     y = training.targets(recipe, dataset)
     first, second = (training.train(recipe, dataset, y, cache=tmp_path, verbose=0) for _ in range(2))
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list(tmp_path.glob("*.npz"))) == 1
     assert first.history["loss"] == second.history["loss"]
     assert first.shared_seconds == 0.0 < second.shared_seconds < first.warm_start_seconds
     fewer = training.train(replace(recipe, n_components=5), dataset, y, cache=tmp_path, verbose=0)
-    assert len(list(tmp_path.iterdir())) == 1 and fewer.model.mixture.n_components == 5
+    assert len(list(tmp_path.glob("*.npz"))) == 1 and fewer.model.mixture.n_components == 5
     other = recipes.smoke(recipes.get("digits-dvmoe", seed=1))
     training.train(other, dataset, y, cache=tmp_path, verbose=0)
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.glob("*.npz"))) == 2
 
 
 def test_table1_measures_each_cell_once(tmp_path, capsys):
@@ -195,6 +251,33 @@ def test_mnist_recipes_run_on_own_files(model, tmp_path, rng):
     assert figures_["protocol"] == "train 64 / validation 8 / test 20"
 
 
+def test_a_colour_recipe_runs_on_small_files(tmp_path):
+    """CIFAR-10 by the command line, with its pictures in colour."""
+    small_files.write_cifar(tmp_path / "data", "binary", small_files.cifar_rows(n_rows=24))
+    arguments = ["cifar10-dmvae", "--smoke", "--data-dir", str(tmp_path / "data"), "--workdir", str(tmp_path)]
+    assert train.main(arguments) == 0
+    folder = runs.folder(tmp_path, recipes.get("cifar10-dmvae"))
+    assert json.loads((folder / "metrics.json").read_text())["protocol"] == "train 64 / validation 12 / test 24"
+    sprite = imread(folder / "tensorboard" / "test" / "thumbnails.png")
+    assert sprite.shape == (5 * 32, 5 * 32, 3)
+    expected = datasets.cifar10(data_dir=tmp_path / "data").test.x[6].reshape(32, 32, 3)
+    np.testing.assert_allclose(sprite[32:64, 32:64], expected, atol=1e-6)
+
+
+def test_a_recipe_of_a_table_runs_on_a_small_file(tmp_path):
+    x, y = small_files.activities()
+    scipy.io.savemat(tmp_path / "HAR.mat", {"X": x, "Y": y})
+    recipe = recipes.get("hhar-deepmoe", task="classification")
+    figures_ = train.run(recipe, tmp_path / "runs", data_dir=tmp_path, smoke=True, verbose=0)
+    assert np.isfinite([value for value in figures_.values() if isinstance(value, float)]).all()
+
+
+def test_every_data_set_of_a_recipe_can_be_loaded():
+    assert set(recipes.DATASETS) == set(datasets._LOADERS) == set(sizes.SIZES)
+    makefile = (readme.README.parent / "Makefile").read_text(encoding="utf-8")
+    assert all(name in makefile for name in recipes.DATASETS)
+
+
 def test_the_paper_preset_is_the_reports():
     dmvae, vade = recipes.get("mnist-dmvae", "paper"), recipes.get("mnist-vade", "paper")
     model = training.build(dmvae, datasets.digits())
@@ -222,8 +305,13 @@ def test_the_paper_preset_is_the_reports():
         (["digits-dmvae", "--outputs", "2"], "dmvae clusters and has no task, outputs or labels"),
         (["digits-dvmoe", "--labels", "100"], "labels a classification's"),
         (["digits-dvmoe", "--task", "classification", "--labels", "3"], "n_labels must be between 10"),
+        (["spiral-dmvae", "--encoder", "conv"], "there is no 'conv' for spiral"),
         (["digits-dmvae", "--seed", "-1"], "seed must be 0 or more, got -1"),
+        (["hhar-dmvae", "--preset", "augment"], "there is none for hhar-dmvae"),
         (["mnist-dmvae", "--data-dir", "/nowhere"], "/nowhere"),
+        (["cifar10-dmvae", "--data-dir", "/nowhere"], "holds no CIFAR-10: give a folder with cifar-10-python.tar.gz"),
+        (["reuters-dmvae", "--data-dir", "/nowhere"], "no subfolder RCV1"),
+        (["hhar-dmvae", "--data-dir", "/nowhere"], "holds 0 .mat files"),
     ],
 )
 def test_bad_input_ends_with_one_message(arguments, message, capsys, tmp_path):
@@ -231,6 +319,20 @@ def test_bad_input_ends_with_one_message(arguments, message, capsys, tmp_path):
     error = capsys.readouterr().err
     assert message in error and error.startswith("error: ") and "Traceback" not in error
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["cifar10", "reuters10k", "hhar"])
+def test_without_a_network_the_command_says_what_to_fetch(name, capsys, tmp_path, monkeypatch):
+    def blocked(*_args, **_kwargs):
+        raise OSError("Network is unreachable")
+
+    monkeypatch.setattr(keras.utils, "get_file", blocked)
+    monkeypatch.setattr(sklearn.datasets, "fetch_rcv1", blocked)
+    monkeypatch.setattr(sklearn.datasets, "fetch_openml", blocked)
+    assert train.main([f"{name}-dmvae", "--workdir", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and "Traceback" not in error
+    assert "Network is unreachable" in error and "--data-dir" in error
 
 
 def test_help_imports_no_tensorflow():

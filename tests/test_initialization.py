@@ -45,6 +45,23 @@ def test_spectral_start_agrees_with_scikit_learn(digits):
     assert initialization.modularity(graph, ours) > best - 1e-3
 
 
+def test_the_core_of_a_cluster_is_two_links_away_from_the_others():
+    """A chain of ten rows, each linked to the next ones, the clusters 0-4 and 5-9; the last cluster is one row."""
+    neighbors = np.array([[max(i - 1, 0), min(i + 1, 10)] for i in range(11)])
+    clusters = np.array([0] * 5 + [1] * 5 + [2])
+    expected = [True] * 3 + [False] * 2 + [False] * 2 + [True] + [False] * 2 + [True]
+    np.testing.assert_array_equal(initialization.core(neighbors, np.eye(3)[clusters]), expected)
+
+
+def test_the_core_of_a_start_is_purer_than_the_start(digits):
+    x, y = digits
+    neighbors = initialization.nearest_neighbors(x, 10)
+    resp = KMeans(10, n_init=10, random_state=0).fit_predict(x)
+    core = initialization.core(neighbors, np.eye(10)[resp])
+    accuracy = metrics.clustering_accuracy(y, resp)
+    assert 0.2 < core.mean() < 0.9 and metrics.clustering_accuracy(y[core], resp[core]) > accuracy + 0.03
+
+
 def test_modularity_is_the_double_sum(rng):
     """(1 / 2m) sum_ij (A_ij - d_i d_j / 2m) [c_i = c_j], term by term."""
     graph = rng.integers(0, 2, (12, 12))

@@ -27,6 +27,13 @@ def test_views_are_neighbours_and_targets_stay_with_their_rows(rng):
     assert len(seen) > 30  # drawn anew, not one fixed neighbour
 
 
+def test_radii_and_components_stay_with_their_rows():
+    x = np.arange(12, dtype="f")[:, None]
+    for (inputs,) in pipelines.batches(x, batch_size=4, radius=x[:, 0] / 2, components=np.arange(12) - 1):
+        np.testing.assert_array_equal(inputs["radius"], np.ravel(inputs["x"]) / 2)
+        np.testing.assert_array_equal(inputs["component"], np.ravel(inputs["x"]) - 1)
+
+
 def test_same_seed_same_batches(rng):
     x, neighbors = rng.normal(size=(30, 2)).astype("f"), rng.integers(0, 30, (30, 4))
 

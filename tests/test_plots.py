@@ -81,6 +81,21 @@ def test_reconstructed_images_need_not_be_square():
     np.testing.assert_array_equal(picture(left)[4:7, 3:5], x[3].reshape(3, 2))
 
 
+def test_colour_images_keep_their_colours():
+    x = np.linspace(-0.1, 1.1, 5 * 18).reshape(5, 18)
+    left, _ = plots.reconstructions(x, x, image_shape=(3, 2, 3)).axes
+    assert picture(left).shape == (2 * 4 - 1, 3 * 3 - 1, 3)
+    np.testing.assert_array_equal(picture(left)[4:7, 3:5], np.clip(x[4], 0, 1).reshape(3, 2, 3))
+    np.testing.assert_array_equal(picture(left)[3], 1)  # the line between
+    figure = plots.generated(x[:, np.newaxis], np.eye(5, 2), np.arange(5), image_shape=(3, 2, 3))
+    np.testing.assert_array_equal(picture(figure.axes[0])[4:7, :2], np.clip(x[1], 0, 1).reshape(3, 2, 3))
+    figure = plots.traversal(x[np.newaxis], [(0, 1)], ["a", "b"], image_shape=(3, 2, 3))
+    np.testing.assert_array_equal(picture(figure.axes[0])[:, 6:8], np.clip(x[2], 0, 1).reshape(3, 2, 3))
+    with pytest.raises(ValueError, match=r"\(3, 3, 2\) means 18 columns.*\(H, W, 3\)"):
+        plots.reconstructions(x, x, image_shape=(3, 3, 2))
+    drawn(figure)
+
+
 def test_reconstructed_points_share_axes_and_colours():
     x, arm = arms()
     figure = plots.reconstructions(x, x * 1.5, labels=arm)

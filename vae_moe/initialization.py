@@ -7,6 +7,8 @@ Each stage stands alone and takes what the one before gives:
     resp = gmm_start(z, K) or spectral_start(z, K)
     assign_prior(mixture.prior, z, resp)        means, variances and weights of the components
     distill(mixture, x, resp)                   the network of q(c|x) learns the responsibilities
+
+Images [N, H, W, C] are taken as their rows [N, D].
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +24,9 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
+from vae_moe.backup import Backup
 from vae_moe.distribution import DistributedModel, batch_mean
+from vae_moe.divergence import StopOnNaN
 from vae_moe.layers import LatentMixture, MixturePrior, SoftmaxGate
 from vae_moe.models.base import map_batches
 from vae_moe.pipelines import batches, compile_options
@@ -48,6 +52,7 @@ def pretrain_autoencoder(
     learning_rate: float = 1e-3,
     seed: int = 0,
     least_steps: int = 1,
+    backup: Backup | None = None,
     **fit_options,
 ) -> keras.callbacks.History:
     """Train encoder and decoder to reconstruct x from the mean of q(z|x), without sampling and without a prior.
@@ -60,6 +65,7 @@ def pretrain_autoencoder(
         learning_rate: of Adam, falling to 0 along a cosine.
         seed: of the order of the rows.
         least_steps: of an epoch; fewer rows are gone through several times.
+        backup: where the stage is kept after each epoch, to go on from there if it is killed.
         fit_options: ``callbacks``, ``verbose`` and the like, as in Keras' ``fit``.
 
     Returns:
@@ -69,13 +75,14 @@ def pretrain_autoencoder(
     def reconstruct(inputs):
         return mixture.decoder(mixture.z_mean(inputs))
 
-    data = batches(x, batch_size=batch_size, seed=seed, least_steps=least_steps).map(lambda batch: (batch, batch))
+    data = batches(_rows(x), batch_size=batch_size, seed=seed, least_steps=least_steps)
+    data = data.map(lambda batch: (batch, batch))
 
     def loss(x_true, params):
         return -mixture.x_likelihood.log_prob(params, x_true)  # [B]
 
-    stage = _Stage([mixture.trunk, mixture.z_encoder, mixture.decoder], reconstruct, loss)
-    return _fit_stage(stage, data, epochs, learning_rate, **fit_options)
+    stage = _Stage("autoencoder", [mixture.trunk, mixture.z_encoder, mixture.decoder], reconstruct, loss)
+    return _fit_stage(stage, data, epochs, learning_rate, backup, **fit_options)
 
 
 def gmm_start(z: np.ndarray, n_components: int, *, n_init: int = 20, seed: int = 0) -> np.ndarray:
@@ -171,8 +178,27 @@ def modularity(adjacency, resp: np.ndarray) -> float:
 
 def nearest_neighbors(z: np.ndarray, n_neighbors: int = 10) -> np.ndarray:
     """Row numbers of each row's nearest other rows, Euclidean, z [N, L] -> [N, M] with M = min(n_neighbors, N - 1)."""
-    index = NearestNeighbors(n_neighbors=min(n_neighbors, len(z) - 1), n_jobs=-1).fit(z)
+    index = NearestNeighbors(n_neighbors=min(n_neighbors, len(z) - 1), n_jobs=-1).fit(_rows(z))
     return index.kneighbors(return_distance=False).astype(np.int32)
+
+
+def core(neighbors: np.ndarray, resp: np.ndarray) -> np.ndarray:
+    """Which rows lie deep inside their cluster: their neighbours, and the neighbours of these, are all of it.
+
+    Clusters of a graph are wrong near their borders first, so that a start's core holds far fewer mistakes than the
+    start. A cluster without a core, a thin or a small one, has all its rows there.
+
+    Args:
+        neighbors: [N, M] row numbers (:func:`nearest_neighbors`).
+        resp: responsibilities [N, K].
+
+    Returns:
+        [N] booleans.
+    """
+    clusters = resp.argmax(-1)
+    inside = (clusters[neighbors] == clusters[:, np.newaxis]).all(-1)  # [N]
+    deep = inside & inside[neighbors].all(-1)  # [N]
+    return deep | ~np.isin(clusters, clusters[deep])
 
 
 def neighbor_distances(x: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
@@ -185,6 +211,7 @@ def neighbor_distances(x: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
     Returns:
         [N], in units of x.
     """
+    x = _rows(x)
     return np.mean([np.linalg.norm(x[column] - x, axis=-1) for column in neighbors.T], 0)
 
 
@@ -234,6 +261,7 @@ def distill(
     learning_rate: float = 1e-3,
     seed: int = 0,
     least_steps: int = 1,
+    backup: Backup | None = None,
     **fit_options,
 ) -> keras.callbacks.History:
     """Train the network of q(c|x), and nothing else, to give the responsibilities.
@@ -247,6 +275,7 @@ def distill(
         learning_rate: of Adam, falling to 0 along a cosine.
         seed: of the order of the rows.
         least_steps: of an epoch; fewer rows are gone through several times.
+        backup: where the stage is kept after each epoch, to go on from there if it is killed.
         fit_options: ``callbacks``, ``verbose`` and the like, as in Keras' ``fit``.
 
     Returns:
@@ -262,31 +291,37 @@ def distill(
             "this mixture's q(c|x) is Bayes' rule on z: it has no network to distill into; skip this step."
         )
     else:
-        inputs = map_batches(tf.function(gate.trunk, reduce_retracing=True), x)  # [N, H], the trunk stays as it is
-        layers, network = [gate.c_encoder], gate.c_encoder
+        hidden = map_batches(tf.function(gate.trunk, reduce_retracing=True), _rows(x))  # [N, H]: the trunk stays
+        inputs, layers, network = hidden, [gate.c_encoder], gate.c_encoder
     resp = resp.astype(np.float32)
     data = batches(inputs, resp, batch_size=batch_size, seed=seed, least_steps=least_steps)
-    stage = _Stage(layers, network, tf.nn.softmax_cross_entropy_with_logits)
-    return _fit_stage(stage, data, epochs, learning_rate, **fit_options)
+    stage = _Stage("distillation", layers, network, tf.nn.softmax_cross_entropy_with_logits)
+    return _fit_stage(stage, data, epochs, learning_rate, backup, **fit_options)
+
+
+def _rows(x: np.ndarray) -> np.ndarray:
+    return np.reshape(x, (len(x), -1))
 
 
 class _Stage(DistributedModel):
     """Some built layers of a mixture, a map [B, ...] -> [B, P] through them, and a loss (y, map of x) -> [B]."""
 
-    def __init__(self, layers: Sequence[keras.layers.Layer], network: Callable, loss: Callable):
-        super().__init__(name="stage")
+    def __init__(self, name: str, layers: Sequence[keras.layers.Layer], network: Callable, loss: Callable):
+        super().__init__(name=name)
         self.stage_layers, self.network, self.example_loss = list(layers), network, loss
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs, training=False):
+        del training  # Keras tells the layers, some of which behave otherwise in training
         return self.network(inputs)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         return batch_mean(self.example_loss(y, y_pred))
 
 
-def _fit_stage(stage: _Stage, data, epochs, learning_rate, **fit_options):
+def _fit_stage(stage: _Stage, data, epochs, learning_rate, backup, callbacks=(), **fit_options):
     """Fit with Adam, its rate falling to 0 along a cosine."""
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(data))
-    stage.compile(keras.optimizers.Adam(rate), **compile_options(data, epochs))
-    return stage.fit(data, epochs=epochs, shuffle=False, **fit_options)  # the batches come shuffled
+    stage.compile(keras.optimizers.Adam(rate), **compile_options(stage, data, epochs))
+    callbacks = [StopOnNaN(), *callbacks]
+    return (backup or Backup()).fit(stage.name, stage, data, epochs=epochs, callbacks=callbacks, **fit_options)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -23,6 +24,7 @@ def batches(
     neighbors: np.ndarray | None = None,
     augment: Callable | None = None,
     radius: np.ndarray | None = None,
+    components: np.ndarray | None = None,
     labelled: np.ndarray | None = None,
     n_labelled: int = 0,
     sample_weight: np.ndarray | None = None,
@@ -31,15 +33,16 @@ def batches(
     """Shuffled training batches, the same sequence for the same seed.
 
     Args:
-        x: [N, D].
+        x: [N, D], or images [N, H, W, C].
         y: targets [N, ...], or None.
         batch_size: rows a batch; the last, smaller batch is left out (another one each epoch), so that the compiled
             step has one shape. With fewer rows than that, the one batch has them all.
         seed: of the order and of the views.
         neighbors: [N, M] row numbers; the view of a row is then one of its M neighbours, drawn anew each time.
-        augment: [B, D] tensor -> [B, D] tensor; the view of a row is then its augmentation. If both are given, it is
-            the augmentation of a neighbour.
+        augment: tensor of some rows of x -> tensor of the same shape; the view of a row is then its augmentation. If
+            both are given, it is the augmentation of a neighbour.
         radius: [N], how far adversarial changes of each row go, if not equally far.
+        components: [N], where a start put each row, -1 for one that is held to none.
         labelled: [M] row numbers, those with a target where few have one.
         n_labelled: rows drawn from ``labelled`` and appended to each batch, so that every step sees targets.
         sample_weight: [N], of each row's loss.
@@ -47,12 +50,13 @@ def batches(
 
     Returns:
         A ``tf.data.Dataset`` of ``(inputs,)``, ``(inputs, y)`` or ``(inputs, y or None, sample_weight)``; inputs is x
-        [B, D], or a dictionary of x and what was asked for: view [B, D], radius [B].
+        [B, D], or a dictionary of x and what was asked for: view [B, D], radius [B], component [B]. Images stay images.
     """
     n_rows = len(x)
     x, y = tf.constant(x), None if y is None else tf.constant(y)
     neighbors = None if neighbors is None else tf.constant(neighbors, tf.int32)
     radius = None if radius is None else tf.constant(radius, tf.float32)
+    components = None if components is None else tf.constant(components, tf.int32)
     labelled = None if labelled is None or not n_labelled else tf.constant(labelled, tf.int64)
     sample_weight = None if sample_weight is None else tf.constant(sample_weight, tf.float32)
 
@@ -65,6 +69,8 @@ def batches(
             inputs["view"] = view(rows, view_seed)
         if radius is not None:
             inputs["radius"] = tf.gather(radius, rows)
+        if components is not None:
+            inputs["component"] = tf.gather(components, rows)
         inputs = inputs if len(inputs) > 1 else inputs["x"]
         if sample_weight is not None:
             return inputs, None if y is None else tf.gather(y, rows), tf.gather(sample_weight, rows)
@@ -96,23 +102,30 @@ def steps_per_execution(n_steps: int, most: int = 128) -> int:
     return max(n for n in range(1, min(n_steps, most) + 1) if n_steps % n == 0)
 
 
-def use_xla() -> bool:
-    """Whether ``jit_compile`` will do: XLA cannot compile a step in which replicas exchange gradients."""
-    return tf.distribute.get_strategy().num_replicas_in_sync == 1
+def use_xla(model: keras.Model) -> bool:
+    """Whether ``jit_compile`` will do.
+
+    XLA cannot compile a step in which replicas exchange gradients, and its convolutions on a CPU take several times as
+    long as TensorFlow's own.
+    """
+    single = tf.distribute.get_strategy().num_replicas_in_sync == 1
+    kernels = [weight for weight in model.weights if len(weight.shape) == 4]  # convolutions'
+    return single and not (kernels and not tf.config.list_physical_devices("GPU"))
 
 
-def compile_options(data: tf.data.Dataset, epochs: int) -> dict[str, Any]:
-    """How Keras' ``compile`` should run the steps of these epochs of batches: what takes longer to make than it saves
-    is not made.
+def compile_options(model: keras.Model, data: tf.data.Dataset, epochs: int) -> dict[str, Any]:
+    """How Keras' ``compile`` should run a model's steps, for these epochs of batches: what takes longer to make than it
+    saves is not made.
 
     Returns:
         ``run_eagerly``, ``jit_compile`` and ``steps_per_execution``.
     """
     n_steps = len(data) * epochs
-    eagerly = use_xla() and n_steps <= MOST_EAGER_STEPS
+    xla = use_xla(model)
+    eagerly = xla and n_steps <= MOST_EAGER_STEPS
     return {
         "run_eagerly": eagerly,
-        "jit_compile": use_xla() and n_steps >= LEAST_XLA_STEPS,
+        "jit_compile": xla and n_steps >= LEAST_XLA_STEPS,
         "steps_per_execution": 1 if eagerly else steps_per_execution(len(data)),
     }
 

@@ -25,7 +25,7 @@ def reconstructions(x, x_reconstructed, *, image_shape=None, labels=None, title=
     Args:
         x: [N, D]; images in [0, 1].
         x_reconstructed: [N, D].
-        image_shape: (H, W) with H W = D, or None for points.
+        image_shape: (H, W) or (H, W, 3) of D entries, or None for points.
         labels: [N] integers >= 0 that colour the points; images are drawn without.
         title: over the figure.
 
@@ -63,7 +63,7 @@ def generated(samples, embedding, components, *, image_shape=None, classes=None,
         samples: [K, n, D], n drawn from each component; images in [0, 1].
         embedding: [M, 2] of z.
         components: [M] integers below K, one for each row of ``embedding``.
-        image_shape: (H, W) with H W = D, or None for points.
+        image_shape: (H, W) or (H, W, 3) of D entries, or None for points.
         classes: [M] integers >= 0; they name a component by its majority class, unless ``names`` are given.
         names: K names of the components, such as those of `component_names`.
         title: over the figure.
@@ -113,7 +113,7 @@ def traversal(decoded, pairs, names, *, image_shape=None, title=None) -> Figure:
         decoded: [P, S, D], S steps for each of P pairs; images in [0, 1].
         pairs: P pairs (from, to) of components below K.
         names: K names of the components.
-        image_shape: (H, W) with H W = D, or None for points, whose ways are drawn in the plane.
+        image_shape: (H, W) or (H, W, 3) of D entries, or None for points, whose ways are drawn in the plane.
         title: over the figure.
 
     Raises:
@@ -134,7 +134,7 @@ def traversal(decoded, pairs, names, *, image_shape=None, title=None) -> Figure:
         axes.set(xlabel=f"{axis_name}1", ylabel=f"{axis_name}2", aspect="equal")
         figure.legend(loc="outside right upper", fontsize=drawing.font(n_pairs), frameon=False)
         return figure
-    height, width = image_shape
+    height, width = image_shape[:2]
     figure = drawing.figure(0.45 * steps * width / height + 2.2, 0.45 * n_pairs + 0.4, title)
     axes = figure.subplots()
     drawing.images(axes, decoded.reshape(-1, d), steps, image_shape)

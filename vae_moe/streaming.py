@@ -1,14 +1,15 @@
 """Training batches from files larger than memory: ``.npy`` arrays, TFRecord files, any ``tf.data.Dataset``."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from vae_moe.idx import DatasetError
+from vae_moe import files
+from vae_moe.files import DatasetError
 
 #: Rows are read in runs of about this many bytes, in random order: a disk likes runs.
 BLOCK_BYTES = 4 * 2**20
@@ -38,7 +39,8 @@ def stream(
         A ``tf.data.Dataset`` of ``(x,)``, x [B, D] float32, for ``model.fit(..., shuffle=False)``.
 
     Raises:
-        DatasetError: if the source cannot be read, has another shape, or too few rows for one batch.
+        DatasetError: if the source cannot be read, has another shape, or too few rows for one batch. TFRecord files
+            are read once to see.
     """
     if isinstance(source, tf.data.Dataset):
         return source.map(lambda batch: batch if isinstance(batch, tuple) else (batch,)).prefetch(2)
@@ -70,10 +72,10 @@ def write_tfrecord(rows, path: str | os.PathLike) -> None:
 
 def _npy(path: Path, batch_size: int, seed: int) -> tf.data.Dataset:
     try:
-        x = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        x = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # a damaged header makes NumPy raise anything
         raise DatasetError(f"{path} is no sound .npy file ({error}): write it with numpy.save.") from error
-    if x.ndim != 2 or x.dtype.kind != "f" or len(x) < batch_size:
+    if x.ndim != 2 or x.dtype.kind != "f" or len(x) < batch_size or not x.size:
         raise DatasetError(
             f"{path} must hold floats [N, D] with N of at least batch_size={batch_size}, got {x.dtype} {list(x.shape)}."
         )
@@ -124,12 +126,40 @@ def _mixed(x: _Rows, batch_size: int, rng: np.random.Generator) -> Iterator[np.n
 
 
 def _tfrecord(paths: list[Path], batch_size: int, seed: int, n_columns: int | None) -> tf.data.Dataset:
-    if n_columns is None:
-        raise DatasetError("TFRecord files do not say how many columns x has: give n_columns.")
-    features = {"x": tf.io.FixedLenFeature([n_columns], tf.float32)}
-    files = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
-    files = files.shuffle(len(paths), seed=seed, reshuffle_each_iteration=True)
-    rows = files.interleave(tf.data.TFRecordDataset, cycle_length=min(len(paths), 4), deterministic=True)
+    if n_columns is None or n_columns < 1:
+        raise DatasetError(f"TFRecord files do not say how many columns x has: give n_columns, got {n_columns}.")
+
+    def parse(examples):
+        return tf.io.parse_example(examples, {"x": tf.io.FixedLenFeature([n_columns], tf.float32)})["x"]
+
+    n_rows = sum(_count_rows(path, parse) for path in paths)
+    if n_rows < batch_size:
+        raise DatasetError(f"{', '.join(map(str, paths))}: {n_rows} rows are no batch of batch_size={batch_size}.")
+    names = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
+    names = names.shuffle(len(paths), seed=seed, reshuffle_each_iteration=True)
+    rows = names.interleave(tf.data.TFRecordDataset, cycle_length=min(len(paths), 4), deterministic=True)
     buffer = BLOCKS_MIXED * max(1, BLOCK_BYTES // (4 * n_columns))
     rows = rows.shuffle(buffer, seed=seed, reshuffle_each_iteration=True).batch(batch_size, drop_remainder=True)
-    return rows.map(lambda batch: (tf.io.parse_example(batch, features)["x"],)).prefetch(4)
+    data = rows.map(lambda batch: (parse(batch),))
+    return data.apply(tf.data.experimental.assert_cardinality(n_rows // batch_size)).prefetch(4)
+
+
+def _count_rows(path: Path, parse: Callable) -> int:
+    """Rows of a TFRecord file, each of which is read and parsed once: no fault is left to end a training of hours."""
+    _check_lengths(path)
+    try:
+        return sum(len(rows) for rows in tf.data.TFRecordDataset(str(path)).batch(1024).map(parse))
+    except (tf.errors.OpError, UnicodeDecodeError) as error:  # TensorFlow's message quotes the record
+        reason = str(error).splitlines()[0]
+        raise DatasetError(f"{path} is no sound TFRecord file of such rows ({reason}): write it again.") from error
+
+
+def _check_lengths(path: Path) -> None:
+    """Refuse a record longer than the file: TensorFlow would take memory for it."""
+    size, position = path.stat().st_size, 0
+    with files.opened(path, unpack=False) as stream:
+        while position < size:
+            stream.seek(position)
+            position += int.from_bytes(stream.read(8), "little") + 16  # and two sums
+    if position > size:
+        raise DatasetError(f"{path} is cut off, or its lengths are damaged: write it again.")

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from vae_moe import initialization
+from vae_moe.backup import Backup
 from vae_moe.layers import LatentMixture
 from vae_moe.models.base import map_batches
 
@@ -26,6 +27,7 @@ def learn_latents(
     epochs: int,
     n_neighbors: int = 10,
     neighbors_of: str | None = None,
+    backup: Backup | None = None,
     **fit_options,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Train the autoencoder, and find each row's nearest neighbours.
@@ -36,17 +38,22 @@ def learn_latents(
         epochs: of the autoencoder.
         n_neighbors: M, of each row.
         neighbors_of: "z", in the latents, or "x"; None takes "x" where it has few columns.
+        backup: what an earlier process did is taken from it; None keeps nothing.
         fit_options: of :func:`vae_moe.initialization.pretrain_autoencoder`.
 
     Returns:
         The latents z [N, L], and row numbers of neighbours [N, M].
     """
     logger.info("autoencoder, %d epochs", epochs)
-    initialization.pretrain_autoencoder(mixture, x, epochs=epochs, **fit_options)
-    z = map_batches(tf.function(mixture.z_mean, reduce_retracing=True), x)
-    if neighbors_of is None:
-        neighbors_of = "x" if x.shape[1] <= FEW_COLUMNS else "z"
-    return z, initialization.nearest_neighbors(z if neighbors_of == "z" else x, n_neighbors)
+    initialization.pretrain_autoencoder(mixture, x, epochs=epochs, backup=backup, **fit_options)
+    near = neighbors_of or ("x" if x.shape[1] <= FEW_COLUMNS else "z")
+
+    def latents():
+        z = map_batches(tf.function(mixture.z_mean, reduce_retracing=True), x)
+        return {"z": z, "neighbors": initialization.nearest_neighbors(z if near == "z" else x, n_neighbors)}
+
+    kept = (backup or Backup()).once("latents", latents)
+    return kept["z"], kept["neighbors"]
 
 
 def cluster(z: np.ndarray, neighbors: np.ndarray, n_components: int, *, start: str, seed: int = 0) -> np.ndarray:
@@ -68,7 +75,14 @@ def cluster(z: np.ndarray, neighbors: np.ndarray, n_components: int, *, start: s
     return (1 - 1 / len(z)) * resp + (1 / len(z)) * empty / empty.sum() if empty.any() else resp
 
 
-def place_components(mixture: LatentMixture, x: np.ndarray, z: np.ndarray, resp: np.ndarray, **fit_options) -> None:
+def place_components(
+    mixture: LatentMixture,
+    x: np.ndarray,
+    z: np.ndarray,
+    resp: np.ndarray,
+    held: np.ndarray | None = None,
+    **fit_options,
+) -> None:
     """Set the prior to the clusters of the latents, and let the network of q(c|x), if there is one, learn them.
 
     Args:
@@ -76,9 +90,11 @@ def place_components(mixture: LatentMixture, x: np.ndarray, z: np.ndarray, resp:
         x: [N, D].
         z: its latents, [N, L].
         resp: of the clusters, [N, K].
+        held: the rows from which the network learns, [N] booleans or row numbers; None: all.
         fit_options: of :func:`vae_moe.initialization.distill`.
     """
     initialization.assign_prior(mixture.prior, z, resp)
     if mixture.c_encoder is not None:
         logger.info("the network of q(c|x) learns the start, %d epochs", fit_options["epochs"])
-        initialization.distill(mixture, x, resp, **fit_options)
+        rows = slice(None) if held is None else held
+        initialization.distill(mixture, x[rows], resp[rows], **fit_options)

@@ -62,7 +62,8 @@ def load(folder: str | Path, classes: dict[str, type[KerasEstimator]]) -> KerasE
         given = description["parameters"]
         parameters = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
         estimator = classes[name](**parameters)
-        estimator.__dict__.update(description["attributes"])
+        for key, value in description["attributes"].items():
+            setattr(estimator, key, value)
         with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
             for key in arrays.files:
                 setattr(estimator, key, arrays[key].astype(object) if key in description["objects"] else arrays[key])

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from vae_moe.callbacks import StopOnNaN
+from vae_moe.divergence import StopOnNaN
 from vae_moe.pipelines import compile_options
 
 #: Fewer rows do not tell an epoch that generalises from one that does not.
@@ -21,7 +21,7 @@ def train(
 ) -> dict[str, list[float]]:
     """Train a model on batches with Adam, its rate falling to 0 along a cosine, and return Keras' history."""
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(data))
-    model.compile(keras.optimizers.Adam(rate), **compile_options(data, epochs))
+    model.compile(keras.optimizers.Adam(rate), **compile_options(model, data, epochs))
     history = model.fit(
         data, epochs=epochs, verbose=verbose, shuffle=False, callbacks=[StopOnNaN(), *callbacks]
     )  # the batches come shuffled

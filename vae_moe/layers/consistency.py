@@ -1,20 +1,17 @@
 """Terms that hold q(c | x) together between a point and another view of it: an augmentation, a near neighbour, or the
 small change of x that would move q(c | x) most.
 
-The weighted sum of the first two is a bound on the mutual information between the component and the view (Bridle et
-al. 1991; Hu et al. 2017, IMSAT): agreeing, confident components, all of them in use. The report has none of them.
+With balance and entropy, which are together the mutual information between x and its component, they ask for agreeing,
+sure components, all of them in use (Bridle et al. 1991; Hu et al. 2017, IMSAT). The report has none of them.
 """
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
-#: Length of the change at which an adversarial direction is sought, as a share of the radius (Miyato et al. 2018).
-PROBE = 0.1
-
 
 def consistency(c_logits, view_logits):
-    """Cross-entropy of q(c | view) to q(c | x): least where both agree and are sure.
+    """KL(q(c|x) || q(c|view)): how far the view is from where x is; q(c|x) is the target and gets no gradient.
 
     Args:
         c_logits: [B, K], normalised.
@@ -23,7 +20,8 @@ def consistency(c_logits, view_logits):
     Returns:
         [B] nats.
     """
-    return -tf.reduce_sum(tf.exp(c_logits) * view_logits, -1)
+    target = tf.stop_gradient(c_logits)
+    return tf.reduce_sum(tf.exp(target) * (target - view_logits), -1)
 
 
 def balance(c_logits):
@@ -42,12 +40,26 @@ def balance(c_logits):
     return tf.reduce_sum(tf.exp(c_logits) * log_batch_mean, -1)
 
 
+def start(c_logits, components):
+    """Cross-entropy of q(c | x) to the components a start gave.
+
+    Args:
+        c_logits: [B, K], normalised.
+        components: [B] integers, -1 for a row that is held to none.
+
+    Returns:
+        [B] nats, 0 for such a row.
+    """
+    held = tf.gather(c_logits, tf.maximum(components, 0), batch_dims=1)  # [B]
+    return tf.where(components >= 0, -held, 0.0)
+
+
 def entropy(c_logits):
     """Entropy of q(c | x), from normalised logits [B, K] -> [B] nats."""
-    return consistency(c_logits, c_logits)
+    return -tf.reduce_sum(tf.exp(c_logits) * c_logits, -1)
 
 
-def adversarial(log_probs: Callable, x, c_logits, radius, noise):
+def adversarial(log_probs: Callable, x, c_logits, radius, noise, probe=0.1):
     """KL(q(c|x) || q(c|x + r)) with r the change of length ``radius`` that raises it most.
 
     This is virtual adversarial training: the direction is one power iteration from ``noise`` (Miyato et al. 2018,
@@ -60,19 +72,22 @@ def adversarial(log_probs: Callable, x, c_logits, radius, noise):
         radius: in units of x, a number or [B, 1].
         noise: standard normal, [B, D], or [1, D] for all rows: to draw B D numbers can take longer than the rest.
 
+        probe: length of the change from which the direction is sought, in units of the radius. Near x the power
+            iteration finds the direction that q(c|x) is most sensitive to; from afar (5 or 6, about what IMSAT's code
+            has for MNIST) the one towards another component.
+
     Returns:
         [B] nats.
     """
-    target = tf.stop_gradient(c_logits)
 
     def divergence(change):
-        return tf.reduce_sum(tf.exp(target) * (target - log_probs(x + change)), -1)  # [B]
+        return consistency(c_logits, log_probs(x + change))  # [B]
 
-    probe = PROBE * radius * tf.math.l2_normalize(noise, -1) + tf.zeros_like(x)  # [B, D]
+    first = probe * radius * tf.math.l2_normalize(noise, -1) + tf.zeros_like(x)  # [B, D]
     with tf.GradientTape() as tape:
-        tape.watch(probe)
-        raised = divergence(probe)
+        tape.watch(first)
+        raised = divergence(first)
     # The gradient near x is tiny, its square tinier: scaled by its largest entry before the length is taken.
-    gradient = tf.stop_gradient(tape.gradient(raised, probe))
+    gradient = tf.stop_gradient(tape.gradient(raised, first))
     largest = tf.reduce_max(tf.abs(gradient), -1, keepdims=True)  # [B, 1]
     return divergence(radius * tf.math.l2_normalize(tf.math.divide_no_nan(gradient, largest), -1))

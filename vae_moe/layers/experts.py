@@ -85,6 +85,11 @@ class Experts(keras.layers.Layer):
         """
         return self.y_likelihood.log_prob(params, tf.expand_dims(y, 1))
 
+    def mean(self, params):
+        """E[y | x, c = k], or the probabilities of the classes: params [B, K, P] -> [B, K, O]."""
+        params = tf.convert_to_tensor(params)
+        return tf.nn.softmax(params) if self.task == "classification" else params[..., : self.n_outputs]
+
     def get_config(self):
         """The constructor's arguments."""
         return {

@@ -1,7 +1,7 @@
 """Gates: where the experts' weights p(c | x) come from. :class:`LatentMixture` is one too.
 
-A gate's ``call(x)`` gives ``{"c_logits": [B, K] normalised, "features": [B, F], "terms": {name: [B] nats}}`` and its
-``c_log_probs(x, noise)`` gives log p(c|x) [B, K] for readouts.
+A gate's ``call(x)`` gives ``{"c_logits": [B, K] normalised, "features": [B, F], "terms": {name: [B] nats}}``; for
+readouts, ``c_log_probs(x, noise)`` gives log p(c|x) [B, K], and ``features(x)`` the features alone.
 """
 
 from collections.abc import Sequence
@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from vae_moe.layers import networks
+from vae_moe.layers.conv import FILTERS
 from vae_moe.layers.mlp import MLP
 
 
@@ -21,6 +23,9 @@ class SoftmaxGate(keras.layers.Layer):
         n_components: K.
         hidden_sizes: layers of the network; 512-256 in the report's code. None of them: the linear gate of
             Jordan & Jacobs (1994).
+        encoder: the network: "mlp", "conv", or a Keras layer (:mod:`vae_moe.layers.networks`); then a linear layer.
+        image_shape: (H, W) or (H, W, C) of the images that x is, or None.
+        filters: channels of each block of a convolutional network.
         seed: of the weights.
     """
 
@@ -32,6 +37,9 @@ class SoftmaxGate(keras.layers.Layer):
         input_dim: int,
         n_components: int,
         hidden_sizes: Sequence[int] = (512, 256),
+        encoder: networks.Network = "mlp",
+        image_shape: Sequence[int] | None = None,
+        filters: Sequence[int] = FILTERS,
         seed: int = 0,
         dtype="float32",
         **kwargs,
@@ -40,8 +48,14 @@ class SoftmaxGate(keras.layers.Layer):
         self.input_dim = input_dim
         self.n_components = n_components
         self.hidden_sizes = tuple(hidden_sizes)
+        encoder = networks.get(encoder)
+        self.encoder_config = networks.config(encoder)
+        self.image_shape = networks.check_image_shape(image_shape, input_dim)
+        self.filters = tuple(filters)
         self.seed = seed
-        self.hidden = MLP(hidden_sizes, seed=10 * seed + 1, name="hidden")
+        self.hidden = networks.encoder(
+            encoder, hidden_sizes, self.image_shape, self.filters, seed=10 * seed + 1, name="hidden"
+        )
         self.output_layer = MLP((), n_components, seed=10 * seed + 2, name="output")
 
     def build(self, input_shape):
@@ -62,7 +76,11 @@ class SoftmaxGate(keras.layers.Layer):
     @property
     def n_features(self) -> int:
         """Entries of the gate's features, the last hidden layer."""
-        return self.hidden_sizes[-1] if self.hidden_sizes else self.input_dim
+        return self.hidden.compute_output_shape((None, self.input_dim))[-1]
+
+    def features(self, x):
+        """The last hidden layer, x [B, D] -> [B, F]."""
+        return self.hidden(x)
 
     def c_log_probs(self, x, noise):
         """log p(c|x) [B, K]; the noise is not used."""
@@ -75,5 +93,8 @@ class SoftmaxGate(keras.layers.Layer):
             "input_dim": self.input_dim,
             "n_components": self.n_components,
             "hidden_sizes": self.hidden_sizes,
+            "encoder": self.encoder_config,
+            "image_shape": self.image_shape,
+            "filters": self.filters,
             "seed": self.seed,
         }

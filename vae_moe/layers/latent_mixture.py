@@ -6,6 +6,8 @@ import keras
 import tensorflow as tf
 
 from vae_moe import likelihoods
+from vae_moe.layers import networks
+from vae_moe.layers.conv import FILTERS
 from vae_moe.layers.gumbel_softmax import GumbelSoftmax
 from vae_moe.layers.mixture_prior import MixturePrior
 from vae_moe.layers.mlp import MLP
@@ -26,10 +28,15 @@ class LatentMixture(keras.layers.Layer):
         input_dim: D, entries of x.
         n_components: K, components of the mixture.
         latent_dim: L, entries of z.
-        trunk_sizes: hidden layers that q(z|x) and q(c|x) share; none in the report.
+        trunk_sizes: hidden layers that q(z|x) and q(c|x) share; none in the report. Of a convolutional encoder: the
+            dense ones at its end.
         z_encoder_sizes: hidden layers of q(z|x).
         c_encoder_sizes: hidden layers of q(c|x), where a network gives it.
-        decoder_sizes: hidden layers of p(x|z).
+        decoder_sizes: hidden layers of p(x|z); of a convolutional decoder: the dense ones it begins with.
+        encoder: the trunk: "mlp", "conv", or a Keras layer (:mod:`vae_moe.layers.networks`).
+        decoder: of p(x|z), likewise.
+        image_shape: (H, W) or (H, W, C) of the images that x is, or None.
+        filters: channels of each block of convolutional networks.
         likelihood: of x: "bernoulli", "gaussian" or "heteroscedastic_gaussian" (:mod:`vae_moe.likelihoods`).
         stddev: of the likelihood "gaussian", in units of x. Columns of variance 1 need a smaller one: what varies less
             than the noise is not worth its KL, and z is ignored.
@@ -54,6 +61,10 @@ class LatentMixture(keras.layers.Layer):
         z_encoder_sizes: Sequence[int] = (256, 256, 512),
         c_encoder_sizes: Sequence[int] = (256, 512),
         decoder_sizes: Sequence[int] = (512, 256),
+        encoder: networks.Network = "mlp",
+        decoder: networks.Network = "mlp",
+        image_shape: Sequence[int] | None = None,
+        filters: Sequence[int] = FILTERS,
         likelihood: str = "bernoulli",
         stddev: float = 1.0,
         c_posterior: str = "network",
@@ -81,6 +92,10 @@ class LatentMixture(keras.layers.Layer):
         self.z_encoder_sizes = tuple(z_encoder_sizes)
         self.c_encoder_sizes = tuple(c_encoder_sizes)
         self.decoder_sizes = tuple(decoder_sizes)
+        encoder, decoder = networks.get(encoder), networks.get(decoder)
+        self.encoder_config, self.decoder_config = networks.config(encoder), networks.config(decoder)
+        self.image_shape = networks.check_image_shape(image_shape, input_dim)
+        self.filters = tuple(filters)
         self.likelihood = likelihood
         self.stddev = stddev
         self.c_posterior = c_posterior
@@ -94,14 +109,19 @@ class LatentMixture(keras.layers.Layer):
 
         self.x_likelihood = likelihoods.get(likelihood, stddev)
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.trunk = MLP(trunk_sizes, seed=10 * seed + 1, name="trunk")
+        self.trunk = networks.encoder(
+            encoder, trunk_sizes, self.image_shape, self.filters, seed=10 * seed + 1, name="trunk"
+        )
         self.z_encoder = MLP(z_encoder_sizes, 2 * latent_dim, seed=10 * seed + 2, name="z_encoder")
         self.c_encoder = (
             MLP(c_encoder_sizes, n_components, seed=10 * seed + 3, name="c_encoder")
             if c_posterior == "network"
             else None
         )
-        self.decoder = MLP(decoder_sizes, self.x_likelihood.params_size(input_dim), seed=10 * seed + 4, name="decoder")
+        n_params = self.x_likelihood.params_size(input_dim)
+        self.decoder = networks.decoder(
+            decoder, decoder_sizes, n_params, self.image_shape, self.filters, seed=10 * seed + 4, name="decoder"
+        )
         self.prior = MixturePrior(
             n_components,
             latent_dim,
@@ -121,6 +141,7 @@ class LatentMixture(keras.layers.Layer):
         if self.c_encoder is not None:
             self.c_encoder.build(hidden_shape)
         self.decoder.build((input_shape[0], self.latent_dim))
+        networks.check_decoder(self.decoder, self.latent_dim, self.x_likelihood.params_size(self.input_dim))
         self.prior.build()
         self.gumbel_softmax.build((input_shape[0], self.n_components))
         self.built = True
@@ -193,6 +214,10 @@ class LatentMixture(keras.layers.Layer):
         """Mean of q(z|x), x [B, D] -> [B, L]."""
         return self._z_params(self.trunk(x))[0]
 
+    def features(self, x):
+        """The gate's features, z_mean."""
+        return self.z_mean(x)
+
     def decode(self, z):
         """Mean of p(x|z), z [B, L] -> [B, D]."""
         return self.x_likelihood.distribution(self.decoder(z)).mean()
@@ -208,6 +233,10 @@ class LatentMixture(keras.layers.Layer):
             "z_encoder_sizes": self.z_encoder_sizes,
             "c_encoder_sizes": self.c_encoder_sizes,
             "decoder_sizes": self.decoder_sizes,
+            "encoder": self.encoder_config,
+            "decoder": self.decoder_config,
+            "image_shape": self.image_shape,
+            "filters": self.filters,
             "likelihood": self.likelihood,
             "stddev": self.stddev,
             "c_posterior": self.c_posterior,

@@ -29,7 +29,7 @@ class MLP(keras.layers.Layer):
         if output_size is not None:
             sizes.append((output_size, None))
         self.layers = [
-            keras.layers.Dense(size, act, kernel_initializer=keras.initializers.GlorotUniform(_nth_seed(seed, i)))
+            keras.layers.Dense(size, act, kernel_initializer=keras.initializers.GlorotUniform(nth_seed(seed, i)))
             for i, (size, act) in enumerate(sizes)
         ]
 
@@ -61,6 +61,6 @@ class MLP(keras.layers.Layer):
         }
 
 
-def _nth_seed(seed: int | None, n: int) -> int | None:
+def nth_seed(seed: int | None, n: int) -> int | None:
     """Seeds of successive layers: different ones, or equal sizes would start from equal kernels."""
     return None if seed is None else 1009 * seed + n

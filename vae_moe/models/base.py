@@ -7,7 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from vae_moe.distribution import DistributedModel, batch_mean
-from vae_moe.layers import consistency
+from vae_moe.layers import consistency, networks
+from vae_moe.models import serving
+
+#: Samples of z over which readouts average p(c|z) where q(c|x) is Bayes' rule.
+READOUT_SAMPLES = 16
 
 
 class TermModel(DistributedModel):
@@ -26,7 +30,7 @@ class TermModel(DistributedModel):
     #: Terms whose training weight is multiplied by ``kl_weight``.
     KL_TERMS = ("kl_z", "kl_c")
     #: Terms that help training but are no part of the objective ``val_loss`` reports.
-    TRAINING_TERMS = ("consistency", "balance", "entropy", "adversarial")
+    TRAINING_TERMS = ("consistency", "balance", "entropy", "adversarial", "start")
 
     def __init__(self, term_weights: dict[str, float], **kwargs):
         super().__init__(**kwargs)
@@ -78,16 +82,19 @@ class GatedModel(TermModel):
 
     None of these terms is the report's, and all are 0 unless asked for (:mod:`vae_moe.layers.consistency`). Inputs are
     x [B, D], or a dictionary of ``x``, ``view`` [B, D], augmentations or neighbours of the rows of x, for the
-    consistency, and ``radius`` [B], each row's own (:mod:`vae_moe.pipelines` makes such batches).
+    consistency, ``radius`` [B], each row's own, and ``component`` [B], where a start put each row, or -1
+    (:mod:`vae_moe.pipelines` makes such batches). Of images, x and view may be [B, H, W, C]; all inside are rows.
 
     Args:
         term_weights: of the model's other terms, by name.
         regularization: weights of these terms, by name; those left out are 0.
-            "consistency": the cross-entropy between q(c|x) and q(c|view);
+            "consistency": KL(q(c|x) || q(c|view));
             "balance": the negative entropy of the batch mean of q(c|x);
             "entropy": the entropy of q(c|x);
-            "adversarial": KL(q(c|x) || q(c|x + r)), r the small change that raises it most.
+            "adversarial": KL(q(c|x) || q(c|x + r)), r the small change that raises it most;
+            "start": the cross-entropy of q(c|x) to the start's components.
         adversarial_radius: length of r, in units of x.
+        adversarial_probe: how far from x the direction of r is sought, in units of that length.
         seed: of the directions in which r is sought.
     """
 
@@ -96,11 +103,13 @@ class GatedModel(TermModel):
         term_weights: dict[str, float],
         regularization: Mapping[str, float] | None,
         adversarial_radius: float,
+        adversarial_probe: float,
         seed: int,
         **kwargs,
     ):
-        if not adversarial_radius > 0:
-            raise ValueError(f"adversarial_radius must be positive, got {adversarial_radius!r}: give it in units of x.")
+        for what, length in (("adversarial_radius", adversarial_radius), ("adversarial_probe", adversarial_probe)):
+            if not length > 0:
+                raise ValueError(f"{what} must be positive, got {length!r}: the radius is in units of x.")
         weights = dict(regularization or {})
         if unknown := set(weights) - set(self.TRAINING_TERMS):
             raise ValueError(
@@ -108,26 +117,90 @@ class GatedModel(TermModel):
             )
         super().__init__({**term_weights, **dict.fromkeys(self.TRAINING_TERMS, 0.0), **weights}, **kwargs)
         self.adversarial_radius = adversarial_radius
+        self.adversarial_probe = adversarial_probe
         self.seed_generator = keras.random.SeedGenerator(10 * seed + 8)
 
-    def gate_outputs(self, gate, inputs, training):
+    @staticmethod
+    def row_inputs(inputs) -> dict:
+        """Inputs, x or a dictionary with it, as a dictionary of rows."""
+        inputs = inputs if isinstance(inputs, Mapping) else {"x": inputs}
+        return {name: networks.rows(value) for name, value in inputs.items()}
+
+    def gate_layer(self):
+        """The gate, a layer with ``call`` and ``c_log_probs`` (:mod:`vae_moe.layers.gates`)."""
+        raise NotImplementedError
+
+    def gate_outputs(self, inputs, training):
         """The gate's outputs for x, with the terms of q(c|x) that training uses.
 
         Args:
-            gate: a layer with ``call`` and ``c_log_probs`` (:mod:`vae_moe.layers.gates`).
-            inputs: x [B, D], or a dictionary with it.
+            inputs: as :meth:`row_inputs` gives them.
             training: whether these terms apply.
 
         Returns:
             The gate's dictionary.
         """
-        inputs = inputs if isinstance(inputs, Mapping) else {"x": inputs}
+        gate = self.gate_layer()
         outputs = gate(inputs["x"], training=training)
         if training:
             outputs["terms"] = {**outputs["terms"], **self._training_terms(gate, outputs["c_logits"], **inputs)}
         return outputs
 
-    def _training_terms(self, gate, c_logits, x, view=None, radius=None):
+    def c_log_proba(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
+        """log p(c|x), deterministic.
+
+        Args:
+            x: [N, D].
+            n_samples: samples of z to average p(c|z) over, where the gate needs them; the same noise for every row.
+            seed: of those samples.
+
+        Returns:
+            [N, K] log-probabilities.
+        """
+        noise = self._noise(n_samples, seed)
+        return map_batches(lambda rows: self._c_log_probs(rows, noise), check_rows(x, self.gate_layer()))
+
+    def export(self, filepath, *, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> None:
+        """Write what the model tells as a SavedModel: TensorFlow alone, without this package, loads and serves it.
+
+        Its signatures take one float32 tensor ``x``, [B, D], or [B, *image_shape] of images, for any B, and give
+        dictionaries: "cluster" ``probabilities`` [B, K] and the most probable ``component`` [B]; of a latent mixture
+        "encode" and "reconstruct"; of a mixture of experts "predict" (:meth:`signatures`). The figures are those of the
+        methods in Python.
+
+        Args:
+            filepath: the folder, written whole or not at all; a SavedModel that is there is replaced.
+            n_samples: samples of z, as in ``c_log_proba``.
+            seed: of those samples.
+
+        Raises:
+            FileExistsError: if something else is there.
+        """
+        gate = self.gate_layer()
+        functions = self.signatures(self._noise(n_samples, seed))
+        serving.write(filepath, functions, gate.image_shape or (gate.input_dim,))
+
+    def signatures(self, noise):
+        """What :meth:`export` serves, by name: functions of x [B, D] that give dictionaries of tensors.
+
+        Args:
+            noise: [S, L], the gate's.
+        """
+
+        def cluster(x):
+            probabilities = tf.exp(self.gate_layer().c_log_probs(x, noise))  # [B, K]
+            return {"probabilities": probabilities, "component": tf.argmax(probabilities, -1)}
+
+        return {"cluster": cluster}
+
+    def _noise(self, n_samples: int, seed: int):
+        return tf.random.stateless_normal([n_samples, self.gate_layer().latent_dim], seed=[seed, 0])  # [S, L]
+
+    @tf.function(reduce_retracing=True)
+    def _c_log_probs(self, x, noise):
+        return self.gate_layer().c_log_probs(x, noise)
+
+    def _training_terms(self, gate, c_logits, x, view=None, radius=None, component=None):
         def log_probs(rows):
             return gate.c_log_probs(rows, tf.zeros([1, gate.latent_dim]))  # z at its mean
 
@@ -141,13 +214,22 @@ class GatedModel(TermModel):
         if self.term_weights["adversarial"]:
             noise = keras.random.normal((1, x.shape[-1]), seed=self.seed_generator)
             radius = self.adversarial_radius if radius is None else radius[:, tf.newaxis]
-            terms["adversarial"] = consistency.adversarial(log_probs, x, log_probs(x), radius, noise)
+            terms["adversarial"] = consistency.adversarial(
+                log_probs, x, log_probs(x), radius, noise, self.adversarial_probe
+            )
+        if component is not None and self.term_weights["start"]:
+            terms["start"] = consistency.start(c_logits, component)
         return terms
 
     def get_config(self):
         """The regularization."""
         weights = {name: self.term_weights[name] for name in self.TRAINING_TERMS}
-        return {**super().get_config(), "regularization": weights, "adversarial_radius": self.adversarial_radius}
+        return {
+            **super().get_config(),
+            "regularization": weights,
+            "adversarial_radius": self.adversarial_radius,
+            "adversarial_probe": self.adversarial_probe,
+        }
 
 
 def map_batches(function, *arrays, batch_size: int = 1000) -> np.ndarray:
@@ -169,15 +251,23 @@ def map_batches(function, *arrays, batch_size: int = 1000) -> np.ndarray:
     return np.concatenate(results)
 
 
-def check_rows(x, n_columns: int) -> np.ndarray:
+def check_rows(x, gate) -> np.ndarray:
     """x as a float32 array [N, D], or an error that says what is wrong with it.
 
+    Args:
+        x: [N, D], or [N, *image_shape] where the gate has one.
+        gate: with ``input_dim``, D, and ``image_shape``.
+
     Raises:
-        ValueError: if x is not a table of N >= 1 rows and D = ``n_columns`` finite numbers.
+        ValueError: if x has another shape, no row, or entries that are not finite.
     """
     x = np.asarray(x, np.float32)
-    if x.ndim != 2 or x.shape[1] != n_columns or not len(x):
-        raise ValueError(f"x must be [N, {n_columns}] with N >= 1, got shape {x.shape}: flatten images to rows.")
+    shapes = [(gate.input_dim,), *([gate.image_shape] if gate.image_shape else [])]
+    if x.shape[1:] not in shapes or not len(x):
+        wanted = " or ".join(f"[N, {', '.join(map(str, shape))}]" for shape in shapes)
+        cure = "" if gate.image_shape else ": flatten images to rows, or give the model their image_shape"
+        raise ValueError(f"x must be {wanted} with N >= 1, got shape {x.shape}{cure}.")
+    x = x.reshape(len(x), -1)
     if not np.isfinite(x).all():
         row, column = np.argwhere(~np.isfinite(x))[0]
         raise ValueError(

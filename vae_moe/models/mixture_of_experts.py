@@ -16,8 +16,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from vae_moe.layers import Experts, LatentMixture, SoftmaxGate
-from vae_moe.models.base import GatedModel, check_rows, map_batches
-from vae_moe.models.mixture_vae import READOUT_SAMPLES
+from vae_moe.models.base import READOUT_SAMPLES, GatedModel, check_rows, map_batches
 from vae_moe.models.readouts import LatentReadouts
 
 tfd = tfp.distributions
@@ -26,10 +25,11 @@ tfd = tfp.distributions
 class MixtureOfExperts(GatedModel):
     """Abstract: a gate and affine experts.
 
-    ``fit`` takes x [N, D] and y: [N, O] outputs, a row with a NaN being one without y; or [N] classes, -1 for none.
+    ``fit`` takes x [N, D], or images [N, *image_shape], and y: [N, O] outputs, a row with a NaN being one without y; or
+    [N] classes, -1 for none.
 
     Args:
-        input_dim: D, columns of x.
+        input_dim: D, columns of x, or entries of an image.
         n_experts: K.
         n_outputs: O, outputs of a regression, or classes.
         task: "regression" or "classification".
@@ -41,7 +41,8 @@ class MixtureOfExperts(GatedModel):
         learn_variance: of Gaussian experts, per expert and output; 1 otherwise.
         elbo_weight: of the terms of the gate's bound.
         expert_weight: of the experts' term, ``nll``.
-        regularization, adversarial_radius: of the terms that hold q(c|x) together in training (:class:`GatedModel`).
+        regularization, adversarial_radius, adversarial_probe: of the terms that hold q(c|x) together in training
+            (:class:`GatedModel`).
         name: of the Keras model.
         gate: further arguments of the gate, a :class:`LatentMixture` or a :class:`SoftmaxGate`.
     """
@@ -65,6 +66,7 @@ class MixtureOfExperts(GatedModel):
         expert_weight: float = 1.0,
         regularization: Mapping[str, float] | None = None,
         adversarial_radius: float = 1.0,
+        adversarial_probe: float = 0.1,
         *,
         name: str | None = None,
         trainable: bool = True,
@@ -80,6 +82,7 @@ class MixtureOfExperts(GatedModel):
             terms,
             regularization,
             adversarial_radius,
+            adversarial_probe,
             gate.get("seed", 0),
             name=name,
             trainable=trainable,
@@ -105,9 +108,10 @@ class MixtureOfExperts(GatedModel):
 
     def call(self, inputs, training=False):
         """The gate's output for x and the experts' parameters, ``y_params`` [B, K, P]; inputs x, or {"x", "view"}."""
-        outputs = self.gate_outputs(self.gate, inputs, training)
-        x = inputs["x"] if isinstance(inputs, Mapping) else inputs
-        return {**outputs, "y_params": self.experts(outputs["features"] if self.expert_input == "features" else x)}
+        inputs = self.row_inputs(inputs)
+        outputs = self.gate_outputs(inputs, training)
+        expert_inputs = outputs["features"] if self.expert_input == "features" else inputs["x"]
+        return {**outputs, "y_params": self.experts(expert_inputs)}
 
     def loss_terms(self, y, y_pred):
         """The gate's terms, and ``nll`` [B]: 0 where there is no y."""
@@ -130,23 +134,20 @@ class MixtureOfExperts(GatedModel):
         Returns:
             [N, K] probabilities.
         """
-        return np.exp(self._gate_log_proba(x, n_samples, seed))
+        return np.exp(self.c_log_proba(x, n_samples, seed))
 
     def expert_inputs(self, x) -> np.ndarray:
         """What the experts see, x [N, D] -> [N, F]: x, or the gate's features."""
-        x = check_rows(x, self.gate.input_dim)
+        x = check_rows(x, self.gate)
         return map_batches(self._features, x) if self.expert_input == "features" else x
 
     def expert_params(self, x) -> np.ndarray:
         """Parameters of every expert's likelihood, x [N, D] -> [N, K, P]."""
-        return map_batches(self._y_params, check_rows(x, self.gate.input_dim))
+        return map_batches(self._y_params, self.expert_inputs(x))
 
     def expert_predictions(self, x) -> np.ndarray:
         """Every expert's mean of y, or its class probabilities, x [N, D] -> [N, K, O]."""
-        params = self.expert_params(x)
-        if self.experts.task == "classification":
-            return tf.nn.softmax(params).numpy()
-        return params[..., : self.experts.n_outputs]
+        return self.experts.mean(self.expert_params(x)).numpy()
 
     def predict_mean(self, x, routing: str = "soft", n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
         """The gate-weighted mean of the experts' predictions (report, section 4.1).
@@ -179,7 +180,7 @@ class MixtureOfExperts(GatedModel):
 
     def predictive_distribution(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0):
         """p(y|x) as a ``tfd.MixtureSameFamily`` with batch shape [N]: mean, variance, log_prob, sample."""
-        gate = tfd.Categorical(logits=self._gate_log_proba(x, n_samples, seed))
+        gate = tfd.Categorical(logits=self.c_log_proba(x, n_samples, seed))
         return tfd.MixtureSameFamily(gate, self.experts.y_likelihood.distribution(tf.constant(self.expert_params(x))))
 
     def nll(self, x, y, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
@@ -202,21 +203,29 @@ class MixtureOfExperts(GatedModel):
             "expert_weight": self.expert_weight,
         }
 
-    def _gate_log_proba(self, x, n_samples: int, seed: int) -> np.ndarray:
-        noise = tf.random.stateless_normal([n_samples, self.gate.latent_dim], seed=[seed, 0])  # [S, L]
-        return map_batches(lambda rows: self._c_log_probs(rows, noise), check_rows(x, self.gate.input_dim))
+    def gate_layer(self):
+        """The gate."""
+        return self.gate
 
-    @tf.function(reduce_retracing=True)
-    def _c_log_probs(self, x, noise):
-        return self.gate.c_log_probs(x, noise)
+    def signatures(self, noise):
+        """The gate's, and "predict": ``y_mean`` [B, O], or ``y_probabilities`` [B, C], and ``gate_probabilities``."""
+        name = "y_mean" if self.experts.task == "regression" else "y_probabilities"
+
+        def predict(x):
+            gate = tf.exp(self.gate.c_log_probs(x, noise))  # [B, K]
+            inputs = self.gate.features(x) if self.expert_input == "features" else x
+            means = self.experts.mean(self.experts(inputs))  # [B, K, O]
+            return {name: tf.einsum("bk,bko->bo", gate, means), "gate_probabilities": gate}
+
+        return {**super().signatures(noise), "predict": predict}
 
     @tf.function(reduce_retracing=True)
     def _features(self, x):
-        return self.gate(x)["features"]
+        return self.gate.features(x)
 
     @tf.function(reduce_retracing=True)
-    def _y_params(self, x):
-        return self(x)["y_params"]
+    def _y_params(self, inputs):
+        return self.experts(inputs)
 
 
 def _mixture_nll(experts, c_logits, params, y):

@@ -9,26 +9,23 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from vae_moe.layers import LatentMixture
-from vae_moe.models.base import GatedModel, check_rows, map_batches
+from vae_moe.models.base import READOUT_SAMPLES, GatedModel
 from vae_moe.models.readouts import LatentReadouts
-
-#: Samples of z over which readouts average p(c|z) where q(c|x) is Bayes' rule.
-READOUT_SAMPLES = 16
 
 
 class MixtureVAE(LatentReadouts, GatedModel):
     """Abstract: a mixture of Gaussians in the latent space of a variational autoencoder.
 
-    ``fit`` takes x [N, D], or ``{"x", "view"}`` (:class:`GatedModel`, as are the arguments not listed).
+    ``fit`` takes x [N, D], or images [N, *image_shape], or ``{"x", "view"}`` (:class:`GatedModel`, as are the arguments
+    not listed).
 
     Args:
-        input_dim: D, columns of x.
+        input_dim: D, columns of x, or entries of an image.
         name: of the Keras model.
-        latent: the arguments of :class:`LatentMixture` that ``FIXED`` leaves open: n_components, latent_dim, layer
-            sizes, likelihood, seed and the rest.
+        latent: the arguments of :class:`LatentMixture` that ``FIXED`` leaves open: n_components, latent_dim, encoder,
+            layer sizes, likelihood, seed and the rest.
     """
 
     #: The arguments of :class:`LatentMixture` that make the model what it is.
@@ -39,6 +36,7 @@ class MixtureVAE(LatentReadouts, GatedModel):
         input_dim: int,
         regularization: Mapping[str, float] | None = None,
         adversarial_radius: float = 1.0,
+        adversarial_probe: float = 0.1,
         *,
         name: str | None = None,
         trainable: bool = True,
@@ -49,6 +47,7 @@ class MixtureVAE(LatentReadouts, GatedModel):
             {"recon": 1.0, "kl_z": 1.0, "kl_c": 1.0},
             regularization,
             adversarial_radius,
+            adversarial_probe,
             latent.get("seed", 0),
             name=name,
             trainable=trainable,
@@ -65,7 +64,7 @@ class MixtureVAE(LatentReadouts, GatedModel):
 
     def call(self, inputs, training=False):
         """The gate's output for x (:meth:`LatentMixture.call`), with the training terms (:class:`GatedModel`)."""
-        return self.gate_outputs(self.mixture, inputs, training)
+        return self.gate_outputs(self.row_inputs(inputs), training)
 
     def predict_proba(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
         """q(c|x), deterministic.
@@ -78,8 +77,7 @@ class MixtureVAE(LatentReadouts, GatedModel):
         Returns:
             [N, K] probabilities.
         """
-        noise = tf.random.stateless_normal([n_samples, self.mixture.latent_dim], seed=[seed, 0])  # [S, L]
-        return np.exp(map_batches(lambda rows: self._c_log_probs(rows, noise), check_rows(x, self.mixture.input_dim)))
+        return np.exp(self.c_log_proba(x, n_samples, seed))
 
     def cluster(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
         """The most probable component of each row, x [N, D] -> [N] integers; arguments as in ``predict_proba``."""
@@ -90,9 +88,9 @@ class MixtureVAE(LatentReadouts, GatedModel):
         latent = self.mixture.get_config()
         return {**{name: value for name, value in latent.items() if name not in self.FIXED}, **super().get_config()}
 
-    @tf.function(reduce_retracing=True)
-    def _c_log_probs(self, x, noise):
-        return self.mixture.c_log_probs(x, noise)
+    def gate_layer(self):
+        """The mixture."""
+        return self.mixture
 
 
 @keras.saving.register_keras_serializable("vae_moe")

@@ -1,4 +1,7 @@
-"""Readouts of a model that has a latent mixture: arrays in, arrays out, in batches."""
+"""Readouts of a model that has a latent mixture: arrays in, arrays out, in batches.
+
+Wherever x is [N, D], it may be images [N, *image_shape] if the mixture has an ``image_shape``.
+"""
 
 import numpy as np
 import tensorflow as tf
@@ -18,18 +21,19 @@ class LatentReadouts:
 
     def encode(self, x) -> np.ndarray:
         """Mean of q(z|x), x [N, D] -> [N, L]."""
-        return map_batches(self._z_mean, check_rows(x, self.mixture.input_dim))
+        return map_batches(self._z_mean, check_rows(x, self.mixture))
 
     def reconstruct(self, x) -> np.ndarray:
-        """Mean of p(x|z) at the mean of q(z|x), x [N, D] -> [N, D]."""
-        return map_batches(self._reconstruct, check_rows(x, self.mixture.input_dim))
+        """Mean of p(x|z) at the mean of q(z|x), in the shape of x: [N, D] -> [N, D]."""
+        return map_batches(self._reconstruct, check_rows(x, self.mixture)).reshape(np.shape(x))
 
     def decode(self, z) -> np.ndarray:
-        """Mean of p(x|z), z [N, L] -> [N, D]."""
-        return map_batches(self._decode, np.asarray(z, np.float32))
+        """Mean of p(x|z), z [N, L] -> [N, D], or images [N, *image_shape] if the mixture has an ``image_shape``."""
+        decoded = map_batches(self._decode, np.asarray(z, np.float32))  # [N, D]
+        return decoded.reshape(len(z), *(self.mixture.image_shape or [-1]))
 
     def generate(self, n: int, component: int | None = None, seed: int = 0) -> np.ndarray:
-        """Mean of p(x|z) at n points z from the prior, or from one component of it, [n, D].
+        """Mean of p(x|z) at n points z from the prior, or from one component of it, as ``decode`` gives it.
 
         Raises:
             ValueError: if ``component`` is not in [0, K).
@@ -47,7 +51,7 @@ class LatentReadouts:
         Returns:
             [N] nats.
         """
-        x = check_rows(x, self.mixture.input_dim)
+        x = check_rows(x, self.mixture)
         rng = np.random.default_rng(seed)
         total = np.zeros(len(x))
         for _ in range(n_samples):
@@ -64,11 +68,24 @@ class LatentReadouts:
         Returns:
             Mean and log-variance of q(z|x), each [N, L], and log q(c|x) [N, K].
         """
-        x = check_rows(x, self.mixture.input_dim)
+        x = check_rows(x, self.mixture)
         n_latent = self.mixture.latent_dim
         noise = np.random.default_rng(seed).standard_normal((len(x), n_latent), np.float32)
         joined = map_batches(self._posterior, x, noise)  # [N, 2 L + K]
         return joined[:, :n_latent], joined[:, n_latent : 2 * n_latent], joined[:, 2 * n_latent :]
+
+    def signatures(self, noise):
+        """The model's, and "encode": ``z_mean`` [B, L]; "reconstruct": ``x_mean``, as x is."""
+
+        def reconstruct(x):
+            x_mean = self.mixture.decode(self.mixture.z_mean(x))  # [B, D]
+            return {"x_mean": tf.reshape(x_mean, [-1, *(self.mixture.image_shape or [self.mixture.input_dim])])}
+
+        return {
+            **super().signatures(noise),  # type: ignore[misc]
+            "encode": lambda x: {"z_mean": self.mixture.z_mean(x)},
+            "reconstruct": reconstruct,
+        }
 
     @tf.function(reduce_retracing=True)
     def _posterior(self, x, noise):

@@ -1,0 +1,244 @@
+"""The command ``vae-moe``, from files to a folder and predictions."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import own_files
+import pandas as pd
+import pytest
+
+from vae_moe import estimators
+from vae_moe.command_line import main, parser
+from vae_moe.command_line.commands import COMMANDS
+from vae_moe.command_line.intervals import Predictive
+
+
+def run(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_starts():
+    """Starts of the estimators that are over soon: what is tested here is around them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(estimators._base, "LEAST_STEPS", 1)
+        yield
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder with wine.csv, diabetes.csv and digits/."""
+    folder = tmp_path_factory.mktemp("data")
+    own_files.wine().to_csv(folder / "wine.csv", index=False)
+    own_files.diabetes().to_csv(folder / "diabetes.csv", index=False)
+    own_files.write_digits(folder / "digits", 120, classes=4)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wine(data):
+    """A clustering of the wines."""
+    out = data / "clusters"
+    options = ["cluster", "--components", "3", "--labels", "cultivar", "--epochs", "4", "--quiet"]
+    assert run(*options, "--out", out, data / "wine.csv") == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def diabetes(data):
+    """A regression of the diabetes data."""
+    out = data / "experts"
+    options = ["experts", "--target", "progression", "--experts", "2", "--epochs", "4", "--quiet"]
+    assert run(*options, "--out", out, data / "diabetes.csv") == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def digits(data):
+    """A classification of images by their folders."""
+    out = data / "classes"
+    assert run(*["experts", "--experts", "2", "--epochs", "4", "--quiet", "--out"], out, data / "digits") == 0
+    return out
+
+
+def test_help_does_not_wait_for_tensorflow():
+    code = (
+        "import sys; sys.argv = ['bin/vae-moe', '--help']\n"
+        "import vae_moe.command_line\n"
+        "try: vae_moe.command_line.main()\n"
+        "except SystemExit as end: print(end.code, sorted({'tensorflow', 'keras', 'pandas'} & set(sys.modules)))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert "usage: vae-moe" in printed and printed.endswith("0 []\n")
+
+
+def test_wrong_input_does_not_wait_for_tensorflow(tmp_path):
+    (tmp_path / "a.csv").write_text("name\n" + "".join(f"name {i}\n" for i in range(30)))
+    code = (
+        "import sys; sys.argv = ['bin/vae-moe', 'cluster', 'a.csv', '--components', '2', '--out', 'b']\n"
+        "from vae_moe.command_line import main\n"
+        "print(main(), sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    assert done.stdout == "2 []\n" and done.stderr.count("\n") == 1 and "--drop 'name'" in done.stderr
+
+
+def test_a_clustering_leaves_its_folder(wine):
+    names = {path.name for path in wine.iterdir()}
+    assert names == {"config.json", "metrics.json", "history.csv", "estimator", "preparation", "figures"} | {
+        "report.html",
+        "report.json",
+    }
+    metrics = json.loads((wine / "metrics.json").read_text())
+    assert metrics["n_rows"] == 178 and metrics["n_components"] == 3 and 0.3 < metrics["clustering_accuracy"] <= 1
+    html = (wine / "report.html").read_text()
+    assert all(words in html for words in ("Clusters of wine.csv", "Beside known classes", "country", "Grignolino"))
+    assert not list(wine.parent.glob(".clusters*"))
+
+
+def test_new_rows_with_unknown_values_are_clustered(wine, data, tmp_path, capsys, caplog):
+    frame = pd.read_csv(data / "wine.csv").head(5).assign(region="Mars", extra=1)
+    frame.loc[0, "proline"] = np.nan
+    frame.to_csv(tmp_path / "new.csv", index=False)
+    assert run("predict", wine, tmp_path / "new.csv", "--out", tmp_path / "found.csv") == 0
+    assert "column 'region' has values that training did not see" in caplog.text
+    found = pd.read_csv(tmp_path / "found.csv")
+    assert found.columns.tolist() == ["row", "cluster", "probability"] and found.cluster.isin(range(3)).all()
+    frame.drop(columns="hue").to_csv(tmp_path / "new.csv", index=False)
+    assert run("predict", wine, tmp_path / "new.csv", "--out", tmp_path / "found.csv") == 2
+    assert "is there already" in capsys.readouterr().err
+    assert run("predict", wine, tmp_path / "new.csv", "--out", tmp_path / "others.csv") == 2
+    assert "lacks 'hue'" in capsys.readouterr().err and not (tmp_path / "others.csv").exists()
+
+
+def test_experts_are_scored_on_held_out_rows_beside_a_linear_model(diabetes):
+    metrics = json.loads((diabetes / "metrics.json").read_text())
+    assert (metrics["n_train"], metrics["n_held_out"]) == (337, 85)
+    assert 0.3 < metrics["linear_r2"] < 0.6 and metrics["rmse"] > 0
+    low, high = metrics["gain_over_linear_95"]
+    assert low <= metrics["gain_over_linear"] <= high
+    html = (diabetes / "report.html").read_text()
+    assert all(
+        words in html for words in ("R² on held-out rows", "20 rows have no progression", "By how much it changes")
+    )
+
+
+def test_experts_predict_new_rows(diabetes, data, tmp_path):
+    assert run("predict", diabetes, data / "diabetes.csv", "--out", tmp_path / "found.csv", "--quiet") == 0
+    found, frame = pd.read_csv(tmp_path / "found.csv"), own_files.diabetes()
+    assert {"expert", "expert_probability"} <= set(found.columns)
+    known = frame.progression.notna()
+    assert np.corrcoef(found.predicted_progression[known], frame.progression[known])[0, 1] > 0.5
+    inside = frame.progression.between(found.predicted_progression_low, found.predicted_progression_high)
+    assert 0.8 < inside[known].mean() <= 1
+
+
+def test_intervals_are_quantiles_of_the_experts_mixture(rng):
+    gate, means, stddevs = rng.dirichlet([1, 1], 5), rng.normal(size=(5, 2, 1)), np.array([[0.5], [2.0]])
+    drawn = rng.normal(means[..., 0], stddevs[:, 0], (20_000, 5, 2))
+    expert = rng.uniform(size=(20_000, 5)) > gate[:, 0]
+    samples = np.where(expert, drawn[..., 1], drawn[..., 0])
+    found = Predictive(gate, means, stddevs)
+    np.testing.assert_allclose(found.quantile(0.9)[:, 0], np.quantile(samples, 0.9, axis=0), atol=0.15)
+    np.testing.assert_allclose(found.cdf(found.quantile(0.05)), 0.05, atol=1e-9)
+
+
+def test_images_are_classified_by_their_folders(digits, data, tmp_path, capsys):
+    metrics = json.loads((digits / "metrics.json").read_text())
+    assert metrics["task"] == "classification" and metrics["accuracy"] > 0.7 and metrics["linear_accuracy"] > 0.7
+    assert "Typical members" in (digits / "report.html").read_text()
+    assert run("predict", digits, data / "digits", "--out", tmp_path / "found.csv", "--quiet") == 0
+    found = pd.read_csv(tmp_path / "found.csv", dtype=str)
+    assert (found.predicted_folder == found.row.str.split("/").str[0]).mean() > 0.7
+    assert run("predict", digits, data / "wine.csv", "--out", tmp_path / "wine.csv") == 2
+    assert "holds a table, the training data was images of [8, 8]" in capsys.readouterr().err
+
+
+def test_the_report_is_written_again(wine):
+    before = (wine / "report.html").read_text()
+    (wine / "report.html").unlink()
+    assert run("report", wine) == 0 and (wine / "report.html").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("cluster nothing.csv --components 3", "nothing.csv is not there"),
+        ("cluster wine.csv --components 300", "wine.csv has 178 rows, 600 at least for 300"),
+        (
+            "cluster wine.csv --components 3 --drop colour",
+            "wine.csv: --drop names 'colour', but the columns are 'alcohol'",
+        ),
+        ("cluster wine.csv --components 3 --labels colour", "wine.csv: --labels names 'colour'"),
+        ("experts wine.csv --experts 2", "what is to be predicted? Name a column"),
+        ("experts wine.csv --experts 2 --target colour", "--target names 'colour'"),
+        ("experts wine.csv --experts 2 --target cultivar region", "a classification has one target"),
+        ("experts wine.csv --experts 2 --target alcohol --task classification", "has the class"),
+        (
+            "experts wine.csv --experts 2 --target bottled --task regression",
+            "'bottled' is numbers, and has '2020-01-31'",
+        ),
+        ("cluster digits --components 3 --drop a", "--drop names 'a'"),
+    ],
+)
+def test_wrong_input_is_told_in_one_line_and_leaves_nothing(arguments, message, data, tmp_path, monkeypatch, capsys):
+    command, path, *rest = arguments.split()
+    assert run(command, data / path, *rest, "--out", tmp_path / "deep" / "out") == 2
+    error = capsys.readouterr().err
+    assert message in error and error.startswith("error: ") and error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_out_that_is_in_use_is_kept(wine, data, tmp_path, capsys):
+    options = ["cluster", data / "wine.csv", "--components", 3, "--quiet"]
+    assert run(*options, "--out", wine) == 2 and "is not empty" in capsys.readouterr().err
+    (tmp_path / "thesis.tex").write_text("years of work")
+    assert run(*options, "--out", tmp_path, "--overwrite") == 2
+    assert "files that vae-moe did not make" in capsys.readouterr().err and (tmp_path / "thesis.tex").exists()
+    (tmp_path / "link").symlink_to(wine)
+    assert run(*options, "--out", tmp_path / "link", "--overwrite") == 2
+    assert run(*options, "--out", data / "wine.csv", "--overwrite") == 2 and (data / "wine.csv").exists()
+
+
+def test_what_fails_or_is_interrupted_leaves_nothing(wine, data, tmp_path, monkeypatch, capsys):
+    from vae_moe.command_line import clusters
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(clusters, "tell", interrupted)
+    monkeypatch.setattr("vae_moe.command_line.commands._train", lambda *_, **__: None)
+    assert run("cluster", data / "wine.csv", "--components", 3, "--out", tmp_path / "out") == 130
+    assert not list(tmp_path.iterdir()) and "interrupted" in capsys.readouterr().err
+
+
+def test_folders_of_others_are_refused(tmp_path, data, capsys):
+    assert run("predict", tmp_path, data / "wine.csv", "--out", tmp_path / "a.csv") == 2
+    assert "no folder that vae-moe cluster or experts wrote" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as end:
+        run("cluster", data / "wine.csv", "--components", 0, "--out", tmp_path / "a")
+    assert end.value.code == 2 and "must be 1 or more" in capsys.readouterr().err
+    assert not list(Path(tmp_path).iterdir())
+
+
+def test_the_tutorials_snippets_run(tmp_path, monkeypatch):
+    text = (Path(__file__).parents[1] / "docs" / "own-data.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    for snippet in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(snippet, {})
+    commands = [line.split() for line in re.findall(r"^vae-moe .*", text, re.MULTILINE)]
+    assert {parser().parse_args(command[1:]).command for command in commands} == set(COMMANDS)
+    assert {path.name for path in tmp_path.iterdir()} == {"wine.csv", "digits"}

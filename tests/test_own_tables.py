@@ -1,0 +1,231 @@
+"""Reading own files and preparing tables of mixed columns."""
+
+import io
+import pickle
+
+import numpy as np
+import own_files
+import pandas as pd
+import pytest
+import skops.io
+from PIL import Image
+
+from vae_moe import columns, image_folder, reading, tables
+from vae_moe.idx import DatasetError
+
+
+@pytest.fixture(scope="module")
+def wine(tmp_path_factory):
+    """The wines as read from CSV, and prepared."""
+    path = tmp_path_factory.mktemp("wine") / "wine.csv"
+    own_files.wine().to_csv(path)
+    frame = reading.read(path)
+    return frame, tables.Preparation.fit(frame, drop=["cultivar"])
+
+
+def by_name(preparation, x):
+    return dict(zip([feature.name for feature in preparation.features], x.T, strict=True))
+
+
+def test_numbers_are_imputed_and_standardised(wine):
+    frame, preparation = wine
+    got = by_name(preparation, preparation.transform(frame))
+    filled = frame.alcohol.fillna(frame.alcohol.median())
+    np.testing.assert_allclose(got["alcohol"], (filled - filled.mean()) / filled.std(ddof=0), atol=1e-5)
+    gaps = frame.alcohol.isna()
+    assert set(got["alcohol: missing"][gaps]) == {got["alcohol: missing"].max()} and gaps.sum() == 20
+    assert "proline: missing" not in got and preparation.columns.missing == {"alcohol": 20, "region": 21, "bottled": 1}
+
+
+def test_categories_are_one_hot_with_rare_and_missing_values(wine):
+    frame, preparation = wine
+    got = by_name(preparation, preparation.transform(frame))
+    np.testing.assert_array_equal(got["region: north"], frame.region == "north")
+    np.testing.assert_array_equal(got["region: (missing)"], frame.region.isna())
+    np.testing.assert_array_equal(got["region: (other)"], frame.region == "sea")
+    np.testing.assert_array_equal(got["organic: True"], frame.organic)
+    new = frame.head(2).assign(region=["Mars", "sea"])
+    assert by_name(preparation, preparation.transform(new))["region: (other)"].tolist() == [1, 1]
+    assert preparation.unseen(new) == {"region": ["Mars"]}
+
+
+def test_dates_become_numbers(wine):
+    frame, preparation = wine
+    features = {feature.name: feature for feature in preparation.features}
+    got = by_name(preparation, preparation.transform(frame))
+    dates = pd.to_datetime(frame.bottled)
+    known = dates.notna().to_numpy()
+    for part, expected in {"year": dates.dt.year, "month": dates.dt.month, "weekday": dates.dt.dayofweek}.items():
+        feature = features[f"bottled: {part}"]
+        restored = feature.mean + feature.scale * got[feature.name]
+        np.testing.assert_allclose(restored[known], expected[known], atol=1e-3)
+    seconds = features["bottled"].mean + features["bottled"].scale * got["bottled"]
+    assert [tables.day(value) for value in seconds[known]] == frame.bottled[known].tolist()
+    assert "bottled: hour" not in features and "bottled: missing" in features
+
+
+def test_what_cannot_be_learned_from_is_left_out_with_a_word(wine):
+    _, preparation = wine
+    assert preparation.columns.left_out == {
+        "": "a column without a name",
+        "country": "the same in every row",
+        "cultivar": "dropped",
+    }
+
+
+def test_a_preparation_is_saved_without_pickle_and_restores_columns(wine, tmp_path):
+    frame, preparation = wine
+    preparation.save(tmp_path)
+    loaded = tables.Preparation.load(tmp_path)
+    x = loaded.transform(frame)
+    np.testing.assert_array_equal(x, preparation.transform(frame))
+    restored = loaded.restore(x)
+    np.testing.assert_allclose(restored.proline, frame.proline, rtol=1e-5)
+    known = frame.region.notna() & (frame.region != "sea")
+    assert restored.region[known].tolist() == frame.region[known].tolist()
+    assert restored.bottled[0] == frame.bottled[0]
+
+
+def test_a_preparation_of_foreign_code_is_not_loaded(wine, tmp_path):
+    wine[1].save(tmp_path)
+    skops.io.dump(image_folder.Images(np.zeros(1), [], None), tmp_path / "transformer.skops")
+    with pytest.raises(DatasetError, match=r"was changed: Untrusted types found.*Images"):
+        tables.Preparation.load(tmp_path)
+
+
+TWENTY = list(range(20))
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ([f"name {i}" for i in TWENTY], "'c' has 20 different texts in 20 rows.*--drop 'c'"),
+        ([f"{i + 1}.12.2020" for i in TWENTY], "'c' has dates such as '1.12.2020': write"),
+        ([f"{i},5" for i in TWENTY], "'c' has decimal commas such as '0,5'"),
+        (["x", *map(str, TWENTY[1:])], "'c' is numbers but for 'x' in row 1"),
+        ([np.inf, *TWENTY[1:]], "'c' is numbers, and has 'inf' in row 1"),
+        (["a" * 2000, *"b" * 19], "'c' has more than 1000 characters in row 1"),
+        ([[1]] * 20, "'c' has lists or other nested cells"),
+        (pd.to_timedelta(TWENTY), "'c' is of the type timedelta64"),
+        ([1] * 20, "no column is left to learn from .'c' is the same in every row"),
+        (["2020-01-01"] * 19 + ["soon"], "'c' is dates, and has 'soon' in row 20"),
+    ],
+)
+def test_a_column_that_cannot_be_used_is_named_with_its_cure(column, message):
+    with pytest.raises(DatasetError, match=message):
+        tables.Preparation.fit(pd.DataFrame({"c": column}))
+
+
+def test_new_rows_must_have_the_columns_of_training(wine):
+    frame, preparation = wine
+    with pytest.raises(DatasetError, match="lacks 'ash', 'hue'"):
+        preparation.transform(frame.drop(columns=["ash", "hue"]))
+    with pytest.raises(DatasetError, match="column 'ash' is numbers, and has 'much' in row 3"):
+        preparation.transform(frame.astype({"ash": object}).assign(ash=["1", "2", "much", *frame.ash[3:]]))
+    with pytest.raises(DatasetError, match="--drop names 'as', but the columns are"):
+        tables.Preparation.fit(frame, drop=["as"])
+
+
+def test_a_number_read_beside_gaps_is_the_same_category():
+    frame = pd.DataFrame({"n": np.arange(30.0), "code": ["1", "2", "a"] * 10})
+    preparation = tables.Preparation.fit(frame)
+    same = preparation.transform(frame.head(2).assign(code=[1.0, np.nan]))
+    assert by_name(preparation, same)["code: 1"].tolist() == [1, 0]
+
+
+def test_the_formats_agree(tmp_path, rng):
+    frame = pd.DataFrame({"x0": rng.normal(size=5), "x1": rng.normal(size=5), "kind": list("ababa")})
+    frame.to_csv(tmp_path / "a.csv", index=False, sep=";")
+    frame.to_parquet(tmp_path / "a.parquet")
+    x = frame[["x0", "x1"]].to_numpy()
+    np.savez(tmp_path / "a.npz", x=x, kind=frame.kind.to_numpy(str))
+    np.save(tmp_path / "a.npy", x)
+    for name in ("a.csv", "a.parquet", "a.npz"):
+        pd.testing.assert_frame_equal(reading.read(tmp_path / name), frame, check_dtype=False)
+    pd.testing.assert_frame_equal(reading.read(tmp_path / "a.npy"), frame[["x0", "x1"]])
+
+
+def saved(array, **options):
+    buffer = io.BytesIO()
+    np.save(buffer, array, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"", "is empty"),
+        ("a.csv", b"a,b\n", "has 2 columns and no row"),
+        ("a.csv", b"a,b\n1,2\n3,4,5\n", "Expected 2 fields in line 3, saw 3"),
+        ("a.csv", b"a,b\n1,2,3\n", "more cells in its lines than names"),
+        ("a.csv", b"a,a\n1,2\n", "the column 'a' twice"),
+        ("a.csv", b"a,\n1,2\n", "no name for column 2"),
+        ("a.csv", b"a,b\n\xff,2\n", "not UTF-8 at byte 4"),
+        ("a.csv", b'a,b\n"1,2\n', "EOF inside string"),
+        ("a.parquet", b"PAR1", "cannot be read as Parquet"),
+        ("a.npy", b"junk", "no sound array"),
+        ("a.npy", saved(np.array([{}]), allow_pickle=True), "no sound array"),
+        ("a.npy", pickle.dumps([1]), "no sound array"),
+        ("a.npy", saved(np.zeros(3)), "x of the shape .3,.. Give rows"),
+        ("a.npz", b"junk", "is no NPZ file"),
+        ("a.txt", b"a", "has the ending '.txt'"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(name, content, message, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DatasetError, match=rf"{name}.*{message}"):
+        reading.read(tmp_path / name)
+
+
+def test_bounds_hold_before_anything_is_read(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros((1000, 100)))
+    monkeypatch.setattr(reading, "MAX_BYTES", 100_000)
+    with pytest.raises(DatasetError, match=r"holds 800... bytes, 100000 at most"):
+        reading.read(tmp_path / "bomb.npz")
+    monkeypatch.setattr(reading, "MAX_COLUMNS", 2)
+    (tmp_path / "wide.csv").write_text("a,b,c\n1,2,3\n")
+    with pytest.raises(DatasetError, match="has 3 columns, 2 at most"):
+        reading.read(tmp_path / "wide.csv")
+    with pytest.raises(DatasetError, match="is not there"):
+        reading.read(tmp_path / "none.csv")
+
+
+def test_a_folder_of_images_is_read_as_it_is(tmp_path):
+    written = own_files.write_digits(tmp_path, 12)
+    (tmp_path / "notes.txt").write_text("not an image")
+    images = reading.read(tmp_path)
+    assert images.names == sorted(written) and images.image_shape == (8, 8)
+    assert images.classes == [name.split("/")[0] for name in images.names]
+    np.testing.assert_array_equal(images.pixels, [written[name] for name in images.names])
+    assert images.x.shape == (12, 64) and images.x.max() == 1
+    assert image_folder.read(tmp_path, side=5).image_shape == (5, 5)
+
+
+def test_images_of_all_kinds_come_to_one_form(tmp_path):
+    Image.new("RGB", (40, 20), "red").save(tmp_path / "a.jpg")
+    Image.new("RGBA", (9, 9), (0, 0, 0, 0)).save(tmp_path / "b.png")
+    Image.fromarray(np.full((7, 7), 65535, np.uint16)).save(tmp_path / "c.png")
+    images = image_folder.read(tmp_path)
+    assert images.image_shape == (32, 32, 3) and images.classes is None
+    red, white, bright = images.pixels[:, 16, 16].tolist()
+    assert red[0] > 250 and max(red[1:]) < 5 and white == bright == [255, 255, 255]
+
+
+def test_images_that_cannot_be_used_are_named(tmp_path, monkeypatch):
+    with pytest.raises(DatasetError, match="holds no image"):
+        image_folder.read(tmp_path)
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n junk")
+    with pytest.raises(DatasetError, match=r"broken.png cannot be read as an image"):
+        image_folder.read(tmp_path)
+    Image.new("L", (60, 60)).save(tmp_path / "broken.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3000)
+    with pytest.raises(DatasetError, match=r"broken.png has more pixels than is safe"):
+        image_folder.read(tmp_path)
+    monkeypatch.setattr(image_folder, "MAX_IMAGES", 0)
+    with pytest.raises(DatasetError, match="holds 1 images, 0 at most"):
+        image_folder.read(tmp_path)
+
+
+def test_text_is_what_a_person_would_call_the_same():
+    cells = pd.Series([" a", "a ", 1.0, True, None], dtype=object)
+    assert columns.text(cells).tolist() == ["a", "a", "1", "True", columns.MISSING]

@@ -1,0 +1,139 @@
+"""The report: its page, what it says of groups and experts, and its scores."""
+
+import io
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.datasets import load_diabetes
+from sklearn.linear_model import LinearRegression
+
+from vae_moe.command_line import main
+from vae_moe.report import experts, figures, groups, scores, traits
+from vae_moe.report.page import Page
+from vae_moe.report.scene import Scene
+from vae_moe.tables import Preparation
+
+HOSTILE = "<script>alert(1)</script>\"'&{{ 7 * 7 }}"
+
+
+class Tags(HTMLParser):
+    """The tags and attributes of a page."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.addresses, self.text = set(), set(), ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.addresses |= {value for name, value in attrs if name in ("src", "href")}
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def scene_of(frame, groups_, n_groups, kind="cluster", **more):
+    preparation = Preparation.fit(frame)
+    x = preparation.transform(frame)
+    rows = [str(row) for row in range(1, len(frame) + 1)]
+    return Scene(kind, x, x[:, :2], np.eye(n_groups)[groups_], rows, preparation.features, frame, **more)
+
+
+@pytest.fixture(scope="module")
+def two_groups():
+    """Forty rows in two groups, which a hostile column and its hostile category tell apart."""
+    group = np.repeat([0, 1], 20)
+    frame = pd.DataFrame(
+        {"age": 30.0 + 40 * group + np.tile(np.arange(20), 2) % 5, HOSTILE: np.where(group, HOSTILE, "no")}
+    )
+    return scene_of(frame, group, 3, labels=np.where(group, HOSTILE, "b"))
+
+
+def test_foreign_text_is_escaped_and_nothing_is_fetched(two_groups, tmp_path):
+    cards, pictures = groups.one_by_one(two_groups)
+    latents, more = groups.latents(two_groups)
+    sections = {HOSTILE: [*groups.overview(two_groups), *cards, *groups.against_labels(two_groups)], "z": latents}
+    made = Page(HOSTILE, HOSTILE, sections, {**pictures, **more})
+    read = Tags(made.html)
+    assert not {"script", "iframe", "object", "embed"} & read.tags
+    assert HOSTILE in read.text and "49" not in read.text
+    assert all(address.startswith(("data:", "#")) for address in read.addresses)
+    made.write(tmp_path)
+    assert Page.read(tmp_path).html == made.html == (tmp_path / "report.html").read_text()
+
+
+def test_traits_are_standardised_mean_differences_in_the_columns_units(two_groups):
+    found = traits.traits(two_groups.x, two_groups.features, two_groups.groups == 1)
+    age = two_groups.frame.age
+    by_column = {trait.feature.column: trait for trait in found}
+    assert by_column["age"].effect == pytest.approx((age[20:].mean() - age.mean()) / age.std(ddof=0), rel=1e-5)
+    assert (by_column["age"].here, by_column["age"].overall, by_column["age"].words) == ("72", "52", "high age")
+    assert (by_column[HOSTILE].here, by_column[HOSTILE].overall) == ("100%", "50%")
+
+
+def test_typical_members_are_nearest_to_their_groups_mean(two_groups):
+    rows = two_groups.typical(1, 4)
+    away = np.linalg.norm(two_groups.z - two_groups.z[20:].mean(0), axis=1)[20:]
+    assert rows.tolist() == (20 + np.argsort(away, kind="stable")[:4]).tolist()
+
+
+def test_a_group_without_rows_is_told(two_groups):
+    assert groups.overview(two_groups)[-1]["text"] == "Without a row: cluster 2."
+    assert groups.label_scores(two_groups)["clustering_accuracy"] == 1
+
+
+def test_coefficients_are_those_of_the_affine_maps():
+    x, y = load_diabetes(return_X_y=True)
+    models = [LinearRegression().fit(x[rows], y[rows]) for rows in (slice(200), slice(200, None))]
+    kernels = experts.slopes(lambda rows: np.stack([model.predict(rows) for model in models], 1)[..., np.newaxis], 10)
+    np.testing.assert_allclose(kernels[..., 0], [model.coef_ for model in models], rtol=1e-3)
+    assert experts.slopes(lambda rows: np.square(rows)[:, np.newaxis], 10) is None
+
+
+def test_coefficients_are_told_in_the_columns_units():
+    frame = pd.DataFrame({"m": np.arange(60.0) * 10, "k": ["a", "b", "b"] * 20})
+    preparation = Preparation.fit(frame)
+    x, scale = preparation.transform(frame), preparation.features[0].scale
+    kernel = np.array([3 * scale, 5 + 60, 5])  # a row of "a" lies 60 above one of "b", 40 above the mean
+    block = experts.coefficients(kernel, np.zeros(3), preparation.features, x, "y")
+    assert [(row[0], row[1]["text"]) for row in block["rows"]] == [("m + 100", "+300"), ("k: a", "+40")]
+
+
+def test_a_comparison_tells_better_worse_and_undecided(rng):
+    other = rng.gamma(1.0, size=300)
+    better = scores.compare(0.5 * other, other)
+    assert better.gain == pytest.approx(0.5) and better.low == pytest.approx(0.5) and "below the linear" in better.words
+    assert "the linear model predicts better" in scores.compare(2 * other, other).words
+    noisy = scores.compare(rng.permutation(other), other)
+    assert noisy.low < 0 < noisy.high and "do not decide" in noisy.words
+
+
+def test_calibration_of_what_is_calibrated(rng):
+    sure = rng.uniform(0.5, 1, 20_000)
+    right = rng.uniform(size=20_000) < sure
+    assert scores.expected_calibration_error(sure, right) < 0.02
+    assert scores.expected_calibration_error(np.full(10, 0.9), np.zeros(10, bool)) == pytest.approx(0.9)
+    covered = scores.coverage(rng.uniform(size=20_000))
+    np.testing.assert_allclose(list(covered.values()), list(covered), atol=0.02)
+
+
+def test_numbers_are_short():
+    shown = [traits.number(value) for value in (0.0, 1234.5, 0.012345, 1e-7, 2.5e9, np.nan)]
+    assert shown == ["0", "1,234", "0.0123", "1.00e-07", "2.50e+09", "nan"]
+    assert [groups.shown(cell) for cell in (None, np.nan, True, 3, "x" * 50)] == ["–", "–", "True", "3", "x" * 39 + "…"]
+
+
+def test_a_sheet_shows_every_image():
+    pixels = np.arange(5 * 4 * 4, dtype=np.uint8).reshape(5, 4, 4)
+    picture = np.asarray(Image.open(io.BytesIO(figures.sheet(pixels, 3))))
+    side = 4 * (figures.SHEET_CELL // 4) + 3
+    assert picture.shape == (2 * side, 3 * side, 3)
+    np.testing.assert_array_equal(picture[3 : side : side // 4, 3, 0][:4], pixels[0, :, 0])
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path, capsys):
+    assert main(["report", str(tmp_path)]) == 2
+    assert "config.json is not there" in capsys.readouterr().err and not list(tmp_path.iterdir())

@@ -1,0 +1,145 @@
+"""An estimator and the rows it was trained on: figures, and the sections of a page that every training has."""
+
+import datetime
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vae_moe import health
+from vae_moe.command_line import folder
+from vae_moe.command_line.inputs import Source
+from vae_moe.report import data, figures, page, signs
+from vae_moe.report.page import Block, Page
+from vae_moe.report.scene import Scene
+from vae_moe.tables import Preparation
+
+TITLES = {"dmvae": "DMVAE", "vade": "VaDE", "dvmoe": "DVMoE", "vademoe": "VaDE-MoE", "deepmoe": "DeepMoE"}
+SAMPLES_OF_TABLES = 2  # of each component
+SAMPLES_OF_IMAGES = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What is told of a training: ``metrics.json``, lines for the terminal, and the page."""
+
+    metrics: dict[str, Any]
+    summary: list[str]
+    page: Page
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """An estimator and what it was trained on.
+
+    Attributes:
+        config: as ``config.json`` has it.
+        source: what was read, N rows.
+        x: [N, D].
+        preparation: of a table.
+        estimator: fitted.
+        seconds: that took.
+    """
+
+    config: dict[str, Any]
+    source: Source
+    x: np.ndarray
+    preparation: Preparation | None
+    estimator: Any
+    seconds: float
+
+    @property
+    def title(self) -> str:
+        """The model's name."""
+        return TITLES[self.config["model"]]
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of the last stage of training."""
+        return len(self.estimator.history_.get("loss", []))
+
+    @property
+    def model_inputs(self) -> np.ndarray:
+        """x in the scale of the estimator's model, [N, D]."""
+        return ((self.x - self.estimator.x_mean_) / self.estimator.x_scale_).astype(np.float32)
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """Figures that every training has."""
+        names = ("dataset", "model", "seed", "n_rows")
+        return {
+            **{name: self.config[name] for name in names},
+            "epochs": self.epochs,
+            "seconds": round(self.seconds, 1),
+            "n_parameters": self.estimator.model_.count_params(),
+            "n_features": self.x.shape[1],
+            **folder.versions(),
+            "finished_at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        }
+
+    def scene(self, kind: str, probs: np.ndarray, labels: np.ndarray | None = None) -> Scene:
+        """The rows as the estimator sees them, with samples of each component where it generates any."""
+        latent = hasattr(self.estimator.model_, "mixture")
+        images = self.source.images
+        return Scene(
+            kind=kind,
+            x=self.x,
+            z=self.estimator.model_.encode(self.model_inputs) if latent else None,
+            probs=probs,
+            rows=self.source.rows,
+            features=self.preparation.features if self.preparation else (),
+            frame=self.source.frame,
+            pixels=None if images is None else images.pixels,
+            samples=self._samples(probs.shape[1]) if latent else None,
+            labels=labels,
+        )
+
+    def data(self, n_learned: int) -> list[Block]:
+        """The section about the data."""
+        if self.preparation is not None:
+            return data.of_table(self.preparation.columns, self.preparation.features, n_learned)
+        images = self.source.images
+        assert images is not None
+        n_classes = None if images.classes is None else len(set(images.classes))
+        return data.of_images(len(images.names), images.image_shape, n_classes)
+
+    def curves(self) -> tuple[list[Block], dict[str, bytes]]:
+        """The section about training."""
+        words = (
+            f"{self.epochs} epochs in {self.seconds:.0f} seconds, seed {self.config['seed']}. The loss is what is made "
+            "small: how badly x is reconstructed (recon), what the latents (kl_z) and the choice of a component (kl_c) "
+            "cost, and how badly the target is predicted (nll); all in nats a row."
+        )
+        if not self.epochs:
+            return [page.text("So few rows were fitted by EM alone: there are no curves.", "soft")], {}
+        picture = figures.curves(self.estimator.history_)
+        return [page.text(words), page.figure("curves", "Training curves.", wide=True)], {"curves": picture}
+
+    @property
+    def when(self) -> str:
+        """Size and day of the training, for a subtitle."""
+        today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+        return f"trained {self.epochs} epochs on {today}, seed {self.config['seed']}"
+
+    def health(self) -> tuple[health.Health | None, list[Block]]:
+        """The signs of the latent mixture, if there is one, and their section."""
+        if not hasattr(self.estimator.model_, "mixture"):
+            return None, []
+        found = health.examine(self.estimator.model_, self.model_inputs, seed=self.config["seed"])
+        return found, signs.section(found, self.estimator.model_.mixture.latent_dim)
+
+    def _samples(self, n_components: int):
+        n = SAMPLES_OF_TABLES if self.preparation else SAMPLES_OF_IMAGES
+        model = self.estimator.model_
+        x = np.concatenate([model.generate(n, component, seed=component) for component in range(n_components)])
+        x = x * self.estimator.x_scale_ + self.estimator.x_mean_
+        if self.preparation is not None:
+            return self.preparation.restore(x)
+        return np.round(255 * np.clip(x, 0, 1)).astype(np.uint8).reshape(-1, *self.config["image_shape"])
+
+
+def use(config: dict[str, Any], out: str, what: str) -> list[Block]:
+    """The section about new rows."""
+    new = "new-images" if config["image_shape"] else "new.csv"
+    return [page.text(f"Writes {what}:"), page.code(f"vae-moe predict {shlex.quote(config['out'])} {new} --out {out}")]
