@@ -13,7 +13,6 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import train_test_split
-from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_limits
 
 from vae_moe.em import (
@@ -420,11 +419,6 @@ def test_digits_are_classified_as_well_as_by_logistic_regression(digits, model):
 
 
 # ---------------------------------------------------------------- the interface
-
-
-@parametrize_with_checks([estimator(max_iter=20) for estimator in ALL])
-def test_scikit_learn_contract(estimator, check):
-    check(estimator)
 
 
 @pytest.mark.parametrize("estimator", ALL)

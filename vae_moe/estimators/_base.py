@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from abc import ABC
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +64,11 @@ class KerasEstimator(BaseEstimator, ABC):
         for name, options in _OPTIONS.items():
             if name in values:
                 parameters.check_option(name, values[name], options)
-        sizes = self.hidden_layer_sizes
-        if not all(isinstance(size, (int, np.integer)) and size > 0 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be positive integers, got {sizes!r}. Give one for each layer.")
+        sizes: Any = self.hidden_layer_sizes
+        if np.ndim(sizes) != 1 or not all(isinstance(size, Integral) and size > 0 for size in sizes):
+            raise ValueError(
+                f"hidden_layer_sizes must be a tuple of positive integers, got {sizes!r}. Give one for each layer."
+            )
 
     def _seed(self) -> int:
         """Return the seed of this fit."""
@@ -112,7 +115,7 @@ class KerasEstimator(BaseEstimator, ABC):
         if "model_" in state:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "model.keras"
-                self.model_.save(path)
+                _persistence.without_optimizer(self.model_).save(path)
                 state["model_"] = path.read_bytes()
         return state
 

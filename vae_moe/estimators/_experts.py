@@ -17,7 +17,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
-import keras
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
@@ -100,7 +99,6 @@ class KerasMixtureOfExperts(KerasEstimator):
                 verbose=self.verbose,
             )
             self.model_.experts.trainable = True
-            self.model_.compile(keras.optimizers.Adam(self.learning_rate))  # for whoever trains it further
             self.best_epoch_ = best.best_epoch + 1
         self.n_iter_ = len(self.history_.get("loss", []))
         options["center"] = generalized_em.shared_kernel(self.model_.experts, x, y, weights)
