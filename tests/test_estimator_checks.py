@@ -21,7 +21,7 @@ EVERY = [
     *(each(max_iter=20) for each in BY_EM),
 ]
 WEIGHTS = "check_sample_weight_equivalence_on_dense_data"
-REASON = "steps are of batches: rows of weight 2 and rows that are there twice come in other ones; starts see no weights"
+REASON = "steps are of batches: a row of weight 2 and a row given twice come in other ones; starts see no weights"
 
 
 def expected_failures(estimator):
