@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vae_moe import parameters
 from vae_moe.estimators import _persistence
@@ -75,17 +75,9 @@ class KerasEstimator(BaseEstimator, ABC):
         return int(check_random_state(self.random_state).randint(SEEDS))
 
     def _weighted_rows(self, sample_weight: Any, X: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-        """Return the numbers of the rows of X whose weight is not 0, after their weights, or None where none are given.
-
-        Weights are in units of their mean.
-        """
-        if sample_weight is None:
-            return None, np.arange(len(X))
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        rows = np.flatnonzero(weight)
-        if len(rows) < 2:
-            raise ValueError(f"sample_weight is positive for {len(rows)} rows. Give two rows at least a weight.")
-        return weight[rows] / weight[rows].mean(), rows
+        """Return what `weighted_rows` does, the weights in units of their mean."""
+        weight, rows = parameters.weighted_rows(sample_weight, X)
+        return None if weight is None else weight / weight.mean(), rows
 
     def _learn_scaling(self, X: np.ndarray, sample_weight: np.ndarray | None, *, standardise: bool) -> np.ndarray:
         """Set the scaling of X [N, D], and return x."""
