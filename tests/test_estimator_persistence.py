@@ -1,10 +1,13 @@
 """Saved estimators: folders that are whole, that need no pickle, and that say what is wrong with them."""
 
 import json
+import pickle
 import shutil
 import subprocess
 import sys
+import warnings
 
+import keras
 import numpy as np
 import pytest
 from sklearn.datasets import load_wine
@@ -13,6 +16,13 @@ from sklearn.exceptions import NotFittedError
 from vae_moe import estimators
 
 SHORT = {"hidden_layer_sizes": (8,), "start_epochs": 1, "epochs": 1, "batch_size": 500, "random_state": 0}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_step():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(estimators._base, "LEAST_STEPS", 1)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +45,19 @@ def test_a_loaded_estimator_is_the_saved_one(estimator, wine, tmp_path):
     X, y = wine
     model = estimator(2, **SHORT).fit(X, X[:, 0] if "Regressor" in estimator.__name__ else y)
     model.save(tmp_path / "model")
-    again = estimators.load(tmp_path / "model")
-    assert type(again) is estimator and again.get_params() == model.get_params()
-    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loaded, unpickled = estimators.load(tmp_path / "model"), pickle.loads(pickle.dumps(model))
+        keras.saving.load_model(tmp_path / "model" / "model.keras")
     plain = {name: value for name, value in vars(model).items() if name != "model_"}
-    assert set(vars(again)) == set(vars(model))
-    for name, value in plain.items():
-        np.testing.assert_array_equal(getattr(again, name), value)
-    again.fit(X, X[:, 0] if "Regressor" in estimator.__name__ else y)  # and can be fitted anew
-    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    for again in (loaded, unpickled):
+        assert type(again) is estimator and again.get_params() == model.get_params()
+        assert type(again.model_) is type(model.model_) and set(vars(again)) == set(vars(model))
+        np.testing.assert_array_equal(again.predict(X), model.predict(X))
+        for name, value in plain.items():
+            np.testing.assert_array_equal(getattr(again, name), value)
+    loaded.fit(X, X[:, 0] if "Regressor" in estimator.__name__ else y)  # and can be fitted anew
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
 
 
 def test_it_predicts_alike_in_a_new_process(saved, wine):
@@ -110,7 +124,7 @@ def change(folder, **values):
         (lambda folder: (folder / "estimator.json").write_text("[]"), "is none of vae_moe's"),
         (lambda folder: change(folder, format="other"), "is none of vae_moe's"),
         (lambda folder: change(folder, version=2), "is of format version 2, this vae_moe reads version 1"),
-        (lambda folder: change(folder, **{"class": "Pipeline"}), "holds a 'Pipeline', none of VaDEClustering"),
+        (lambda folder: change(folder, **{"class": "Pipeline"}), "holds a 'Pipeline', which is none of VaDEClustering"),
         (lambda folder: change(folder, parameters={"n_trees": 3}), "is not whole, or was changed"),
         (lambda folder: (folder / "model.keras").unlink(), "is not whole, or was changed"),
         (lambda folder: (folder / "model.keras").write_bytes(b"PK"), "is not whole, or was changed"),

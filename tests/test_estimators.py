@@ -1,7 +1,5 @@
 """The estimators on real tables: what they compute, against the Keras models and scikit-learn."""
 
-import pickle
-
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -227,18 +225,6 @@ def test_the_same_random_state_gives_the_same_fit_and_another_one_another(estima
     np.testing.assert_array_equal(getattr(first, readout)(X), getattr(second, readout)(X))
     other = clone(model).set_params(random_state=1).fit(X, y)
     assert (getattr(first, readout)(X) != getattr(other, readout)(X)).any()
-
-
-def test_pickled_estimators_are_the_same(clusterings, regressors, classifiers, wine, diabetes):
-    """The Keras model pickles as the bytes of its archive."""
-    for each in (*clusterings, *regressors, *classifiers):
-        X = diabetes[0] if each in regressors else wine[0]
-        state = pickle.dumps(each)
-        again = pickle.loads(state)
-        assert isinstance(each.__getstate__()["model_"], bytes) and type(again.model_) is type(each.model_)
-        np.testing.assert_array_equal(again.predict(X), each.predict(X))
-        if hasattr(each, "transform"):
-            np.testing.assert_array_equal(again.transform(X), each.transform(X))
 
 
 def test_pipelines_grids_and_cross_validation_work(wine):
