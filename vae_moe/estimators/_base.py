@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from abc import ABC
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +64,7 @@ class KerasEstimator(BaseEstimator, ABC):
             if name in values:
                 parameters.check_option(name, values[name], options)
         sizes: Any = self.hidden_layer_sizes
-        if np.ndim(sizes) != 1 or not all(isinstance(size, Integral) and size > 0 for size in sizes):
+        if np.ndim(sizes) != 1 or not all(isinstance(size, (int, np.integer)) and size > 0 for size in sizes):
             raise ValueError(
                 f"hidden_layer_sizes must be a tuple of positive integers, got {sizes!r}. Give one for each layer."
             )
