@@ -44,7 +44,7 @@ class Case:
         """The recipe without the terms that are not the report's, the bound on all of each batch."""
         recipe = recipes.get(f"mnist-{self.model}", self.preset)
         recipe = recipes.with_network(recipe, regularization={}, bound_share=1.0)
-        return replace(recipe, batch_size=self.batch_size, adversarial_share=None)
+        return replace(recipe, batch_size=self.batch_size, adversarial_reach=None)
 
 
 def product_rate(rows: int = PEAK_SIDE, inner: int = PEAK_SIDE, columns: int = PEAK_SIDE, repeats: int = 4) -> float:

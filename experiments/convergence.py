@@ -52,7 +52,7 @@ def recipe_of(cell: Cell) -> recipes.Recipe:
     """The default recipe, or its network trained by the bound alone from random weights."""
     recipe = recipes.get(f"mnist-{cell.model}", seed=cell.seed)
     if cell.start == "none":
-        recipe = replace(recipe, warm_start=None, adversarial_share=None, epochs=EPOCHS_WITHOUT)
+        recipe = replace(recipe, warm_start=None, adversarial_reach=None, epochs=EPOCHS_WITHOUT)
         recipe = recipes.with_network(recipe, regularization={})
     return recipe
 

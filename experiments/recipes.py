@@ -7,6 +7,7 @@ This file imports neither TensorFlow nor the library, so that ``make help`` and 
 q(c|x) held to the start's core and against small adversarial changes of x. It uses no labels and knows nothing of
 images. Mixtures of experts start alike; their experts are fitted by EM before the gate is trained.
 ``augment`` is for images: ``default`` where q(c|x) is also held against small rotations, shifts and zooms.
+``scratch`` is a DMVAE from random weights: the bound, and q(c|x) held against small adversarial changes, in one stage.
 """
 
 import difflib
@@ -22,7 +23,7 @@ EXPERTS = ("dvmoe", "deepmoe", "vademoe")
 MODELS = CLUSTERINGS + EXPERTS
 TITLES = {"dmvae": "DMVAE", "vade": "VaDE", "dvmoe": "DVMoE", "deepmoe": "DeepMoE", "vademoe": "VaDE-MoE"}
 TASKS = ("regression", "classification")
-PRESETS = ("default", "augment", "paper")
+PRESETS = ("default", "augment", "scratch", "paper")
 ENCODERS = ("mlp", "conv")
 
 
@@ -50,7 +51,7 @@ class Recipe:
     warm_start: WarmStart | None = None
     augmentation: dict[str, float] | None = None  # ranges of the changes of images that make the views
     hold_start: bool = False  # whether q(c|x) is held to the components of the start's core
-    adversarial_share: float | None = None  # of a row's mean distance to its neighbours: how far its changes go
+    adversarial_reach: float | None = None  # of a row's mean distance to its neighbours: how far its changes go
     batch_size: int = 256
     learning_rate: float = 1e-3
     learning_rate_schedule: str = "cosine"  # or "constant"
@@ -171,7 +172,7 @@ def get(
             raise ValueError(f"unknown task {task!r}: choose one of {', '.join(TASKS)}.")
         if (n_outputs and task == "classification") or (n_labels and task == "regression"):
             raise ValueError("outputs are a regression's, labels a classification's: choose the task that has them.")
-    recipe = {"default": _default, "augment": _augment, "paper": _paper}[preset](dataset, model)
+    recipe = {"default": _default, "augment": _augment, "scratch": _scratch, "paper": _paper}[preset](dataset, model)
     if task is not None:
         recipe = _with_task(recipe, task, n_outputs or 1, n_labels)
     if encoder != "mlp":
@@ -209,7 +210,7 @@ def _with_task(recipe: Recipe, task: str, n_outputs: int, n_labels: int | None) 
         # leaves it the frequencies of the classes in its component, nearly: the gate has to learn.
         # Where few rows have a label, the others have to be told by theirs: wider changes, each row's after its own.
         epochs = SIZES[recipe.dataset].classification_epochs
-        recipe = replace(recipe, expert_ridges=(1000.0,), epochs=epochs, learning_rate=0.002, adversarial_share=0.25)
+        recipe = replace(recipe, expert_ridges=(1000.0,), epochs=epochs, learning_rate=0.002, adversarial_reach=0.25)
     if n_labels is None:
         return recipe
     n_labelled = min(n_labels, recipe.batch_size // 2)
@@ -221,16 +222,19 @@ def _with_task(recipe: Recipe, task: str, n_outputs: int, n_labels: int | None) 
 def _convolutional(recipe: Recipe, encoder: str) -> Recipe:
     """Convolutions in the trunk and the decoder, as in the report's later code; q(c|x) keeps its own dense layers."""
     size = SIZES[recipe.dataset]
-    if encoder not in ENCODERS or not size.filters:
+    if encoder not in ENCODERS or size.convolutions is None:
         raise UnknownRecipeError(
             f"an encoder is one of {', '.join(ENCODERS)}, and conv is for images: there is no {encoder!r} for "
             f"{recipe.dataset}."
         )
     dense = size.encoder[:1]
-    network: dict[str, Any] = {"encoder": encoder, "filters": size.filters}
+    network: dict[str, Any] = {"encoder": encoder, "filters": size.convolutions.filters}
     if recipe.model != "deepmoe":
         network |= {"decoder": encoder, "trunk_sizes": dense, "z_encoder_sizes": (), "decoder_sizes": dense}
-    return with_network(replace(recipe, encoder=encoder), **network)
+    warm_start = recipe.warm_start and replace(
+        recipe.warm_start, autoencoder_epochs=size.convolutions.autoencoder_epochs, learning_rate=0.003
+    )
+    return with_network(replace(recipe, encoder=encoder, warm_start=warm_start), **network)
 
 
 #: Hidden layers of every network gate on x in ``default``; the report's DeepMoE has these.
@@ -274,10 +278,10 @@ def _default(dataset: str, model: str) -> Recipe:
     warm_start = WarmStart(size.autoencoder_epochs, size.distill_epochs, neighbors_of=size.neighbors_of)
     recipe = replace(recipe, warm_start=warm_start)
     if model in CLUSTERINGS:
-        recipe = replace(recipe, hold_start=True, adversarial_share=0.25, learning_rate=0.002)
+        recipe = replace(recipe, hold_start=True, adversarial_reach=0.25, learning_rate=0.002)
         held = {"regularization": _CLUSTERING, "adversarial_probe": 6.0}
         return replace(recipe, network=_latent_network(size, model) | held)
-    network = _latent_network(size, model) | _experts_network(size)
+    network = _latent_network(size, model) | _experts_network(size, model)
     return replace(recipe, epochs=size.expert_epochs, fit_experts=True, checkpoint="last", network=network)
 
 
@@ -290,6 +294,34 @@ def _augment(dataset: str, model: str) -> Recipe:
     recipe = with_network(_default(dataset, model), regularization={**_CLUSTERING, "consistency": 100.0})
     augmentation = {"rotation": 10.0, "shift": 0.08, "zoom": 0.1}
     return replace(recipe, preset="augment", augmentation=augmentation, epochs=2 * recipe.epochs)
+
+
+def _scratch(dataset: str, model: str) -> Recipe:
+    if model != "dmvae":
+        raise UnknownRecipeError(
+            f"the preset scratch is of a dmvae, whose q(c|x) is a network of x: there is none for {dataset}-{model}."
+        )
+    size = SIZES[dataset]
+    network = _PAPER_NETWORKS[model] | {
+        "latent_dim": 10,
+        "c_encoder_sizes": _GATE,
+        "c_batch_normalization": True,
+        "temperature": 1.0,
+        "regularization": {name: weight for name, weight in _CLUSTERING.items() if name != "start"},
+        "adversarial_radius": 1.5 * size.adversarial_radius,
+        "adversarial_probe": 6.0,
+    }
+    return Recipe(
+        dataset,
+        model,
+        "scratch",
+        epochs=size.autoencoder_epochs + size.epochs,  # as many as default has in all
+        network=network,
+        batch_size=size.batch_size,
+        learning_rate=0.002,
+        temperature_decay=0.9,
+        temperature_floor=0.2,
+    )
 
 
 #: Of a clustering, whose bound has the weight 1; a mixture of experts' has 0.01, and its gate a hundredth of these.
@@ -305,11 +337,12 @@ def _latent_network(size: Size, model: str) -> dict[str, Any]:
     }
 
 
-def _experts_network(size: Size) -> dict[str, Any]:
+def _experts_network(size: Size, model: str) -> dict[str, Any]:
     return {
         "learn_variance": True,
         "elbo_weight": 0.01,
         "bound_share": size.bound_share,
         "regularization": {"balance": 0.4, "entropy": 0.1, "adversarial": 1.0},
         "adversarial_radius": size.adversarial_radius,
+        "adversarial_share": 0.25 if model == "vademoe" else 1.0,  # its q(c|x) is the large network of z
     }

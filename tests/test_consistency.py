@@ -97,6 +97,18 @@ def test_the_adversarial_target_gets_no_gradient_and_a_flat_gate_none_that_is_na
         assert gradient is None or np.isfinite(gradient).all()
 
 
+def test_part_of_the_batch_gives_the_adversarial_term_of_that_part(rng):
+    sizes = {"latent_dim": 2, "c_encoder_sizes": (8,), "regularization": {"adversarial": 1.0}}
+    whole, part = (DMVAE(6, n_components=3, adversarial_share=share, **sizes) for share in (1.0, 0.4))
+    batch = {"x": rng.uniform(size=(30, 6)).astype("f"), "radius": rng.uniform(size=30).astype("f")}
+    ours = np.asarray(part(batch, training=True)["terms"]["adversarial"])
+    theirs = whole({name: values[:12] for name, values in batch.items()}, training=True)["terms"]["adversarial"]
+    np.testing.assert_allclose(ours[:12], 30 / 12 * theirs, rtol=1e-4)
+    np.testing.assert_array_equal(ours[12:], 0)
+    with pytest.raises(ValueError, match="adversarial_share must be in"):
+        DMVAE(6, n_components=3, adversarial_share=1.5)
+
+
 def test_rows_may_have_radii_of_their_own(rng):
     x, radii = rng.uniform(0, 1, (8, 6)).astype("f"), np.repeat([0.1, 0.3], 4).astype("f")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vae_moe import layers, models, pipelines
+from vae_moe import layers, models
 
 SMALL = {"n_components": 3, "latent_dim": 2, "z_encoder_sizes": (8,), "decoder_sizes": (8,), "seed": 3}
 SMALL_GATE = {name: value for name, value in SMALL.items() if name != "n_components"}
@@ -31,7 +31,12 @@ MODELS = {
     ),
     "VaDEMoE": lambda: models.VaDEMoE(6, 3, 4, task="classification", elbo_weight=0.5, **SMALL_GATE),
     "DMVAE": lambda: models.DMVAE(
-        6, **SMALL, c_encoder_sizes=(8,), relaxation="gumbel", regularization={"consistency": 2.0, "balance": 1.0}
+        6,
+        **SMALL,
+        c_encoder_sizes=(8,),
+        c_batch_normalization=True,
+        relaxation="gumbel",
+        regularization={"consistency": 2.0, "balance": 1.0},
     ),
     "VAE conv": lambda: models.VAE(6, **CONV),
     "VaDE conv": lambda: models.VaDE(6, n_components=3, likelihood="heteroscedastic_gaussian", **CONV),
@@ -62,6 +67,7 @@ LAYERS = {
     "ConvEncoder": (lambda: layers.ConvEncoder((3, 2), (4, 5), (8,), seed=1), 6),
     "ConvDecoder": (lambda: layers.ConvDecoder((3, 2, 1), (4, 5), (8,), 2, seed=1), 2),
     "MLP": (lambda: layers.MLP((8, 4), 3, seed=1), 6),
+    "MLP normalised": (lambda: layers.MLP((8, 4), 3, seed=1, batch_normalization=True), 6),
     "GumbelSoftmax": (lambda: layers.GumbelSoftmax(0.5, 1), 6),
     "Experts": (lambda: layers.Experts(3, 2, learn_variance=True, seed=1), 6),
     "SoftmaxGate": (lambda: layers.SoftmaxGate(6, 3, (8,), seed=1), 6),
@@ -110,7 +116,7 @@ def test_save_and_load_gives_the_same_readouts(name, x, tmp_path, recwarn):
     model = MODELS[name]()
     y = TARGETS.get(name.split()[0])
     x = _shaped(x, model)
-    model.compile(keras.optimizers.Adam())
+    model.compile(keras.optimizers.Adam(), run_eagerly=name not in READOUTS)  # of the others no graph: it takes seconds
     model.fit(x, y, epochs=1, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
@@ -153,12 +159,11 @@ def test_every_trainable_weight_gets_a_finite_gradient(name, x):
         assert gradient is not None and np.isfinite(gradient).all() and np.any(gradient), weight.path
 
 
-@pytest.mark.parametrize("name", [*READOUTS, "DMVAE conv"])
+@pytest.mark.parametrize("name", READOUTS)
 def test_same_seed_same_training(name, x):
     def train():
         model = MODELS[name]()
-        model.compile(keras.optimizers.Adam(0.01), jit_compile=pipelines.use_xla(model))
-        y = TARGETS.get(name.split()[0])
-        return model.fit(_shaped(x, model), y, epochs=3, shuffle=False, verbose=0).history["loss"]
+        model.compile(keras.optimizers.Adam(0.01), jit_compile=True)
+        return model.fit(x, TARGETS.get(name), epochs=3, shuffle=False, verbose=0).history["loss"]
 
     assert train() == train()

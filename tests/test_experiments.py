@@ -127,6 +127,7 @@ def test_the_same_seed_gives_the_same_figures(smoke_run, tmp_path):
     [
         ("digits-vade", "default"),
         ("digits-dmvae", "augment"),
+        ("digits-dmvae", "scratch"),
         ("spiral-dmvae", "default"),
         ("spiral-vade", "default"),
         ("digits-dmvae", "paper"),
@@ -138,20 +139,16 @@ def test_recipes_run(name, preset, tmp_path):
     assert np.isfinite([figures_[key] for key in CLUSTERING]).all()
 
 
-@pytest.mark.parametrize("name", ["digits-dmvae", "digits-deepmoe"])
-def test_convolutional_recipes_run(name, tmp_path):
-    assert train.main([name, "--encoder", "conv", "--smoke", "--workdir", str(tmp_path)]) == 0
+def test_a_convolutional_recipe_runs(tmp_path):
+    assert train.main(["digits-dmvae", "--encoder", "conv", "--smoke", "--workdir", str(tmp_path)]) == 0
     (figures_,) = runs.finished(tmp_path)
-    assert figures_["folder"].startswith(str(tmp_path / f"{name}-conv"))
-    assert figures_["command"].endswith("--encoder conv --seed 0 --epochs 1") and np.isfinite(figures_["val_loss"])
-    model = keras.saving.load_model(Path(figures_["folder"]) / "model.keras")
-    x = datasets.digits().test.x
-    images = x.reshape(-1, 8, 8)
-    if name == "digits-dmvae":
-        np.testing.assert_array_equal(model.reconstruct(images), model.reconstruct(x).reshape(-1, 8, 8))
-        assert [w.shape[-1] for w in model.mixture.trunk.weights if len(w.shape) == 4] == [32, 32, 64, 64]
-    else:
-        np.testing.assert_array_equal(model.gate_proba(images), model.gate_proba(x))
+    folder = Path(figures_["folder"])
+    assert folder == tmp_path / "digits-dmvae-conv" / "seed0" and np.isfinite(figures_["val_loss"])
+    assert figures_["command"].endswith("digits-dmvae --encoder conv --seed 0 --epochs 1")
+    model, x = keras.saving.load_model(folder / "model.keras"), datasets.digits().test.x
+    np.testing.assert_array_equal(model.reconstruct(x.reshape(-1, 8, 8)), model.reconstruct(x).reshape(-1, 8, 8))
+    kernels = [weight.shape for weight in model.mixture.trunk.weights if len(weight.shape) == 4]
+    assert [shape[-1] for shape in kernels] == [16, 16, 32, 32]
 
 
 @pytest.mark.parametrize(
@@ -287,7 +284,7 @@ def test_the_paper_preset_is_the_reports():
     assert model.mixture.relaxation == "gumbel" and float(model.mixture.gumbel_softmax.temperature) == np.float32(0.2)
     for recipe in (dmvae, vade):
         assert (recipe.epochs, recipe.batch_size, recipe.learning_rate) == (500, 200, 0.002)
-        assert recipe.warm_start is None and recipe.adversarial_share is None and recipe.temperature_decay == 1
+        assert recipe.warm_start is None and recipe.adversarial_reach is None and recipe.temperature_decay == 1
     vade_model = training.build(vade, datasets.digits())
     assert [layer.units for layer in vade_model.mixture.z_encoder.layers] == [512, 256, 20]
     assert 4 < np.std(vade_model.mixture.prior.means) < 6
@@ -307,6 +304,7 @@ def test_the_paper_preset_is_the_reports():
         (["digits-dvmoe", "--task", "classification", "--labels", "3"], "n_labels must be between 10"),
         (["spiral-dmvae", "--encoder", "conv"], "there is no 'conv' for spiral"),
         (["digits-dmvae", "--seed", "-1"], "seed must be 0 or more, got -1"),
+        (["digits-vade", "--preset", "scratch"], "there is none for digits-vade"),
         (["hhar-dmvae", "--preset", "augment"], "there is none for hhar-dmvae"),
         (["mnist-dmvae", "--data-dir", "/nowhere"], "/nowhere"),
         (["cifar10-dmvae", "--data-dir", "/nowhere"], "holds no CIFAR-10: give a folder with cifar-10-python.tar.gz"),

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from vae_moe import likelihoods
-from vae_moe.layers import networks
+from vae_moe.layers import batch_part, networks
 from vae_moe.layers.conv import FILTERS
 from vae_moe.layers.gumbel_softmax import GumbelSoftmax
 from vae_moe.layers.mixture_prior import MixturePrior
@@ -32,6 +32,8 @@ class LatentMixture(keras.layers.Layer):
             dense ones at its end.
         z_encoder_sizes: hidden layers of q(z|x).
         c_encoder_sizes: hidden layers of q(c|x), where a network gives it.
+        c_batch_normalization: whether these are normalised over the batch; from random weights they learn clusters
+            sooner.
         decoder_sizes: hidden layers of p(x|z); of a convolutional decoder: the dense ones it begins with.
         encoder: the trunk: "mlp", "conv", or a Keras layer (:mod:`vae_moe.layers.networks`).
         decoder: of p(x|z), likewise.
@@ -68,6 +70,7 @@ class LatentMixture(keras.layers.Layer):
         likelihood: str = "bernoulli",
         stddev: float = 1.0,
         c_posterior: str = "network",
+        c_batch_normalization: bool = False,
         relaxation: str = "exact",
         temperature: float = 0.2,
         learn_weights: bool = False,
@@ -83,8 +86,7 @@ class LatentMixture(keras.layers.Layer):
         _check_choice("relaxation", relaxation, ("exact", "gumbel"))
         if input_dim < 1:
             raise ValueError(f"input_dim must be at least 1, got {input_dim!r}: it is the number of columns of x.")
-        if not 0 < bound_share <= 1:
-            raise ValueError(f"bound_share must be in (0, 1], got {bound_share!r}: it is a share of the batch.")
+        batch_part.check_share("bound_share", bound_share)
         self.input_dim = input_dim
         self.n_components = n_components
         self.latent_dim = latent_dim
@@ -99,6 +101,7 @@ class LatentMixture(keras.layers.Layer):
         self.likelihood = likelihood
         self.stddev = stddev
         self.c_posterior = c_posterior
+        self.c_batch_normalization = c_batch_normalization
         self.relaxation = relaxation
         self.temperature = temperature
         self.learn_weights = learn_weights
@@ -114,7 +117,13 @@ class LatentMixture(keras.layers.Layer):
         )
         self.z_encoder = MLP(z_encoder_sizes, 2 * latent_dim, seed=10 * seed + 2, name="z_encoder")
         self.c_encoder = (
-            MLP(c_encoder_sizes, n_components, seed=10 * seed + 3, name="c_encoder")
+            MLP(
+                c_encoder_sizes,
+                n_components,
+                seed=10 * seed + 3,
+                batch_normalization=c_batch_normalization,
+                name="c_encoder",
+            )
             if c_posterior == "network"
             else None
         )
@@ -162,13 +171,10 @@ class LatentMixture(keras.layers.Layer):
         outputs = {"c_logits": q["c_logits"], "features": q["z_mean"]}
         if not training or self.bound_share == 1:
             return {**outputs, "terms": self._terms(x, q, training)}
-        n_rows = tf.shape(x)[0]
-        n_part = tf.cast(tf.math.ceil(self.bound_share * tf.cast(n_rows, tf.float32)), tf.int32)
-        part = x[:n_part]  # batches come shuffled
-        scale = tf.cast(n_rows, x.dtype) / tf.cast(n_part, x.dtype)  # the mean over the batch stays the bound's
-        terms = self._terms(part, self.infer(part), training)
-        padding = tf.zeros([n_rows - n_part], x.dtype)
-        return {**outputs, "terms": {name: tf.concat([scale * term, padding], 0) for name, term in terms.items()}}
+        terms = batch_part.terms_of_part(
+            lambda part: self._terms(part, self.infer(part), training), self.bound_share, x
+        )
+        return {**outputs, "terms": terms}
 
     def infer(self, x, noise=None):
         """The posterior q(z|x) q(c|x) and a sample of z.
@@ -240,6 +246,7 @@ class LatentMixture(keras.layers.Layer):
             "likelihood": self.likelihood,
             "stddev": self.stddev,
             "c_posterior": self.c_posterior,
+            "c_batch_normalization": self.c_batch_normalization,
             "relaxation": self.relaxation,
             "temperature": self.temperature,
             "learn_weights": self.learn_weights,

@@ -14,41 +14,58 @@ class MLP(keras.layers.Layer):
     Under a policy of mixed precision its products alone are in half precision; what it returns, and all that is made of
     it, densities and KLs, is in float32.
 
+    With ``batch_normalization`` each hidden layer's sums are normalised before its activation, over the batch in
+    training, by the running moments otherwise (Ioffe & Szegedy 2015).
+
     Call: [B, D] -> [B, output_size], or [B, hidden_sizes[-1]] without ``output_size``.
     """
 
     def __init__(
-        self, hidden_sizes: Sequence[int] = (), output_size: int | None = None, activation="relu", seed=None, **kwargs
+        self,
+        hidden_sizes: Sequence[int] = (),
+        output_size: int | None = None,
+        activation="relu",
+        seed=None,
+        batch_normalization: bool = False,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.hidden_sizes = tuple(hidden_sizes)
         self.output_size = output_size
         self.activation = activation
         self.seed = seed
-        sizes = [(size, activation) for size in self.hidden_sizes]
+        self.batch_normalization = batch_normalization
+        self.layers: list[keras.layers.Layer] = []
+        for i, size in enumerate(self.hidden_sizes):
+            if batch_normalization:
+                normalization = keras.layers.BatchNormalization()
+                self.layers += [self._dense(size, None, i), normalization, keras.layers.Activation(activation)]
+            else:
+                self.layers.append(self._dense(size, activation, i))
         if output_size is not None:
-            sizes.append((output_size, None))
-        self.layers = [
-            keras.layers.Dense(size, act, kernel_initializer=keras.initializers.GlorotUniform(nth_seed(seed, i)))
-            for i, (size, act) in enumerate(sizes)
-        ]
+            self.layers.append(self._dense(output_size, None, len(self.hidden_sizes)))
+
+    def _dense(self, size: int, activation, i: int) -> keras.layers.Dense:
+        kernel = keras.initializers.GlorotUniform(nth_seed(self.seed, i))
+        return keras.layers.Dense(size, activation, kernel_initializer=kernel)
 
     def build(self, input_shape):
         """Build the stack for inputs [B, D]."""
         for layer in self.layers:
             layer.build(input_shape)
-            input_shape = (*input_shape[:-1], layer.units)
+            input_shape = layer.compute_output_shape(input_shape)
         self.built = True
 
-    def call(self, x):
-        """Args: x [B, D]. Returns: [B, output_size]."""
+    def call(self, x, training=None):
+        """Args: x [B, D]; training, which Keras hands on to the normalisations. Returns: [B, output_size]."""
         for layer in self.layers:
             x = layer(x)
         return keras.ops.cast(x, self.variable_dtype)
 
     def compute_output_shape(self, input_shape):
         """The shape of the last layer's output."""
-        return (*input_shape[:-1], self.layers[-1].units) if self.layers else tuple(input_shape)
+        sizes = [*self.hidden_sizes, *([] if self.output_size is None else [self.output_size])]
+        return (*input_shape[:-1], sizes[-1]) if sizes else tuple(input_shape)
 
     def get_config(self):
         """The constructor's arguments."""
@@ -58,6 +75,7 @@ class MLP(keras.layers.Layer):
             "output_size": self.output_size,
             "activation": self.activation,
             "seed": self.seed,
+            "batch_normalization": self.batch_normalization,
         }
 
 

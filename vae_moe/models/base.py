@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from vae_moe.distribution import DistributedModel, batch_mean
-from vae_moe.layers import consistency, networks
+from vae_moe.layers import batch_part, consistency, networks
 from vae_moe.models import serving
 
 #: Samples of z over which readouts average p(c|z) where q(c|x) is Bayes' rule.
@@ -95,6 +95,8 @@ class GatedModel(TermModel):
             "start": the cross-entropy of q(c|x) to the start's components.
         adversarial_radius: length of r, in units of x.
         adversarial_probe: how far from x the direction of r is sought, in units of that length.
+        adversarial_share: share of each training batch on which that term is computed; a gate with large networks
+            spends most of its time there.
         seed: of the directions in which r is sought.
     """
 
@@ -104,6 +106,7 @@ class GatedModel(TermModel):
         regularization: Mapping[str, float] | None,
         adversarial_radius: float,
         adversarial_probe: float,
+        adversarial_share: float,
         seed: int,
         **kwargs,
     ):
@@ -117,7 +120,9 @@ class GatedModel(TermModel):
             )
         super().__init__({**term_weights, **dict.fromkeys(self.TRAINING_TERMS, 0.0), **weights}, **kwargs)
         self.adversarial_radius = adversarial_radius
+        batch_part.check_share("adversarial_share", adversarial_share)
         self.adversarial_probe = adversarial_probe
+        self.adversarial_share = adversarial_share
         self.seed_generator = keras.random.SeedGenerator(10 * seed + 8)
 
     @staticmethod
@@ -213,10 +218,14 @@ class GatedModel(TermModel):
             terms["entropy"] = consistency.entropy(c_logits)
         if self.term_weights["adversarial"]:
             noise = keras.random.normal((1, x.shape[-1]), seed=self.seed_generator)
-            radius = self.adversarial_radius if radius is None else radius[:, tf.newaxis]
-            terms["adversarial"] = consistency.adversarial(
-                log_probs, x, log_probs(x), radius, noise, self.adversarial_probe
-            )
+            radius = tf.fill([tf.shape(x)[0]], self.adversarial_radius) if radius is None else radius
+
+            def adversarial(x, radius):
+                lengths = radius[:, tf.newaxis]
+                change = log_probs, x, log_probs(x), lengths, noise, self.adversarial_probe
+                return {"adversarial": consistency.adversarial(*change)}
+
+            terms |= batch_part.terms_of_part(adversarial, self.adversarial_share, x, radius)
         if component is not None and self.term_weights["start"]:
             terms["start"] = consistency.start(c_logits, component)
         return terms
@@ -229,6 +238,7 @@ class GatedModel(TermModel):
             "regularization": weights,
             "adversarial_radius": self.adversarial_radius,
             "adversarial_probe": self.adversarial_probe,
+            "adversarial_share": self.adversarial_share,
         }
 
 

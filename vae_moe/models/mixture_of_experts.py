@@ -41,8 +41,8 @@ class MixtureOfExperts(GatedModel):
         learn_variance: of Gaussian experts, per expert and output; 1 otherwise.
         elbo_weight: of the terms of the gate's bound.
         expert_weight: of the experts' term, ``nll``.
-        regularization, adversarial_radius, adversarial_probe: of the terms that hold q(c|x) together in training
-            (:class:`GatedModel`).
+        regularization, adversarial_radius, adversarial_probe, adversarial_share: of the terms that hold q(c|x)
+            together in training (:class:`GatedModel`).
         name: of the Keras model.
         gate: further arguments of the gate, a :class:`LatentMixture` or a :class:`SoftmaxGate`.
     """
@@ -67,6 +67,7 @@ class MixtureOfExperts(GatedModel):
         regularization: Mapping[str, float] | None = None,
         adversarial_radius: float = 1.0,
         adversarial_probe: float = 0.1,
+        adversarial_share: float = 1.0,
         *,
         name: str | None = None,
         trainable: bool = True,
@@ -83,6 +84,7 @@ class MixtureOfExperts(GatedModel):
             regularization,
             adversarial_radius,
             adversarial_probe,
+            adversarial_share,
             gate.get("seed", 0),
             name=name,
             trainable=trainable,
