@@ -46,7 +46,7 @@ def test_a_loaded_estimator_is_the_saved_one(estimator, wine, tmp_path):
     model = estimator(2, **SHORT).fit(X, X[:, 0] if "Regressor" in estimator.__name__ else y)
     model.save(tmp_path / "model")
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         loaded, unpickled = estimators.load(tmp_path / "model"), pickle.loads(pickle.dumps(model))
         keras.saving.load_model(tmp_path / "model" / "model.keras")
     plain = {name: value for name, value in vars(model).items() if name != "model_"}
