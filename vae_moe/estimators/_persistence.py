@@ -68,7 +68,7 @@ def load(folder: str | Path, classes: dict[str, type[KerasEstimator]]) -> KerasE
             for key in arrays.files:
                 setattr(estimator, key, arrays[key].astype(object) if key in description["objects"] else arrays[key])
         estimator.model_ = keras.saving.load_model(folder / MODEL)
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise LoadError(f"{folder} is not whole, or was changed: {error}. Save the estimator again.") from error
     return estimator
 
