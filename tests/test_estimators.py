@@ -69,7 +69,7 @@ def test_scores_are_the_evidence_lower_bound_in_units_of_x(clusterings, wine):
     x = StandardScaler().fit_transform(X)
     for each in clusterings:
         bound = each.model_.elbo(x, n_samples=64).mean() - np.log(X.std(0)).sum()
-        assert each.score(X) == pytest.approx(bound, abs=0.1)
+        assert each.score(X) == pytest.approx(bound, abs=0.5)  # 16 samples of z, the same for all rows
         np.testing.assert_allclose(each.score_samples(X[:5]), each.score_samples(X)[:5], rtol=1e-4)
 
 
