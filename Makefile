@@ -13,7 +13,7 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.vae_moe_installed
 RUNS := $(foreach data,mnist fashion_mnist cifar10 digits spiral reuters reuters10k hhar,$(foreach model,dmvae vade dvmoe deepmoe vademoe,$(data)-$(model)))
 
-.PHONY: help install check test mutations clean tensorboard figures readme $(RUNS)
+.PHONY: help install check audit test mutations robustness clean tensorboard figures readme docs tutorial $(RUNS)
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -37,22 +37,37 @@ $(RUNS): $(INSTALLED)
 figures: $(INSTALLED)  ## Figures 4 to 11 of all runs, one page a data set
 	@$(PYTHON) -m experiments.figures --workdir $(WORKDIR)
 
-readme: $(INSTALLED)  ## the tables of README.md again, from the records of the runs
+readme: $(INSTALLED)  ## the tables of README.md and docs again, from the records of the runs
 	@$(PYTHON) -m experiments.readme --workdir $(WORKDIR)
+
+docs: $(INSTALLED)  ## the API reference, build/docs/index.html
+	@$(PYTHON) docs/reference
+
+tutorial: $(INSTALLED)  ## docs/tutorial.ipynb executed anew
+	@$(PYTHON) docs/execute.py
 
 tensorboard: $(INSTALLED)  ## curves, pictures and latents of all runs in the browser
 	@$(VENV)/bin/tensorboard --logdir $(WORKDIR)
 
-check: $(INSTALLED)  ## lint and types
+check: $(INSTALLED) audit  ## lint, types, known vulnerabilities
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+audit: $(INSTALLED)
+	@if found=$$($(PYTHON) -m pip_audit --local --skip-editable --progress-spinner off 2>&1); then \
+		echo "no known vulnerabilities; $$(echo "$$found" | grep -c 'could not be audited') packages could not be asked about"; \
+	elif echo "$$found" | grep -qi "connect"; then echo "no network: vulnerabilities not asked about"; \
+	else echo "$$found"; exit 1; fi
 
 test: $(INSTALLED)  ## the tests
 	$(PYTHON) -m pytest
 
 mutations: $(INSTALLED)  ## break the mathematics line by line: do the tests notice?
 	@$(PYTHON) tests/mutations.py
+
+robustness: $(INSTALLED)  ## kill, fuzz, soak and mutate, an hour or more: docs/reliability.md
+	@$(PYTHON) -m experiments.robustness
 
 clean:  ## caches and the virtual environment; runs stay
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache

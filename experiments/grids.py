@@ -72,10 +72,12 @@ class Grid:
 
 
 def parser(module: str, grid: Grid, methods: Sequence[str]) -> argparse.ArgumentParser:
-    """The options every grid has: --seeds, --methods, --quick, --folder, --jobs."""
+    """The options every grid has: --seeds, --methods (or --models), --quick, --folder, --jobs."""
     options = argparse.ArgumentParser(prog=f"python -m {module}", description=f"{grid.title}.")
     options.add_argument("--seeds", action=_Seeds, nargs="+", default=[0, 1, 2], help="0 1 2 or 0-2; default: 0-2")
-    options.add_argument("--methods", nargs="+", choices=list(methods), default=list(methods), help="default: all")
+    options.add_argument(
+        "--methods", "--models", nargs="+", choices=list(methods), default=list(methods), help="default: all"
+    )
     options.add_argument("--quick", action="store_true", help="a first look: one seed, few rows, short training")
     options.add_argument("--folder", type=Path, default=grid.folder, help=f"of the records; default: {grid.folder}")
     jobs = 1 if grid.timed else JOBS

@@ -1,4 +1,4 @@
-"""Keep the records of finished runs and write README.md's tables from all records: ``python -m experiments.readme``.
+"""Keep the records of finished runs and write the tables of README.md and docs: ``python -m experiments.readme``.
 
 The records are the runs' ``metrics.json``, copied to ``results/runs/``, a part of the repository: the table can be
 made again, and checked, without training anything.
@@ -17,6 +17,7 @@ from experiments import (
     grids,
     label_efficiency,
     reproduction,
+    robustness,
     runs,
     scaling,
     table1,
@@ -24,7 +25,9 @@ from experiments import (
 )
 
 README = Path("README.md")
-#: Grids whose tables stand in README.md, by the name of their section.
+#: The pages with generated sections.
+PAGES = (README, Path("docs/results.md"), robustness.PAGE)
+#: Grids whose tables stand in these, by the name of their section.
 SECTIONS = {"clustering": clustering.GRID, "table1": table1.GRID, "labels": label_efficiency.GRID}
 #: All grids; each one's table and picture lie beside its records.
 GRIDS = (clustering.COMPONENTS_GRID, convergence.GRID, tabular.GRID, *SECTIONS.values())
@@ -102,13 +105,27 @@ def _expert_cells(group: list[dict]) -> list[str]:
 
 
 def sections() -> dict[str, str]:
-    """The generated sections of README.md by the name in their marks, from the committed records."""
+    """The generated sections of the pages by the name in their marks, from the committed records."""
     tables = {
         "runs": table(runs.RECORDS),
         "speed": benchmark.table(benchmark.read()),
         "scaling": scaling.table(scaling.read()),
+        "robustness": robustness.table(robustness.read()),
     }
     return tables | {name: grid.table(grids.read(grid.folder)) for name, grid in SECTIONS.items()}
+
+
+def pages() -> dict[Path, str]:
+    """The pages with their sections written anew.
+
+    Raises:
+        ValueError: if a section is on no page.
+    """
+    texts = {page: page.read_text(encoding="utf-8") for page in PAGES}
+    for name, section in sections().items():
+        page = next((page for page in PAGES if BEGIN.format(name) in texts[page]), README)
+        texts[page] = rewrite(texts[page], name, section)
+    return texts
 
 
 def rewrite(text: str, name: str, section: str) -> str:
@@ -119,9 +136,7 @@ def rewrite(text: str, name: str, section: str) -> str:
     """
     begin, end = BEGIN.format(name), END.format(name)
     if begin not in text or end not in text:
-        raise ValueError(
-            f"README.md has no section {name!r}: put the lines {begin!r} and {end!r} where the table goes."
-        )
+        raise ValueError(f"No page has a section {name!r}: put the lines {begin!r} and {end!r} where the table goes.")
     before, _, rest = text.partition(begin)
     return f"{before}{begin}\n{section}\n{end}{rest.partition(end)[2]}"
 
@@ -138,15 +153,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--workdir", default="runs", help="folder of all runs; default: runs")
     options = parser.parse_args(arguments)
     count = keep(options.workdir, runs.RECORDS)
-    text = README.read_text(encoding="utf-8")
-    for name, section in sections().items():
-        text = rewrite(text, name, section)
-    README.write_text(text, encoding="utf-8")
+    for page, text in pages().items():
+        page.write_text(text, encoding="utf-8")
     for grid in GRIDS:
         if grids.read(grid.folder):
             grid.publish()
     reproduction.write()
-    print(f"{count} records kept in {runs.RECORDS}, tables written to {README} and {reproduction.PAGE}")
+    names = ", ".join(str(page) for page in (*PAGES, reproduction.PAGE))
+    print(f"{count} records kept in {runs.RECORDS}, tables written to {names}")
     return 0
 
 

@@ -32,6 +32,12 @@ def test_clustering_measures_and_draws(digits_for_all, tmp_path, capsys):
     assert (tmp_path / "quick" / "figure.png").stat().st_size > 10_000
 
 
+def test_models_is_another_name_of_methods():
+    parser = grids.parser("experiments.clustering", clustering.GRID, (*clustering.MODELS, *clustering.BASELINES))
+    for option in ("--methods", "--models"):
+        assert parser.parse_args([option, "dmvae", "vade"]).methods == ["dmvae", "vade"]
+
+
 def test_the_choice_without_labels_is_the_lowest_loss():
     records = [
         {"dataset": "digits", "method": "dmvae", "preset": "default", "seed": seed, "clustering_accuracy": accuracy}

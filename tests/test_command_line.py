@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +12,7 @@ import pandas as pd
 import pytest
 
 from vae_moe import estimators
-from vae_moe.command_line import main, parser
-from vae_moe.command_line.commands import COMMANDS
+from vae_moe.command_line import main
 from vae_moe.command_line.intervals import Predictive
 
 
@@ -232,13 +230,3 @@ def test_folders_of_others_are_refused(tmp_path, data, capsys):
         run("cluster", data / "wine.csv", "--components", 0, "--out", tmp_path / "a")
     assert end.value.code == 2 and "must be 1 or more" in capsys.readouterr().err
     assert not list(Path(tmp_path).iterdir())
-
-
-def test_the_tutorials_snippets_run(tmp_path, monkeypatch):
-    text = (Path(__file__).parents[1] / "docs" / "own-data.md").read_text()
-    monkeypatch.chdir(tmp_path)
-    for snippet in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-        exec(snippet, {})
-    commands = [line.split() for line in re.findall(r"^vae-moe .*", text, re.MULTILINE)]
-    assert {parser().parse_args(command[1:]).command for command in commands} == set(COMMANDS)
-    assert {path.name for path in tmp_path.iterdir()} == {"wine.csv", "digits"}

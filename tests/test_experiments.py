@@ -358,14 +358,12 @@ def test_readme_table_is_made_from_records(smoke_run, tmp_path):
     begin, end = readme.BEGIN.format("runs"), readme.END.format("runs")
     text = readme.rewrite(f"a\n{begin}\nold\n{end}\nb", "runs", table)
     assert text.startswith("a\n") and text.endswith("\nb") and "old" not in text and table in text
-    with pytest.raises(ValueError, match="no section 'runs'"):
+    with pytest.raises(ValueError, match="No page has a section 'runs'"):
         readme.rewrite("no marks", "runs", table)
 
 
 def test_the_committed_table_is_that_of_the_committed_records():
-    text = readme.README.read_text(encoding="utf-8")
-    for name, section in readme.sections().items():
-        assert readme.rewrite(text, name, section) == text
+    assert readme.pages() == {page: page.read_text(encoding="utf-8") for page in readme.PAGES}
 
 
 def test_label_efficiency_measures_and_draws(tmp_path, capsys, monkeypatch):

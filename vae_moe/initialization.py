@@ -33,6 +33,8 @@ from vae_moe.pipelines import batches, compile_options
 
 #: Least variance given to the prior, as a share of the mean variance of the latents: a component of equal points has 0.
 VARIANCE_FLOOR = 1e-3
+#: Least variance where all latents are equal.
+LEAST_VARIANCE = 1e-6
 #: Of rows in a component that has any.
 LEAST_COUNT = 1e-6
 #: Variances of q(z|x) at first, as a share of the components'.
@@ -232,7 +234,7 @@ def assign_prior(prior: MixturePrior, z: np.ndarray, resp: np.ndarray) -> None:
         raise ValueError(f"components {empty} have no points: use fewer components or another start.")
     means = resp.T @ z / counts[:, np.newaxis]  # [K, L]
     variances = resp.T @ np.square(z) / counts[:, np.newaxis] - np.square(means)  # [K, L]
-    floor = VARIANCE_FLOOR * z.var(0).mean()
+    floor = max(VARIANCE_FLOOR * z.var(0).mean(), LEAST_VARIANCE)
     prior.assign(counts / counts.sum(), means, np.maximum(variances, floor))
 
 

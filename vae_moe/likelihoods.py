@@ -12,6 +12,9 @@ import tensorflow_probability as tfp
 
 tfd = tfp.distributions
 
+#: Given variances are at least e to the minus this, a standard deviation of 2e-9: below, float32 ends in infinities.
+LOG_VAR_BOUND = 40.0
+
 
 class Likelihood(ABC):
     """Parameters [..., P] -> distribution over events [..., D] (or [...] for a categorical)."""
@@ -72,19 +75,26 @@ class Gaussian(Likelihood):
 
 
 class HeteroscedasticGaussian(Likelihood):
-    """Independent Gaussian entries of given variance, params = means and log-variances, [..., 2 D]."""
+    """Independent Gaussian entries of given variance, params = means and log-variances, [..., 2 D].
+
+    Log-variances count as -LOG_VAR_BOUND where they are below; their gradient is untouched.
+    """
 
     parameters_per_entry = 2
 
     def distribution(self, params):
         """Args: params [..., 2 D]: means, then log-variances. Returns: ``tfd.MultivariateNormalDiag`` over [..., D]."""
-        mean, log_var = tf.split(params, 2, -1)
+        mean, log_var = self._mean_and_log_var(params)
         return tfd.MultivariateNormalDiag(mean, tf.exp(0.5 * log_var))
 
     def log_prob(self, params, value):
         """``sum_d log N(x_d | m_d, exp(log_var_d))``, [...] nats."""
-        mean, log_var = tf.split(params, 2, -1)
+        mean, log_var = self._mean_and_log_var(params)
         return -0.5 * tf.reduce_sum(math.log(2 * math.pi) + log_var + tf.square(value - mean) * tf.exp(-log_var), -1)
+
+    def _mean_and_log_var(self, params):
+        mean, log_var = tf.split(params, 2, -1)
+        return mean, log_var + tf.stop_gradient(tf.nn.relu(-LOG_VAR_BOUND - log_var))
 
 
 class Categorical(Likelihood):

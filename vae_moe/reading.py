@@ -127,7 +127,7 @@ def _npz(path: Path) -> pd.DataFrame | Images:
 def _array(path: Path, file) -> np.ndarray:
     try:
         array = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except Exception as error:  # a damaged header makes NumPy raise anything
         raise DatasetError(f"{path} holds no sound array of numbers or text. Write it with numpy.save.") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufU":
         kind = getattr(array, "dtype", type(array).__name__)

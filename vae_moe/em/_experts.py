@@ -131,7 +131,8 @@ class GaussianExperts:
         """Return the next alpha (class docstring) from the number of parameters that the data determine, [K]."""
         distance = (self._distances() / self.variances).sum()
         n_outputs = self.kernels.shape[2]
-        return float(np.clip(n_outputs * determined.sum() / max(distance, POSITIVE), *ALPHA_RANGE))
+        with np.errstate(over="ignore"):  # at no distance, beyond the range
+            return float(np.clip(n_outputs * determined.sum() / max(distance, POSITIVE), *ALPHA_RANGE))
 
     def _residual_squares(self, X: np.ndarray, Y: np.ndarray, resp: np.ndarray) -> np.ndarray:
         """Return the weighted sums of squared residuals [K, O], from the residuals: the moments would cancel."""

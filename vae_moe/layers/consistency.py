@@ -70,8 +70,7 @@ def adversarial(log_probs: Callable, x, c_logits, radius, noise, probe=0.1):
         x: [B, D].
         c_logits: log q(c|x), [B, K].
         radius: in units of x, a number or [B, 1].
-        noise: standard normal, [B, D], or [1, D] for all rows: to draw B D numbers can take longer than the rest.
-
+        noise: standard normal, [B, D].
         probe: length of the change from which the direction is sought, in units of the radius. Near x the power
             iteration finds the direction that q(c|x) is most sensitive to; from afar (5 or 6, about what IMSAT's code
             has for MNIST) the one towards another component.

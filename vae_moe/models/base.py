@@ -127,9 +127,11 @@ class GatedModel(TermModel):
 
     @staticmethod
     def row_inputs(inputs) -> dict:
-        """Inputs, x or a dictionary with it, as a dictionary of rows."""
+        """Inputs, x or a dictionary with it, as a dictionary of rows; whole numbers in x become float32."""
         inputs = inputs if isinstance(inputs, Mapping) else {"x": inputs}
-        return {name: networks.rows(value) for name, value in inputs.items()}
+        rows = {name: networks.rows(value) for name, value in inputs.items()}
+        whole = [name for name in ("x", "view") if name in rows and tf.as_dtype(rows[name].dtype).is_integer]
+        return rows | {name: tf.cast(rows[name], tf.float32) for name in whole}
 
     def gate_layer(self):
         """The gate, a layer with ``call`` and ``c_log_probs`` (:mod:`vae_moe.layers.gates`)."""
@@ -217,18 +219,27 @@ class GatedModel(TermModel):
         if self.term_weights["entropy"]:
             terms["entropy"] = consistency.entropy(c_logits)
         if self.term_weights["adversarial"]:
-            noise = keras.random.normal((1, x.shape[-1]), seed=self.seed_generator)
+            noise = self._directions(*tf.unstack(tf.shape(x)))
             radius = tf.fill([tf.shape(x)[0]], self.adversarial_radius) if radius is None else radius
 
-            def adversarial(x, radius):
+            def adversarial(x, radius, noise):
                 lengths = radius[:, tf.newaxis]
                 change = log_probs, x, log_probs(x), lengths, noise, self.adversarial_probe
                 return {"adversarial": consistency.adversarial(*change)}
 
-            terms |= batch_part.terms_of_part(adversarial, self.adversarial_share, x, radius)
+            terms |= batch_part.terms_of_part(adversarial, self.adversarial_share, x, radius, noise)
         if component is not None and self.term_weights["start"]:
             terms["start"] = consistency.start(c_logits, component)
         return terms
+
+    def _directions(self, n_rows, n_columns):
+        """Standard normal [B, D], where the adversarial change is first sought: windows of one sequence.
+
+        To draw B D numbers can take longer than the rest of the step. One row of them for the whole batch would not do:
+        a change that all rows share is what a batch normalisation takes away.
+        """
+        sequence = keras.random.normal((n_rows + n_columns,), seed=self.seed_generator)
+        return tf.gather(sequence, tf.range(n_rows)[:, tf.newaxis] + tf.range(n_columns))
 
     def get_config(self):
         """The regularization."""

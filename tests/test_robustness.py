@@ -1,0 +1,105 @@
+"""What measures robustness does measure it."""
+
+import math
+
+import numpy as np
+import pytest
+
+from experiments import robustness, runs
+from experiments.robustness import commands, damage, fuzz, kill, readers
+from vae_moe.files import DatasetError
+
+FIGURES = {"passed": True, "machine": "m", "git_commit": "c", "finished_at": "2020-01-02T03"}
+KILL = {
+    **FIGURES,
+    **{"kills": 3, "run": "digits-dvmoe", "killed_in": {"fit": 3}, "ends": 1, "ends_as_expected": 1},
+    **{"largest_difference": 0.0, "unsound_files": []},
+}
+SURVIVOR = {"file": "a.py", "old": "+", "new": "-", "reason": "it is symmetric"}
+
+
+def test_the_table_has_a_row_a_part_and_the_survivors_reasons():
+    assert "No record yet" in robustness.table({})
+    mutants = {**FIGURES, "mutants": 20, "killed": 19, "survivors": [SURVIVOR], "passed": False}
+    table = robustness.table({"kill": KILL, "mutants": mutants})
+    assert "1 of 1 ends are the uninterrupted run's" in table and "19 killed by the tests (95 %)" in table
+    assert "**no**" in table and "it is symmetric" in table
+
+
+def test_files_that_are_not_whole_are_found(tmp_path):
+    sound = {"a.json": b"{}", "b.csv": b"a,b\n1,2\n"}
+    for name, content in sound.items():
+        (tmp_path / name).write_bytes(content)
+    np.savez(tmp_path / "c.npz", x=np.arange(100))
+    (tmp_path / "d.part.json").write_text("{")
+    assert kill.unsound(tmp_path) == []
+    for name in ("a.json", "b.csv", "c.npz"):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[:-1])
+    assert [words.partition(":")[0] for words in kill.unsound(tmp_path)] == ["a.json", "b.csv", "c.npz"]
+
+
+def test_ends_are_compared_bit_by_bit():
+    end = {"model": "dvmoe", "elbo": 1.5, "weight 0": np.array([1.0, np.nan])}
+    assert kill._difference(end, end) == 0
+    assert kill._difference({**end, "elbo": 1.75}, end) == 0.25
+    assert kill._difference({**end, "model": "vade"}, end) == kill._difference({}, end) == math.inf
+    changed = {**end, "weight 0": np.nextafter(end["weight 0"], 2)}
+    assert 0 < kill._difference(changed, end) < 1e-15
+
+
+@pytest.mark.parametrize("name", ["idx", "pickles", "cifar", "archive", "mat", "csv", "arrays", "parquet", "images"])
+def test_readers_meet_damaged_and_sound_files(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    read, outcomes = getattr(readers, name)(), set()
+    for number in range(12):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        try:
+            read(np.random.default_rng([1, number]), folder)
+            outcomes.add("taken")
+        except DatasetError:
+            outcomes.add("refused")
+    assert "refused" in outcomes
+
+
+def test_the_same_number_gives_the_same_input():
+    first, second = (damage.damaged(np.random.default_rng([0, 5]), [b"abc" * 50]) for _ in range(2))
+    assert first == second
+
+
+def test_a_command_that_is_refused_must_leave_nothing(tmp_path):
+    def command(words):
+        if words == ["writes"]:
+            (tmp_path / "left").touch()
+        if words == ["raises"]:
+            raise RuntimeError("a traceback")
+        return {"well": 0, "refuses": 2}.get(words[0], 2)
+
+    commands._called(command, ["well"], tmp_path)
+    with pytest.raises(commands.RefusedError):
+        commands._called(command, ["refuses"], tmp_path)
+    with pytest.raises(AssertionError, match="the folder is changed"):
+        commands._called(command, ["writes"], tmp_path)
+    with pytest.raises(RuntimeError):
+        commands._called(command, ["raises"], tmp_path)
+
+
+def test_a_damaged_record_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    read = commands.records()
+    refused = 0
+    for number in range(20):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        try:
+            read(np.random.default_rng([0, number]), folder)
+        except ValueError:
+            refused += 1
+    assert refused > 5
+
+
+def test_where_an_error_came_from_is_told():
+    with pytest.raises(ValueError) as info:
+        runs.read_json(robustness.RECORD / "none")
+    assert fuzz._where(info.value).startswith("ValueError")
