@@ -73,11 +73,6 @@ class KerasEstimator(BaseEstimator, ABC):
         """Return the seed of this fit."""
         return int(check_random_state(self.random_state).randint(SEEDS))
 
-    def _weighted_rows(self, sample_weight: Any, X: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-        """Return what `weighted_rows` does, the weights in units of their mean."""
-        weight, rows = parameters.weighted_rows(sample_weight, X)
-        return None if weight is None else weight / weight.mean(), rows
-
     def _learn_scaling(self, X: np.ndarray, sample_weight: np.ndarray | None, *, standardise: bool) -> np.ndarray:
         """Set the scaling of X [N, D], and return x."""
         scaling = Scaling.of(X, sample_weight) if standardise else Scaling.none(X.shape[1])

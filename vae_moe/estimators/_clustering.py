@@ -10,7 +10,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, DensityM
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from vae_moe import initialization, pipelines, warm_start
+from vae_moe import initialization, parameters, pipelines, warm_start
 from vae_moe.estimators._base import DTYPES, KerasEstimator
 from vae_moe.estimators._inputs import NOISE, choose_likelihood
 from vae_moe.estimators._training import train
@@ -59,7 +59,7 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> KerasClustering:
         """Fit to the rows of X [N, D]; y is not looked at.
 
-        sample_weight [N] are weights of the rows' losses, in units of their mean; rows of weight 0 are left out. The
+        sample_weight [N] are weights of the rows' losses; rows of weight 0 are left out. The
         start sees all others alike.
 
         Raises
@@ -71,7 +71,7 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         """
         self._check_parameters()
         X = validate_data(self, X, dtype=DTYPES, ensure_min_samples=2)
-        weight, rows = self._weighted_rows(sample_weight, X)
+        weight, rows = parameters.weighted_rows(sample_weight, X)
         if len(rows) < self.n_components:
             raise ValueError(
                 f"n_samples={len(rows)} is less than n_components={self.n_components}. Give more rows or fewer "
