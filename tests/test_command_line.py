@@ -24,8 +24,7 @@ def run(*arguments):
 def _short_starts():
     """Starts of the estimators that are over soon: what is tested here is around them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(estimators._base, "START_STEPS", 40)
-        patch.setattr(estimators._base, "START_EPOCHS", 4)
+        patch.setattr(estimators._base, "LEAST_STEPS", 1)
         yield
 
 
@@ -68,8 +67,8 @@ def digits(data):
 def test_help_does_not_wait_for_tensorflow():
     code = (
         "import sys; sys.argv = ['bin/vae-moe', '--help']\n"
-        "import vae_moe.command_line\n"
-        "try: vae_moe.command_line.main()\n"
+        "import vae_moe_command\n"
+        "try: vae_moe_command.main()\n"
         "except SystemExit as end: print(end.code, sorted({'tensorflow', 'keras', 'pandas'} & set(sys.modules)))"
     )
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
@@ -80,7 +79,7 @@ def test_wrong_input_does_not_wait_for_tensorflow(tmp_path):
     (tmp_path / "a.csv").write_text("name\n" + "".join(f"name {i}\n" for i in range(30)))
     code = (
         "import sys; sys.argv = ['bin/vae-moe', 'cluster', 'a.csv', '--components', '2', '--out', 'b']\n"
-        "from vae_moe.command_line import main\n"
+        "from vae_moe_command import main\n"
         "print(main(), sorted({'tensorflow', 'keras'} & set(sys.modules)))"
     )
     root = Path(__file__).parents[1]

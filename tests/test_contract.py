@@ -1,6 +1,7 @@
 """One contract for every layer and model: config and file round trips, finite gradients, none left untested."""
 
 import inspect
+import warnings
 
 import keras
 import numpy as np
@@ -130,6 +131,17 @@ def test_save_and_load_gives_the_same_readouts(name, x, tmp_path, recwarn):
 def test_model_is_its_config(name):
     model = MODELS[name]()
     assert type(model)(**model.get_config()).get_config() == model.get_config()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_that_was_compiled_and_not_trained_loads_without_a_warning(name, tmp_path):
+    model = MODELS[name]()
+    model.compile(keras.optimizers.Adam())
+    model.save(tmp_path / "model.keras")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.compiled and len(loaded.optimizer.variables) == len(model.optimizer.variables)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -1,20 +1,23 @@
-"""The scikit-learn estimators on scikit-learn's tables, briefly trained."""
-
-import pickle
+"""The estimators on real tables: what they compute, against the Keras models and scikit-learn."""
 
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import load_diabetes, load_wine
-from sklearn.linear_model import Ridge
-from sklearn.model_selection import cross_val_score
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_diabetes, load_wine, make_friedman1
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.metrics import adjusted_rand_score
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from vae_moe import estimators
 
-BRIEF = {"epochs": 2, "start_epochs": 2, "hidden_layer_sizes": (16, 8), "latent_dim": 2, "random_state": 0}
-SOFTMAX = {key: value for key, value in BRIEF.items() if key != "latent_dim"}
+CLUSTERINGS = (estimators.VaDEClustering, estimators.DMVAEClustering)
+REGRESSORS = (estimators.DVMoERegressor, estimators.VaDEMoERegressor, estimators.DeepMoERegressor)
+CLASSIFIERS = (estimators.DVMoEClassifier, estimators.VaDEMoEClassifier, estimators.DeepMoEClassifier)
+#: A quick look, in steps without a graph.
+SHORT = {"hidden_layer_sizes": (8,), "start_epochs": 1, "epochs": 1, "batch_size": 500, "random_state": 0}
 
 
 @pytest.fixture(scope="module")
@@ -23,74 +26,284 @@ def wine():
 
 
 @pytest.fixture(scope="module")
-def clustering(wine):
-    return estimators.DMVAEClustering(n_components=3, **BRIEF).fit(wine[0])
+def diabetes():
+    return load_diabetes(return_X_y=True)
 
 
 @pytest.fixture(scope="module")
-def classifier(wine):
-    return estimators.DVMoEClassifier(n_experts=2, **BRIEF).fit(*wine)
+def clusterings(wine):
+    """One of each kind, fitted to wine for a moment."""
+    return [each(3, **SHORT).fit(wine[0]) for each in CLUSTERINGS]
 
 
-def test_a_clustering_reads_out_in_units_of_x(wine, clustering):
-    x, _ = wine
-    proba = clustering.predict_proba(x)
-    np.testing.assert_allclose(proba.sum(1), 1, atol=1e-5)
-    np.testing.assert_array_equal(clustering.predict(x), proba.argmax(1))
-    z = clustering.transform(x)
-    assert z.shape == (len(x), 2) and clustering.likelihood_ == "gaussian"
-    standardised = clustering.model_.decode(z)  # the networks see standard scores
-    np.testing.assert_allclose(clustering.inverse_transform(z), standardised * x.std(0) + x.mean(0), rtol=1e-4)
-    samples, components = clustering.sample(50)
-    assert samples.shape == (50, x.shape[1]) and set(components) <= {0, 1, 2}
+@pytest.fixture(scope="module")
+def regressors(diabetes):
+    return [each(3, **SHORT).fit(*diabetes) for each in REGRESSORS]
 
 
-def test_pickled_saved_and_fitted_again_they_are_the_same(wine, clustering, classifier, tmp_path):
-    x, y = wine
-    for estimator in (clustering, classifier):
-        expected = estimator.predict_proba(x)
-        folder = tmp_path / type(estimator).__name__
-        estimator.save(folder)
-        for again in (pickle.loads(pickle.dumps(estimator)), estimators.load(folder)):
-            np.testing.assert_allclose(again.predict_proba(x), expected, atol=1e-6)
-    np.testing.assert_allclose(clone(classifier).fit(x, y).predict_proba(x), classifier.predict_proba(x), atol=1e-5)
+@pytest.fixture(scope="module")
+def classifiers(wine):
+    names = np.array(["barolo", "grignolino", "barbera"])
+    return [each(3, **SHORT).fit(wine[0], names[wine[1]]) for each in CLASSIFIERS]
 
 
-def test_a_folder_that_is_no_estimator_is_refused(tmp_path):
-    (tmp_path / "estimator.json").write_text("{")
-    with pytest.raises(estimators.LoadError):
-        estimators.load(tmp_path)
+# ---------------------------------------------------------------- clusterings
 
 
-def test_probabilities_of_classes_are_the_gates_mixture_of_the_experts(wine, classifier):
-    x, _ = wine
-    gate, experts = classifier.gate_proba(x), classifier.expert_predictions(x)  # [N, K], [N, K, C]
-    np.testing.assert_allclose(classifier.predict_proba(x), np.einsum("nk,nkc->nc", gate, experts), atol=1e-5)
-    assert classifier.score(*wine) > 0.9
+def test_a_clustering_reads_out_its_model_in_units_of_x(clusterings, wine):
+    X, _ = wine
+    x = StandardScaler().fit_transform(X)
+    for each in clusterings:
+        assert each.likelihood_ == "gaussian"
+        np.testing.assert_allclose(each.predict_proba(X), each.model_.predict_proba(x), atol=1e-5)
+        np.testing.assert_array_equal(each.labels_, each.model_.cluster(x))
+        np.testing.assert_array_equal(each.labels_, each.predict(X))
+        np.testing.assert_allclose(each.transform(X), each.model_.encode(x), atol=1e-4)
+        decoded = each.inverse_transform(each.transform(X))
+        np.testing.assert_allclose((decoded - X.mean(0)) / X.std(0), each.model_.reconstruct(x), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["DVMoERegressor", "VaDEMoERegressor", "DeepMoERegressor"])
-def test_one_expert_is_a_linear_model(name):
-    x, y = load_diabetes(return_X_y=True)
-    options = SOFTMAX if name == "DeepMoERegressor" else BRIEF
-    ours = getattr(estimators, name)(n_experts=1, **options).fit(x[:300], y[:300])
-    linear = make_pipeline(StandardScaler(), Ridge(1.0)).fit(x[:300], y[:300])
-    assert np.corrcoef(ours.predict(x[300:]), linear.predict(x[300:]))[0, 1] > 0.99
-    assert ours.score(x[300:], y[300:]) > linear.score(x[300:], y[300:]) - 0.05
+def test_scores_are_the_evidence_lower_bound_in_units_of_x(clusterings, wine):
+    """The Keras model's own bound of the standardised columns, less the logarithm of their standard deviations."""
+    X, _ = wine
+    x = StandardScaler().fit_transform(X)
+    for each in clusterings:
+        bound = each.model_.elbo(x, n_samples=64).mean() - np.log(X.std(0)).sum()
+        assert each.score(X) == pytest.approx(bound, abs=0.5)  # 16 samples of z, the same for all rows
+        np.testing.assert_allclose(each.score_samples(X[:5]), each.score_samples(X)[:5], rtol=1e-4)
 
 
-def test_they_cross_validate_in_a_pipeline():
-    x, y = load_diabetes(return_X_y=True)
-    pipeline = make_pipeline(StandardScaler(), estimators.DeepMoERegressor(n_experts=2, **SOFTMAX))
-    assert np.all(cross_val_score(pipeline, x[:200], y[:200], cv=2) > 0)
+def test_samples_come_from_the_prior(clusterings):
+    for each in clusterings:
+        X, components = each.sample(200)
+        assert X.shape == (200, 13) and (np.diff(components) >= 0).all()
+        weights = np.exp(np.asarray(each.model_.mixture.prior.log_weights()))
+        np.testing.assert_allclose(np.bincount(components, minlength=3) / 200, weights, atol=0.15)
+        again, _ = each.sample(200)
+        np.testing.assert_array_equal(X, again)  # random_state=0
 
 
-def test_parameters_out_of_their_range_are_named(wine):
-    for arguments, words in (
-        ({"epochs": 0}, "epochs must be an integer"),
-        ({"start": "random"}, "start must be one of"),
-    ):
-        with pytest.raises(ValueError, match=words):
-            estimators.DMVAEClustering(**arguments).fit(wine[0])
+def test_bic_charges_for_the_components(wine):
+    """Equal scores, twice the parameters of the prior: half of the difference by hand."""
+    small, large = (estimators.DMVAEClustering(k, latent_dim=4, **SHORT) for k in (2, 4))
+    X, _ = wine
+    for each in (small, large):
+        each.fit(X)
+        assert each.bic(X) + 2 * each.score_samples(X).sum() == pytest.approx(
+            8 * each.n_components * np.log(len(X)), rel=1e-4
+        )
+
+
+@pytest.mark.parametrize("clustering", CLUSTERINGS)
+def test_digits_are_clustered_better_than_by_k_means(clustering, digits):
+    X, y = digits[0][:600], digits[1][:600]
+    model = clustering(10, epochs=20, random_state=0).fit(X)
+    assert model.likelihood_ == "bernoulli" and (model.x_mean_ == 0).all() and (model.x_scale_ == 1).all()
+    k_means = KMeans(10, n_init=10, random_state=0).fit_predict(X)
+    assert adjusted_rand_score(y, model.labels_) > adjusted_rand_score(y, k_means)
+    assert model.n_iter_ == 20 == len(model.history_["kl_z"])
+
+
+def test_one_component_takes_all(wine):
+    model = estimators.VaDEClustering(1, **SHORT)
+    assert (model.fit_predict(wine[0]) == 0).all() and (model.predict_proba(wine[0]) == 1).all()
+
+
+def test_rows_of_weight_0_are_not_there(wine):
+    X, _ = wine
+    weight = (np.arange(len(X)) < 100).astype(float)
+    weighted = estimators.DMVAEClustering(2, **SHORT).fit(X, sample_weight=weight)
+    alone = estimators.DMVAEClustering(2, **SHORT).fit(X[:100], sample_weight=np.ones(100))
+    np.testing.assert_allclose(weighted.predict_proba(X), alone.predict_proba(X), atol=1e-5)
+    assert len(weighted.labels_) == len(X)
+
+
+# ---------------------------------------------------------------- experts
+
+
+@pytest.mark.parametrize("regressor", REGRESSORS)
+def test_one_expert_is_ridge_regression(regressor, diabetes):
+    """With one expert there is one affine map, and its ridge is the evidence's, as BayesianRidge's."""
+    from sklearn.linear_model import BayesianRidge
+
+    X, y = diabetes
+    model = regressor(1, **SHORT).fit(X, y)
+    ridge = make_pipeline(StandardScaler(), BayesianRidge()).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), ridge.predict(X), atol=0.02 * y.std())
+
+
+def test_predictions_are_the_experts_weighted_by_the_gate(regressors, classifiers, diabetes, wine):
+    for each in regressors:
+        gate, experts = each.gate_proba(diabetes[0]), each.expert_predictions(diabetes[0])
+        np.testing.assert_allclose(gate.sum(1), 1, rtol=1e-5)
+        np.testing.assert_allclose(each.predict(diabetes[0]), np.einsum("nk,nko->no", gate, experts)[:, 0], rtol=1e-5)
+    for each in classifiers:
+        gate, experts = each.gate_proba(wine[0]), each.expert_predictions(wine[0])
+        probabilities = np.einsum("nk,nkc->nc", gate, experts)
+        np.testing.assert_allclose(each.predict_proba(wine[0]), probabilities, atol=1e-6)
+        np.testing.assert_array_equal(each.predict(wine[0]), each.classes_[probabilities.argmax(1)])
+        assert set(each.classes_) == {"barolo", "grignolino", "barbera"}
+
+
+def test_experts_are_affine_maps_of_x_in_units_of_y(regressors, diabetes):
+    """Least squares finds each expert's map again without an error."""
+    X, _ = diabetes
+    for each in regressors:
+        predictions = each.expert_predictions(X)[:, :, 0]  # [N, K]
+        refitted = LinearRegression().fit(X, predictions).predict(X)
+        np.testing.assert_allclose(refitted, predictions, rtol=1e-4)
+
+
+def test_where_one_map_is_all_there_is_the_experts_become_one(diabetes):
+    """A linear target: the evidence takes the experts together, and the prediction is linear regression's."""
+    X, _ = diabetes
+    y = StandardScaler().fit_transform(X) @ np.arange(10.0) + np.random.default_rng(0).normal(size=len(X))
+    for regressor in REGRESSORS:
+        model = regressor(4, **SHORT).fit(X, y)
+        spread = model.expert_predictions(X)[:, :, 0].std(1)
+        assert spread.mean() < 0.01 * y.std()
+        assert np.abs(model.predict(X) - LinearRegression().fit(X, y).predict(X)).mean() < 0.01 * y.std()
+
+
+@pytest.mark.parametrize("regressor", REGRESSORS)
+def test_friedmans_function_is_learned_better_than_by_one_map(regressor):
+    X, y = make_friedman1(400, noise=0.5, random_state=0)
+    X, X_test, y, y_test = train_test_split(X, y, random_state=0)
+    model = regressor(start_epochs=40, epochs=20, random_state=0).fit(X, y)
+    linear = LinearRegression().fit(X, y)
+    assert 1 - model.score(X_test, y_test) < 0.9 * (1 - linear.score(X_test, y_test))
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_clusters_with_classes_of_their_own(classifier, rng):
+    """Whether the sign of the first column means 1 or 0 differs between two clusters: no one map tells."""
+    cluster = rng.integers(2, size=400)
+    X = rng.normal(size=(400, 3)) + 6 * cluster[:, None] * [0, 1, 0]
+    y = (X[:, 0] > 0) ^ (cluster == 1)
+    model = classifier(2, start_epochs=20, epochs=5, random_state=0).fit(X[:300], y[:300])
+    assert model.score(X[300:], y[300:]) > 0.9
+    assert LogisticRegression().fit(X[:300], y[:300]).score(X[300:], y[300:]) < 0.7
+
+
+def test_several_outputs_are_predicted_together(diabetes):
+    X, y = diabetes
+    Y = np.column_stack([y, -1000 * y + 1e5])
+    model = estimators.DeepMoERegressor(2, **SHORT).fit(X, Y)
+    predicted = model.predict(X)
+    assert predicted.shape == Y.shape and model.expert_predictions(X).shape == (len(X), 2, 2)
+    np.testing.assert_allclose(predicted[:, 1], -1000 * predicted[:, 0] + 1e5, rtol=1e-3)
+    assert estimators.DeepMoERegressor(2, **SHORT).fit(X, y[:, None]).predict(X).shape == (len(X), 1)
+
+
+def test_held_out_rows_choose_the_epoch(diabetes):
+    model = estimators.DeepMoERegressor(2, hidden_layer_sizes=(8,), start_epochs=1, patience=2, random_state=0)
+    model.fit(*diabetes)
+    losses = model.history_["val_nll"]
+    assert len(losses) == model.n_iter_ < 100
+    assert model.n_iter_ == model.best_epoch_ + 2
+    assert model.best_epoch_ == 0 or np.argmin(losses) + 1 == model.best_epoch_
+
+
+def test_weights_of_experts_are_repetitions(diabetes):
+    """An expert by EM alone, as training holds nothing out of 48 rows: doubled rows and doubled weights are alike."""
+    X, y = diabetes[0][:32], diabetes[1][:32]
+    model = estimators.DeepMoERegressor(1, **SHORT)
+    weight = np.where(np.arange(32) < 16, 2.0, 1.0)
+    weighted, repeated = clone(model).fit(X, y, weight), clone(model).fit(np.vstack([X, X[:16]]), np.r_[y, y[:16]])
+    np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-3)
+
+
+# ---------------------------------------------------------------- scikit-learn around them
+
+
+@pytest.mark.parametrize("estimator", estimators.ESTIMATORS)
+def test_the_same_random_state_gives_the_same_fit_and_another_one_another(estimator, wine):
+    X, y = wine
+    model = estimator(2, **SHORT)
+    first, second = clone(model).fit(X, y), clone(model).fit(X, y)
+    readout = "predict_proba" if hasattr(model, "predict_proba") else "predict"
+    np.testing.assert_array_equal(getattr(first, readout)(X), getattr(second, readout)(X))
+    other = clone(model).set_params(random_state=1).fit(X, y)
+    assert (getattr(first, readout)(X) != getattr(other, readout)(X)).any()
+
+
+def test_pipelines_grids_and_cross_validation_work(wine):
+    X, y = wine
+    pipeline = make_pipeline(MinMaxScaler(clip=True), estimators.DeepMoEClassifier(2, **SHORT))
+    scores = cross_val_score(pipeline, X, y, cv=3)
+    assert scores.min() > 0.9
+    grid = GridSearchCV(estimators.DeepMoEClassifier(**SHORT), {"n_experts": [1, 2]}, cv=2).fit(X, y)
+    assert grid.best_score_ > 0.9 and grid.best_estimator_.predict(X).shape == y.shape
+
+
+def test_names_of_columns_are_kept(wine):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(wine[0], columns=[f"column {i}" for i in range(13)])
+    model = estimators.DMVAEClustering(2, latent_dim=3, **SHORT).fit(frame)
+    assert list(model.feature_names_in_) == list(frame.columns)
+    assert list(model.get_feature_names_out()) == [f"dmvaeclustering{i}" for i in range(3)]
+    out = model.set_output(transform="pandas").transform(frame)
+    assert list(out.columns) == list(model.get_feature_names_out()) and len(out) == len(frame)
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict(frame[frame.columns[::-1]])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"n_experts": 0}, "n_experts must be an integer in"),
+        ({"epochs": 1.5}, "epochs must be an integer in"),
+        ({"validation_fraction": 1.0}, "validation_fraction must be a number in"),
+        ({"learning_rate": 0.0}, "learning_rate must be a number in"),
+        ({"start": "kmeans"}, "start must be one of spectral, gmm, None, got 'kmeans'"),
+        ({"start_epochs": "many"}, "start_epochs must be an integer in"),
+        ({"likelihood": "poisson"}, "likelihood must be one of auto, bernoulli, gaussian"),
+        ({"likelihood": "bernoulli"}, r"needs X in \[0, 1\], got values from"),
+        ({"hidden_layer_sizes": (8, -1)}, "hidden_layer_sizes must be a tuple of positive integers"),
+        ({"hidden_layer_sizes": 8}, "hidden_layer_sizes must be a tuple of positive integers, got 8"),
+        ({"n_experts": 500}, "n_samples=442 is less than n_experts=500"),
+    ],
+    ids=str,
+)
+def test_wrong_parameters_are_named(parameters, message, diabetes):
+    with pytest.raises(ValueError, match=message):
+        estimators.DVMoERegressor(**{**SHORT, **parameters}).fit(*diabetes)
+
+
+def test_wrong_data_are_refused(clusterings, wine):
+    from scipy.sparse import csr_array
+
+    X, y = wine
+    with pytest.raises(TypeError, match="Sparse data was passed"):
+        estimators.DMVAEClustering(2, **SHORT).fit(csr_array(X))
     with pytest.raises(ValueError, match="NaN"):
-        estimators.DMVAEClustering().fit(np.full((5, 2), np.nan))
+        estimators.DeepMoEClassifier(2, **SHORT).fit(np.where(X > 1000, np.nan, X), y)
+    with pytest.raises(ValueError, match="one class"):
+        estimators.DeepMoEClassifier(2, **SHORT).fit(X, np.zeros(len(X), int))
+    with pytest.raises(ValueError, match="n_samples=178 is less than n_components=200"):
+        estimators.VaDEClustering(200, **SHORT).fit(X)
+    with pytest.raises(ValueError, match=r"Z must be \[N, 10\], got shape \(5, 13\)"):
+        clusterings[0].inverse_transform(X[:5])
+    with pytest.raises(ValueError, match="sample_weight is positive for 1 rows"):
+        estimators.VaDEClustering(2, **SHORT).fit(X, sample_weight=np.eye(len(X))[0])
+    with pytest.raises(ValueError, match="n_samples must be at least 1"):
+        clusterings[0].sample(0)
+
+
+def test_constant_columns_and_equal_rows_are_fine(wine):
+    X = np.column_stack([wine[0], np.ones(len(wine[0]))])
+    for each in (estimators.VaDEClustering(2, **SHORT), estimators.DeepMoERegressor(2, **SHORT)):
+        each.fit(X, wine[1].astype(float))
+        assert np.isfinite(each.predict(X)).all()
+    few = np.repeat(np.eye(3), 10, axis=0)  # fewer different rows than components
+    assert np.isfinite(estimators.DMVAEClustering(5, **SHORT).fit(few).predict_proba(few)).all()
+
+
+def test_ridge_is_not_far_from_the_default(diabetes):
+    """The default of every regressor on diabetes, with a short training: no worse than Ridge by more than 5 %."""
+    X, X_test, y, y_test = train_test_split(*diabetes, random_state=0)
+    ridge = make_pipeline(StandardScaler(), Ridge()).fit(X, y)
+    error = np.sqrt(np.square(ridge.predict(X_test) - y_test).mean())
+    for regressor in REGRESSORS:
+        model = regressor(epochs=10, start_epochs=20, random_state=0).fit(X, y)
+        assert np.sqrt(np.square(model.predict(X_test) - y_test).mean()) < 1.05 * error

@@ -3,12 +3,6 @@
 Importing the package registers its models and layers with Keras, so that ``keras.models.load_model`` finds them.
 """
 
-import sys
-from pathlib import Path
-
-if (
-    Path((sys.argv or [""])[0]).stem != "vae-moe"
-):  # the command answers --help without TensorFlow, and imports what it needs
-    from vae_moe.models import DMVAE, VAE, DeepMoE, DVMoE, VaDE, VaDEMoE
+from vae_moe.models import DMVAE, VAE, DeepMoE, DVMoE, VaDE, VaDEMoE
 
 __all__ = ["DMVAE", "VAE", "DVMoE", "DeepMoE", "VaDE", "VaDEMoE"]

@@ -20,6 +20,12 @@ class DistributedModel(keras.Model):
         """Keras' step; the logs of one of several workers are [1]."""
         return _joinable(super().test_step(data))
 
+    def save(self, filepath, *args, **kwargs):
+        """Keras' ``save``. An optimizer that has made no step is built first: the loaded model's is."""
+        if self.compiled and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        super().save(filepath, *args, **kwargs)
+
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         if self._compile_loss is not None or self._compile_metrics is not None:  # a user's
             super()._maybe_symbolic_build(iterator, data_batch)

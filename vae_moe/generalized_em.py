@@ -24,6 +24,8 @@ from vae_moe.models.mixture_of_experts import MixtureOfExperts
 NEGLIGIBLE = 1e-3
 #: Steps of one M step of categorical experts, which has no closed form.
 INNER_MAX_ITER = 50
+#: Of one map's residuals, in units of the squared targets.
+LEAST_VARIANCE = 1e-6
 #: Steps of the fixed point of one map's ridge; it settles within a few.
 EVIDENCE_STEPS = 20
 
@@ -121,7 +123,7 @@ def shared_kernel(
     log_weights = np.log(np.ones(len(y)) if sample_weight is None else sample_weight)[:, np.newaxis]  # [N, 1]
     if experts.task == "classification":
         return CategoricalExperts(experts.n_outputs, 1.0, INNER_MAX_ITER).fit(inputs, y, log_weights).kernels[0]
-    one = GaussianExperts(1.0, float(np.finfo(np.float32).eps), evidence=True)
+    one = GaussianExperts(1.0, LEAST_VARIANCE, evidence=True)
     for _ in range(EVIDENCE_STEPS):
         one = one.fit(inputs, y, log_weights)
     return one.kernels[0]

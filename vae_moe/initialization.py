@@ -37,6 +37,8 @@ VARIANCE_FLOOR = 1e-3
 LEAST_VARIANCE = 1e-6
 #: Of rows in a component that has any.
 LEAST_COUNT = 1e-6
+#: Variances of q(z|x) at first, as a share of the components'.
+POSTERIOR_SHARE = 0.1
 #: Eigenvectors beyond K that the spectral start tries.
 EXTRA_EIGENVECTORS = (0, 2, 4, 6, 8)
 #: Relative accuracy of their eigenvalues; k-means does not see finer.
@@ -51,6 +53,7 @@ def pretrain_autoencoder(
     batch_size: int = 256,
     learning_rate: float = 1e-3,
     seed: int = 0,
+    least_steps: int = 1,
     backup: Backup | None = None,
     **fit_options,
 ) -> keras.callbacks.History:
@@ -63,6 +66,7 @@ def pretrain_autoencoder(
         batch_size: rows a step.
         learning_rate: of Adam, falling to 0 along a cosine.
         seed: of the order of the rows.
+        least_steps: of an epoch; fewer rows are gone through several times.
         backup: where the stage is kept after each epoch, to go on from there if it is killed.
         fit_options: ``callbacks``, ``verbose`` and the like, as in Keras' ``fit``.
 
@@ -73,7 +77,8 @@ def pretrain_autoencoder(
     def reconstruct(inputs):
         return mixture.decoder(mixture.z_mean(inputs))
 
-    data = batches(_rows(x), batch_size=batch_size, seed=seed).map(lambda batch: (batch, batch))
+    data = batches(_rows(x), batch_size=batch_size, seed=seed, least_steps=least_steps)
+    data = data.map(lambda batch: (batch, batch))
 
     def loss(x_true, params):
         return -mixture.x_likelihood.log_prob(params, x_true)  # [B]
@@ -233,8 +238,23 @@ def assign_prior(prior: MixturePrior, z: np.ndarray, resp: np.ndarray) -> None:
     prior.assign(counts / counts.sum(), means, np.maximum(variances, floor))
 
 
+def sharpen_posterior(mixture: LatentMixture) -> None:
+    """Let the variances of q(z|x), which an autoencoder leaves untrained, begin at ``POSTERIOR_SHARE`` of the prior's.
+
+    Where they are much wider than the components, the first steps have a KL of hundreds of nats to get rid of, and the
+    components that the start found go with it.
+
+    Args:
+        mixture: built, with an assigned prior; the last layer's half that gives log-variances becomes constant.
+    """
+    kernel, bias = (np.array(weight) for weight in mixture.z_encoder.layers[-1].weights)
+    kernel[:, mixture.latent_dim :] = 0.0
+    bias[mixture.latent_dim :] = np.asarray(mixture.prior.log_vars).mean(0) + np.log(POSTERIOR_SHARE)
+    mixture.z_encoder.layers[-1].set_weights([kernel, bias])
+
+
 def distill(
-    mixture: LatentMixture,
+    gate: LatentMixture | SoftmaxGate,
     x: np.ndarray,
     resp: np.ndarray,
     *,
@@ -242,19 +262,21 @@ def distill(
     batch_size: int = 256,
     learning_rate: float = 1e-3,
     seed: int = 0,
+    least_steps: int = 1,
     backup: Backup | None = None,
     **fit_options,
 ) -> keras.callbacks.History:
     """Train the network of q(c|x), and nothing else, to give the responsibilities.
 
     Args:
-        mixture: built, with a c-encoder; trunk, z-encoder, decoder and prior stay as they are.
+        gate: a mixture with a c-encoder, whose trunk, z-encoder, decoder and prior stay as they are; or a softmax gate.
         x: [N, D].
         resp: [N, K].
         epochs: passes over x.
         batch_size: rows a step.
         learning_rate: of Adam, falling to 0 along a cosine.
         seed: of the order of the rows.
+        least_steps: of an epoch; fewer rows are gone through several times.
         backup: where the stage is kept after each epoch, to go on from there if it is killed.
         fit_options: ``callbacks``, ``verbose`` and the like, as in Keras' ``fit``.
 
@@ -264,33 +286,19 @@ def distill(
     Raises:
         ValueError: if q(c|x) is Bayes' rule, which has no network to train.
     """
-    if mixture.c_encoder is None:
+    if isinstance(gate, SoftmaxGate):
+        inputs, layers, network = x, [gate.hidden, gate.output_layer], gate.logits
+    elif gate.c_encoder is None:
         raise ValueError(
             "this mixture's q(c|x) is Bayes' rule on z: it has no network to distill into; skip this step."
         )
-    hidden = map_batches(tf.function(mixture.trunk, reduce_retracing=True), _rows(x))  # [N, H]: the trunk stays
-    data = batches(hidden, resp.astype(np.float32), batch_size=batch_size, seed=seed)
-    stage = _Stage("distillation", [mixture.c_encoder], mixture.c_encoder, tf.nn.softmax_cross_entropy_with_logits)
+    else:
+        hidden = map_batches(tf.function(gate.trunk, reduce_retracing=True), _rows(x))  # [N, H]: the trunk stays
+        inputs, layers, network = hidden, [gate.c_encoder], gate.c_encoder
+    resp = resp.astype(np.float32)
+    data = batches(inputs, resp, batch_size=batch_size, seed=seed, least_steps=least_steps)
+    stage = _Stage("distillation", layers, network, tf.nn.softmax_cross_entropy_with_logits)
     return _fit_stage(stage, data, epochs, learning_rate, backup, **fit_options)
-
-
-def distill_gate(
-    gate: SoftmaxGate,
-    x: np.ndarray,
-    resp: np.ndarray,
-    *,
-    epochs: int,
-    batch_size: int = 256,
-    learning_rate: float = 1e-3,
-    seed: int = 0,
-    **fit_options,
-) -> keras.callbacks.History:
-    """Train a softmax gate to give the responsibilities; arguments as in :func:`distill`."""
-    data = batches(x, resp.astype(np.float32), batch_size=batch_size, seed=seed)
-    layers = [gate.hidden, gate.output_layer]
-    network, loss = lambda rows: gate.output_layer(gate.hidden(rows)), tf.nn.softmax_cross_entropy_with_logits
-    stage = _Stage("distillation", layers, network, loss)
-    return _fit_stage(stage, data, epochs, learning_rate, None, **fit_options)
 
 
 def _rows(x: np.ndarray) -> np.ndarray:

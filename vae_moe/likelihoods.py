@@ -110,7 +110,7 @@ class Categorical(Likelihood):
         return -tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=params)
 
 
-_LIKELIHOODS = {
+_LIKELIHOODS: dict[str, type[Likelihood]] = {
     "bernoulli": Bernoulli,
     "gaussian": Gaussian,
     "heteroscedastic_gaussian": HeteroscedasticGaussian,
@@ -118,12 +118,16 @@ _LIKELIHOODS = {
 }
 
 
-def get(name: str) -> Likelihood:
+def get(name: str, stddev: float = 1.0) -> Likelihood:
     """The likelihood of a name: "bernoulli", "gaussian", "heteroscedastic_gaussian" or "categorical".
+
+    Args:
+        name: of the likelihood.
+        stddev: of "gaussian", in units of the data.
 
     Raises:
         ValueError: for any other name.
     """
     if name not in _LIKELIHOODS:
         raise ValueError(f"unknown likelihood {name!r}: choose one of {', '.join(_LIKELIHOODS)}.")
-    return _LIKELIHOODS[name]()
+    return Gaussian(stddev) if name == "gaussian" else _LIKELIHOODS[name]()

@@ -1,4 +1,4 @@
-"""What the numeric parameters and the options of the scikit-learn estimators may be."""
+"""What the numeric parameters, the options and the sample weights of the scikit-learn estimators may be."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import _check_sample_weight
 
 POSITIVE = float(np.finfo(np.float64).tiny)
 # The least value of each numeric parameter; integers where that is an int.
@@ -34,8 +35,6 @@ LEAST: dict[str, float] = {
     "variance": POSITIVE,
     "learning_rate": POSITIVE,
 }
-# What a parameter may be in place of a number.
-OTHERWISE: dict[str, Any] = {"variance": None, "start_epochs": "auto"}
 # Shares: below 1.
 SHARES = ("shrinkage", "validation_fraction")
 
@@ -43,7 +42,7 @@ SHARES = ("shrinkage", "validation_fraction")
 def check_numbers(parameters: Mapping[str, Any]) -> None:
     """Raise ValueError unless each parameter that LEAST knows is a finite number of its kind and range."""
     for name, value in parameters.items():
-        if name in LEAST and not (name in OTHERWISE and value == OTHERWISE[name]):
+        if name in LEAST and not (name == "variance" and value is None):
             _check_number(name, value)
 
 
@@ -59,3 +58,20 @@ def check_option(name: str, value: Any, options: tuple[str | None, ...]) -> None
     """Raise ValueError unless value is one of the options."""
     if not (value is None or isinstance(value, str)) or value not in options:
         raise ValueError(f"{name} must be one of {', '.join(map(str, options))}, got {value!r}. Choose one of them.")
+
+
+def weighted_rows(sample_weight: Any, X: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+    """Return the weights above 0 of rows of X [N, D], or None where none are given, and the numbers of these rows.
+
+    Raises
+    ------
+    ValueError
+        If weights are no [N] numbers, none of them negative and two of them positive.
+    """
+    if sample_weight is None:
+        return None, np.arange(len(X))
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    rows = np.flatnonzero(weight)
+    if len(rows) < 2:
+        raise ValueError(f"sample_weight is positive for {len(rows)} rows. Give two rows at least a weight.")
+    return weight[rows], rows

@@ -28,6 +28,7 @@ def batches(
     labelled: np.ndarray | None = None,
     n_labelled: int = 0,
     sample_weight: np.ndarray | None = None,
+    least_steps: int = 1,
 ) -> tf.data.Dataset:
     """Shuffled training batches, the same sequence for the same seed.
 
@@ -45,6 +46,7 @@ def batches(
         labelled: [M] row numbers, those with a target where few have one.
         n_labelled: rows drawn from ``labelled`` and appended to each batch, so that every step sees targets.
         sample_weight: [N], of each row's loss.
+        least_steps: of an epoch; fewer rows are gone through several times.
 
     Returns:
         A ``tf.data.Dataset`` of ``(inputs,)``, ``(inputs, y)`` or ``(inputs, y or None, sample_weight)``; inputs is x
@@ -84,6 +86,7 @@ def batches(
 
     order = tf.data.Dataset.range(n_rows).shuffle(n_rows, seed=seed, reshuffle_each_iteration=True)
     rows = order.batch(min(batch_size, n_rows), drop_remainder=True)
+    rows = rows.repeat(-(-least_steps // len(rows)))
     view_seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
     return tf.data.Dataset.zip(rows, view_seeds).map(gather).prefetch(2).with_options(_untuned())
 

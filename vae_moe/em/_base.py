@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vae_moe.em._em import EMResult, Experts, Gate, initial_log_resp, run_em
 from vae_moe.em._numerics import row_blocks
-from vae_moe.parameters import check_numbers, check_option
+from vae_moe.parameters import check_numbers, check_option, weighted_rows
 
 DTYPES = [np.float64, np.float32]  # what X may be held in; all arithmetic is in float64
 
@@ -54,16 +54,21 @@ class MixtureOfExperts(BaseEstimator, ABC):
         """Power of p(y | x, k) in the E step."""
         return 1.0
 
-    def _fit(self, X: np.ndarray, Y: np.ndarray) -> None:
+    def _fit(self, X: np.ndarray, Y: np.ndarray, sample_weight: Any) -> None:
         """Run EM from n_init starts on X [N, D], Y [N, O] or codes [N], and keep the best end."""
         self._check_parameters()
         init = self._check_init(len(X))
+        weight, rows = weighted_rows(sample_weight, X)
+        if weight is not None:
+            X, Y, init = X[rows], Y[rows], init if isinstance(init, str) else init[rows]
+        self._check_count(len(X))
         random_state = check_random_state(self.random_state)
         gate: Gate | None = None
         best: EMResult | None = None
         for _ in range(self.n_init):
-            log_resp = initial_log_resp(init, X, self.n_experts, random_state)
-            gate = gate or self._make_gate(X, log_resp)  # one prior for all starts, so that their ends compare
+            log_resp = initial_log_resp(init, X, self.n_experts, random_state, weight)
+            if gate is None:  # one prior for all starts, so that their ends compare
+                gate = self._make_gate(X, log_resp if weight is None else log_resp + np.log(weight)[:, np.newaxis])
             result = run_em(
                 X,
                 Y,
@@ -73,6 +78,7 @@ class MixtureOfExperts(BaseEstimator, ABC):
                 y_weight=self._y_power,
                 max_iter=self.max_iter,
                 tol=self.tol,
+                sample_weight=weight,
             )
             if best is None or result.lower_bounds[-1] > best.lower_bounds[-1]:
                 best = result
@@ -90,11 +96,13 @@ class MixtureOfExperts(BaseEstimator, ABC):
                 stacklevel=3,
             )
 
-    def _check_init(self, n_samples: int) -> str | np.ndarray:
+    def _check_count(self, n_samples: int) -> None:
         if n_samples < self.n_experts:
             raise ValueError(
                 f"n_samples={n_samples} is less than n_experts={self.n_experts}. Give more samples or fewer experts."
             )
+
+    def _check_init(self, n_samples: int) -> str | np.ndarray:
         if isinstance(self.init, str):
             check_option("init", self.init, ("kmeans", "random"))
             return self.init
@@ -131,8 +139,10 @@ class MixtureOfExperts(BaseEstimator, ABC):
 class MixtureOfRegressors(RegressorMixin, MixtureOfExperts):
     """Abstract mixture of experts for regression, of one output or several."""
 
-    def fit(self, X: Any, y: Any) -> MixtureOfRegressors:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MixtureOfRegressors:
         """Fit to the inputs X [N, D] and the targets y [N] or [N, O].
+
+        A row of weight 2 in sample_weight [N] counts as two rows, one of weight 0 as none.
 
         Raises
         ------
@@ -142,7 +152,7 @@ class MixtureOfRegressors(RegressorMixin, MixtureOfExperts):
         X, y = validate_data(self, X, y, dtype=DTYPES, multi_output=True, y_numeric=True, ensure_min_samples=2)
         Y = np.asarray(y, dtype=np.float64)
         self._flat_targets = Y.ndim == 1
-        self._fit(X, Y[:, None] if self._flat_targets else Y)
+        self._fit(X, Y[:, None] if self._flat_targets else Y, sample_weight)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -177,8 +187,10 @@ class MixtureOfClassifiers(ClassifierMixin, MixtureOfExperts):
 
     classes_: np.ndarray
 
-    def fit(self, X: Any, y: Any) -> MixtureOfClassifiers:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MixtureOfClassifiers:
         """Fit to the inputs X [N, D] and the class labels y [N].
+
+        A row of weight 2 in sample_weight [N] counts as two rows, one of weight 0 as none.
 
         Raises
         ------
@@ -188,7 +200,7 @@ class MixtureOfClassifiers(ClassifierMixin, MixtureOfExperts):
         X, y = validate_data(self, X, y, dtype=DTYPES, ensure_min_samples=2)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
-        self._fit(X, codes)
+        self._fit(X, codes, sample_weight)
         return self
 
     def predict_log_proba(self, X: Any) -> np.ndarray:

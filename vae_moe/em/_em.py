@@ -22,7 +22,7 @@ class Gate(Protocol):
     """What gates the experts; immutable, `fit` returns a gate whose expected objective is no lower."""
 
     def fit(self: GateT, X: np.ndarray, log_resp: np.ndarray, moments: Moments | None = None) -> GateT:
-        """Return the M step from this gate."""
+        """Return the M step from this gate; as those of the experts, log_resp may include the log weights of rows."""
 
     def log_prob(self, X: np.ndarray) -> np.ndarray:
         """Return log p(k, x) or log p(k | x) as [N, K]."""
@@ -63,13 +63,17 @@ class EMResult:
 
 
 def initial_log_resp(
-    init: str | np.ndarray, X: np.ndarray, n_experts: int, random_state: np.random.RandomState
+    init: str | np.ndarray,
+    X: np.ndarray,
+    n_experts: int,
+    random_state: np.random.RandomState,
+    sample_weight: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the log responsibilities [N, K] to start from: k-means, random or given, as in GaussianMixture."""
     if isinstance(init, np.ndarray):
         resp = init
     elif init == "kmeans":
-        labels = KMeans(n_experts, n_init=1, random_state=random_state).fit(X).labels_
+        labels = KMeans(n_experts, n_init=1, random_state=random_state).fit(X, sample_weight=sample_weight).labels_
         resp = np.eye(n_experts)[labels]
     else:
         resp = random_state.uniform(size=(len(X), n_experts))
@@ -91,12 +95,13 @@ def run_em(
     y_weight: float,
     max_iter: int,
     tol: float,
+    sample_weight: np.ndarray | None = None,
 ) -> EMResult:
     """Climb the penalised log-likelihood from the responsibilities log_resp [N, K] on.
 
-    The objective, of which `lower_bounds` holds the mean over the N samples, is
+    The objective, of which `lower_bounds` holds the mean over the samples, with w_n = 1 unless given, is
 
-        sum_n log sum_k gate_k(x_n) p(y_n | x_n, k)^y_weight + log_penalty(gate) + y_weight log_penalty(experts)
+        sum_n w_n log sum_k gate_k(x_n) p(y_n | x_n, k)^y_weight + log_penalty(gate) + y_weight log_penalty(experts)
 
     It is the free energy of Neal & Hinton (1998) at its maximum over the responsibilities, and neither M step lowers
     the free energy, so it never falls but for rounding.
@@ -113,17 +118,22 @@ def run_em(
         M steps at most, after the one that fits log_resp.
     tol : float
         Converged when the objective per sample gains less.
+    sample_weight : array [N], optional
+        Positive: a row of weight 2 counts as two rows.
     """
+    weights = np.ones(len(X)) if sample_weight is None else sample_weight
+    log_weights = np.log(weights)[:, np.newaxis]  # [N, 1]
     lower_bounds: list[float] = []
     for iteration in range(max_iter + 1):
-        moments = experts.moments(X, Y, log_resp)
-        gate = gate.fit(X, log_resp, moments)
-        experts = experts.fit(X, Y, log_resp, moments)
+        weighted = log_resp + log_weights
+        moments = experts.moments(X, Y, weighted)
+        gate = gate.fit(X, weighted, moments)
+        experts = experts.fit(X, Y, weighted, moments)
         log_joint = gate.log_prob(X) + y_weight * experts.log_prob(X, Y)  # [N, K]
         log_evidence = logsumexp(log_joint, axis=1, keepdims=True)  # [N, 1]
         log_resp = log_joint - log_evidence
         penalty = gate.log_penalty() + y_weight * experts.log_penalty()
-        lower_bounds.append(float(log_evidence.sum() + penalty) / len(X))
+        lower_bounds.append(float(weights @ log_evidence[:, 0] + penalty) / weights.sum())
         logger.debug("EM iteration %d: objective per sample %.9g", iteration, lower_bounds[-1])
         if iteration and abs(lower_bounds[-1] - lower_bounds[-2]) < tol:
             return EMResult(gate, experts, lower_bounds, converged=True)

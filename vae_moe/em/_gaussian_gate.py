@@ -48,9 +48,10 @@ class GaussianGate:
         cls, covariance_type: str, shrinkage: float, reg_covar: float, X: np.ndarray, log_resp: np.ndarray
     ) -> GaussianGate:
         """Return an unfitted gate; the target of the shrinkage is the mean pooled variance under log_resp [N, K]."""
-        n_samples, n_experts = log_resp.shape
-        fair_count = n_samples if covariance_type == "tied" else n_samples / n_experts
-        target = _diagonal_scatter(X, np.exp(log_resp)).sum() / X.size if shrinkage else 0.0
+        resp = np.exp(log_resp)  # [N, K]
+        n_samples = resp.sum()
+        fair_count = n_samples if covariance_type == "tied" else n_samples / resp.shape[1]
+        target = _diagonal_scatter(X, resp).sum() / (n_samples * X.shape[1]) if shrinkage else 0.0
         return cls(
             covariance_type,
             prior_count=fair_count * shrinkage / (1 - shrinkage),
@@ -75,7 +76,7 @@ class GaussianGate:
         resp = np.exp(log_resp)  # [N, K]
         counts = resp.sum(axis=0)  # [K]
         with np.errstate(divide="ignore"):  # an empty component has the weight 0
-            log_weights = np.log(counts) - np.log(len(X))
+            log_weights = np.log(counts) - np.log(counts.sum())
         means = moments.x_means if moments else weighted_means(X, resp)  # [K, D]
         if self.covariance_type == "diag":
             scatter = np.einsum("kdd->kd", moments.x_scatter) if moments else _diagonal_scatter(X, resp)  # [K, D]

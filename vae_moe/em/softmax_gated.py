@@ -35,13 +35,14 @@ class SoftmaxGate:
 
     def fit(self, X: np.ndarray, log_resp: np.ndarray, moments: Moments | None = None) -> SoftmaxGate:
         """Return the gate a few steps up from this one, for X [N, D] and soft targets log_resp [N, K]."""
-        n_experts = log_resp.shape[1]
+        resp = np.exp(log_resp)  # [N, K]
+        weights, n_experts = resp.sum(axis=1), log_resp.shape[1]
         kernel = self.kernel if self.kernel.size else np.zeros((X.shape[1], n_experts))  # [D, K]
         bias = self.bias if self.bias.size else np.zeros(n_experts)  # [K]
         kernel, bias = fit_softmax(
             X,
-            np.exp(log_resp),
-            np.ones(len(X)),
+            resp / weights[:, np.newaxis],
+            weights,
             kernel=kernel,
             bias=bias,
             alpha=self.alpha,

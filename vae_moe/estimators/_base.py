@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vae_moe import parameters
 from vae_moe.estimators import _persistence
@@ -21,8 +21,8 @@ from vae_moe.warm_start import STARTS
 DTYPES = [np.float64, np.float32]  # what X may be held in; the networks compute in float32
 #: Layers multiply the seed by up to 10090, and Keras' initializers take seeds below 2^32.
 SEEDS = 2**16
-#: Of each stage of the start, where "auto" chooses them: steps, and epochs, at least.
-START_STEPS, START_EPOCHS = 600, 20
+#: Steps of an epoch: the networks learn by steps, and few rows are gone through several times.
+LEAST_STEPS = 20
 _OPTIONS: dict[str, tuple[str | None, ...]] = {"likelihood": LIKELIHOODS, "start": (*STARTS, None)}
 
 
@@ -34,7 +34,7 @@ class KerasEstimator(BaseEstimator, ABC):
 
     random_state: Any
     hidden_layer_sizes: tuple[int, ...]
-    start_epochs: int | str
+    start_epochs: int
     batch_size: int
     verbose: Any
     model_: Any
@@ -63,26 +63,15 @@ class KerasEstimator(BaseEstimator, ABC):
         for name, options in _OPTIONS.items():
             if name in values:
                 parameters.check_option(name, values[name], options)
-        sizes = self.hidden_layer_sizes
-        if not all(isinstance(size, (int, np.integer)) and size > 0 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be positive integers, got {sizes!r}. Give one for each layer.")
+        sizes: Any = self.hidden_layer_sizes
+        if np.ndim(sizes) != 1 or not all(isinstance(size, (int, np.integer)) and size > 0 for size in sizes):
+            raise ValueError(
+                f"hidden_layer_sizes must be a tuple of positive integers, got {sizes!r}. Give one for each layer."
+            )
 
     def _seed(self) -> int:
         """Return the seed of this fit."""
         return int(check_random_state(self.random_state).randint(SEEDS))
-
-    def _weighted_rows(self, sample_weight: Any, X: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-        """Return the numbers of the rows of X whose weight is not 0, after their weights, or None where none are given.
-
-        Weights are in units of their mean.
-        """
-        if sample_weight is None:
-            return None, np.arange(len(X))
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        rows = np.flatnonzero(weight)
-        if len(rows) < 2:
-            raise ValueError(f"sample_weight is positive for {len(rows)} rows. Give two rows at least a weight.")
-        return weight[rows] / weight[rows].mean(), rows
 
     def _learn_scaling(self, X: np.ndarray, sample_weight: np.ndarray | None, *, standardise: bool) -> np.ndarray:
         """Set the scaling of X [N, D], and return x."""
@@ -90,12 +79,13 @@ class KerasEstimator(BaseEstimator, ABC):
         self.x_mean_, self.x_scale_ = scaling.mean, scaling.scale
         return scaling.apply(X)
 
-    def _start_options(self, x: np.ndarray, seed: int) -> dict[str, Any]:
-        """Return how each stage of the start on x [N, D] is trained; "auto" epochs are enough for START_STEPS steps."""
-        epochs = self.start_epochs
-        if epochs == "auto":
-            epochs = max(START_EPOCHS, -(-START_STEPS // max(1, len(x) // self.batch_size)))
-        return {"epochs": epochs, "batch_size": self.batch_size, "seed": seed, "verbose": self.verbose}
+    def _batch_options(self, seed: int) -> dict[str, Any]:
+        """Return the batches of every stage."""
+        return {"batch_size": self.batch_size, "seed": seed, "least_steps": LEAST_STEPS}
+
+    def _start_options(self, seed: int) -> dict[str, Any]:
+        """Return how each stage of the start is trained."""
+        return {"epochs": self.start_epochs, "verbose": self.verbose, **self._batch_options(seed)}
 
     @property
     def _scaling(self) -> Scaling:
@@ -111,7 +101,7 @@ class KerasEstimator(BaseEstimator, ABC):
         if "model_" in state:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "model.keras"
-                self.model_.save(path)
+                _persistence.without_optimizer(self.model_).save(path)
                 state["model_"] = path.read_bytes()
         return state
 

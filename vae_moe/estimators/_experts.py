@@ -17,9 +17,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
-import keras
 import numpy as np
-from scipy.special import softmax
+from sklearn.preprocessing import StandardScaler
 
 from vae_moe import generalized_em, pipelines
 from vae_moe.em import CategoricalExperts, GaussianExperts
@@ -76,10 +75,10 @@ class KerasMixtureOfExperts(KerasEstimator):
         rows, held_out = hold_out(y, self.validation_fraction, seed)
         weights = np.ones(len(x)) if weight is None else weight
 
-        center = generalized_em.shared_kernel(self.model_.experts, x[rows], y[rows], weights[rows])  # [D, O]
         if self.start is not None:
-            log_gate = self._linear_gate(x, x[rows], y[rows], _smooth(self._clusters(x, seed))[rows], center)
-            self._teach_gate(x, _smooth(softmax(log_gate, axis=1)), seed)
+            resp = self._linear_gate(x, y, rows, weights, _smooth(self._clusters(x, seed)))
+            self._teach_gate(x, _smooth(resp), seed)
+        center = generalized_em.shared_kernel(self.model_.experts, x[rows], y[rows], weights[rows])  # [D, O]
         options = {"center": center, "reg_variance": REG_VARIANCE, "sample_weight": weights[rows]}
         generalized_em.fit_experts(self.model_, x[rows], y[rows], max_iter=MAX_ITER, tol=TOL, **options)
         self.history_: dict[str, list[float]] = {}
@@ -91,9 +90,8 @@ class KerasMixtureOfExperts(KerasEstimator):
                 pipelines.batches(
                     x[rows],
                     y[rows],
-                    batch_size=self.batch_size,
-                    seed=seed,
                     sample_weight=None if weight is None else weights[rows],
+                    **self._batch_options(seed),
                 ),
                 epochs=self.epochs,
                 learning_rate=self.learning_rate,
@@ -101,22 +99,23 @@ class KerasMixtureOfExperts(KerasEstimator):
                 verbose=self.verbose,
             )
             self.model_.experts.trainable = True
-            self.model_.compile(keras.optimizers.Adam(self.learning_rate))  # for whoever trains it further
             self.best_epoch_ = best.best_epoch + 1
         self.n_iter_ = len(self.history_.get("loss", []))
         options["center"] = generalized_em.shared_kernel(self.model_.experts, x, y, weights)
         options["sample_weight"] = weights
         generalized_em.fit_experts(self.model_, x, y, resume=True, max_iter=MAX_ITER, tol=TOL, **options)
 
-    def _linear_gate(self, x, rows_x, rows_y, resp, center) -> np.ndarray:
-        """Return log p(c | x) [N, K] of a linear gate that EM fits to some rows and their responsibilities [n, K]."""
-        if rows_y.ndim == 2:
+    def _linear_gate(self, x, y, rows, weights, resp) -> np.ndarray:
+        """Return p(c | x) [N, K] of a linear gate that EM fits to some rows, from responsibilities [N, K] on."""
+        x = StandardScaler().fit_transform(x.astype(np.float64))
+        center = generalized_em.shared_kernel(self.model_.experts, x[rows], y[rows], weights[rows])
+        if y.ndim == 2:
             experts: Any = GaussianExperts(1.0, REG_VARIANCE, center=center, evidence=True)
         else:
             experts = CategoricalExperts(center.shape[1], 1.0, INNER_MAX_ITER, center=center)
-        gate, rows_x = SoftmaxGate(ALPHA_GATE, INNER_MAX_ITER), rows_x.astype(np.float64)
-        result = run_em(rows_x, rows_y, gate, experts, np.log(resp), y_weight=1.0, max_iter=MAX_ITER, tol=TOL)
-        return result.gate.log_prob(x)
+        gate, log_resp = SoftmaxGate(ALPHA_GATE, INNER_MAX_ITER), np.log(resp[rows])
+        result = run_em(x[rows], y[rows], gate, experts, log_resp, y_weight=1.0, max_iter=MAX_ITER, tol=TOL)
+        return np.exp(result.gate.log_prob(x))
 
     def _nll(self, x, y, weights) -> float:
         return float(np.average(self.model_.nll(x, y), weights=weights))

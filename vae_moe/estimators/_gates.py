@@ -9,7 +9,7 @@ import numpy as np
 
 from vae_moe import initialization, warm_start
 from vae_moe.estimators._experts import KerasMixtureOfExperts
-from vae_moe.estimators._inputs import choose_likelihood
+from vae_moe.estimators._inputs import NOISE, choose_likelihood
 from vae_moe.models import DeepMoE, DVMoE, VaDEMoE
 
 
@@ -26,7 +26,7 @@ class LatentGated(KerasMixtureOfExperts):
         hidden_layer_sizes: tuple[int, ...] = (64, 64),
         likelihood: str = "auto",
         start: str | None = "spectral",
-        start_epochs: int | str = "auto",
+        start_epochs: int = 30,
         elbo_weight: float = 0.01,
         epochs: int = 100,
         patience: int = 10,
@@ -63,6 +63,7 @@ class LatentGated(KerasMixtureOfExperts):
             z_encoder_sizes=sizes,
             decoder_sizes=sizes[::-1],
             likelihood=self.likelihood_,
+            stddev=NOISE,
             elbo_weight=self.elbo_weight,
             regularization={"balance": 0.4, "entropy": 0.1, "adversarial": 1.0},
             adversarial_radius=0.5,
@@ -80,12 +81,13 @@ class LatentGated(KerasMixtureOfExperts):
 
     def _clusters(self, x: np.ndarray, seed: int) -> np.ndarray:
         assert self.start is not None
-        z, neighbors = warm_start.learn_latents(self.model_.mixture, x, **self._start_options(x, seed))
+        z, neighbors = warm_start.learn_latents(self.model_.mixture, x, **self._start_options(seed))
         return warm_start.cluster(z, neighbors, self.n_experts, start=self.start, seed=seed)
 
     def _teach_gate(self, x: np.ndarray, resp: np.ndarray, seed: int) -> None:
         z = self.model_.encode(x)
-        warm_start.place_components(self.model_.mixture, x, z, resp, **self._start_options(x, seed))
+        warm_start.place_components(self.model_.mixture, x, z, resp, **self._start_options(seed))
+        initialization.sharpen_posterior(self.model_.mixture)
 
 
 class DVGated(LatentGated):
@@ -115,7 +117,7 @@ class SoftmaxGated(KerasMixtureOfExperts):
         *,
         hidden_layer_sizes: tuple[int, ...] = (64,),
         start: str | None = "spectral",
-        start_epochs: int | str = "auto",
+        start_epochs: int = 30,
         epochs: int = 100,
         patience: int = 10,
         validation_fraction: float = 0.2,
@@ -151,4 +153,4 @@ class SoftmaxGated(KerasMixtureOfExperts):
         return warm_start.cluster(x, initialization.nearest_neighbors(x), self.n_experts, start=self.start, seed=seed)
 
     def _teach_gate(self, x: np.ndarray, resp: np.ndarray, seed: int) -> None:
-        initialization.distill_gate(self.model_.gate, x, resp, **self._start_options(x, seed))
+        initialization.distill(self.model_.gate, x, resp, **self._start_options(seed))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
+#: Standard deviation of a Gaussian p(x | z), as a share of a column's: what varies less is noise to the model.
+NOISE = 0.3
 LIKELIHOODS = ("auto", "bernoulli", "gaussian")
 
 

@@ -67,8 +67,8 @@ def load(folder: str | Path, classes: dict[str, type[KerasEstimator]]) -> KerasE
         with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
             for key in arrays.files:
                 setattr(estimator, key, arrays[key].astype(object) if key in description["objects"] else arrays[key])
-        estimator.model_ = keras.saving.load_model(folder / MODEL, safe_mode=True)
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        estimator.model_ = keras.saving.load_model(folder / MODEL)
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise LoadError(f"{folder} is not whole, or was changed: {error}. Save the estimator again.") from error
     return estimator
 
@@ -95,9 +95,16 @@ def _write(estimator: KerasEstimator, folder: Path) -> None:
     except TypeError as error:
         raise SaveError(f"a parameter is no plain value ({error}). Give random_state as an integer.") from error
     (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
-    kept: dict[str, Any] = {name: value.astype(str) if name in texts else value for name, value in arrays.items()}
-    np.savez(folder / ARRAYS, **kept)
-    estimator.model_.save(folder / MODEL)
+    plain: dict[str, Any] = {name: value.astype(str) if name in texts else value for name, value in arrays.items()}
+    np.savez(folder / ARRAYS, **plain)
+    without_optimizer(estimator.model_).save(folder / MODEL)
+
+
+def without_optimizer(model: keras.Model) -> keras.Model:
+    """Return a model that reads out the same and is not compiled: a fit begins with another optimizer."""
+    copy = type(model).from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def _number(value: Any) -> Any:

@@ -9,6 +9,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
+from vae_moe import parameters
 from vae_moe.estimators._base import DTYPES
 from vae_moe.estimators._experts import KerasMixtureOfExperts
 from vae_moe.estimators._inputs import Scaling
@@ -23,7 +24,7 @@ class Regressor(RegressorMixin, KerasMixtureOfExperts):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Regressor:
         """Fit to the inputs X [N, D] and the targets y [N] or [N, O].
 
-        sample_weight [N] are weights of the rows' losses, in units of their mean; rows of weight 0 are left out. The
+        sample_weight [N] are weights of the rows' losses; rows of weight 0 are left out. The
         start sees all others alike.
 
         Raises
@@ -35,7 +36,7 @@ class Regressor(RegressorMixin, KerasMixtureOfExperts):
         """
         self._check_parameters()
         X, y = validate_data(self, X, y, dtype=DTYPES, multi_output=True, y_numeric=True, ensure_min_samples=2)
-        weight, rows = self._weighted_rows(sample_weight, X)
+        weight, rows = parameters.weighted_rows(sample_weight, X)
         Y = np.asarray(y, dtype=np.float64)[rows].reshape(len(rows), -1)  # [N, O]
         scaling = Scaling.of(Y, weight)
         shape = () if np.ndim(y) == 1 else (-1,)
@@ -70,7 +71,7 @@ class Classifier(ClassifierMixin, KerasMixtureOfExperts):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Classifier:
         """Fit to the inputs X [N, D] and the class labels y [N].
 
-        sample_weight [N] are weights of the rows' losses, in units of their mean; rows of weight 0 are left out. The
+        sample_weight [N] are weights of the rows' losses; rows of weight 0 are left out. The
         start sees all others alike.
 
         Raises
@@ -83,7 +84,7 @@ class Classifier(ClassifierMixin, KerasMixtureOfExperts):
         self._check_parameters()
         X, y = validate_data(self, X, y, dtype=DTYPES, ensure_min_samples=2)
         check_classification_targets(y)
-        weight, rows = self._weighted_rows(sample_weight, X)
+        weight, rows = parameters.weighted_rows(sample_weight, X)
         self.classes_, codes = np.unique(column_or_1d(y, warn=True)[rows], return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y holds one class, {self.classes_[0]!r}. Give rows of two classes at least.")

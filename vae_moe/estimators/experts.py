@@ -5,24 +5,108 @@ from vae_moe.estimators._tasks import Classifier, Regressor
 
 
 class DVMoERegressor(Regressor, DVGated):
-    """Discrete variational mixture of experts for regression."""
+    """Regression by affine experts, gated by a discrete mixture variational autoencoder.
+
+    A `vae_moe.DVMoE` behind scikit-learn's interface: p(y | x) = sum_k q(c=k | x) N(y | x kernels_k + biases_k,
+    variances_k). The experts are shrunk towards one affine map, by as much as the evidence asks for, and rows that are
+    held out end the training: where one affine map is all that the rows can tell, the estimator is linear regression.
+
+    Parameters
+    ----------
+    n_experts : int, default=4
+    latent_dim : int, default=5
+        Entries of z.
+    hidden_layer_sizes : tuple of int, default=(64, 64)
+        Of the encoder and of the gate; the decoder's are the same in reverse.
+    likelihood : {'auto', 'bernoulli', 'gaussian'}, default='auto'
+        Of X. 'auto' takes 'bernoulli' where X is in [0, 1], and 'gaussian' otherwise. With 'gaussian' the columns are
+        standardised inside, with 'bernoulli' they stay as they are. y is standardised always.
+    start : {'spectral', 'gmm'} or None, default='spectral'
+        Clusters to start from: spectral ones of a graph of nearest neighbours (in X up to 100 columns, else among an
+        autoencoder's latents), or a Gaussian mixture of the latents. EM with a linear gate moves them to where y asks
+        for several maps. None begins with random weights.
+    start_epochs : int, default=30
+        Of the autoencoder, and of the gate when it learns the start.
+    elbo_weight : float, default=0.01
+        Of the evidence lower bound of x beside log p(y | x).
+    epochs : int, default=100
+        At most. An epoch of any stage has 20 steps at least: few rows are gone through several times.
+    patience : int, default=10
+        Epochs without a gain on the rows held out, after which training ends.
+    validation_fraction : float, default=0.2
+        Of the rows, held out to choose the epoch; in the end the experts are fitted to all rows. Where these were fewer
+        than 10, none are held out and the gate is that of the start.
+    batch_size : int, default=64
+    learning_rate : float, default=2e-3
+        Of Adam at first; it falls to 0 along a cosine.
+    random_state : int, RandomState or None, default=None
+        Of weights, samples, the order of rows and those held out.
+    verbose : int, default=0
+        Of Keras' `fit`.
+
+    Attributes
+    ----------
+    model_ : keras.Model
+        The `vae_moe.DVMoE`, on scaled x and y.
+    likelihood_ : str
+        Of X, as chosen.
+    x_mean_, x_scale_ : array [D]
+        x = (X - x_mean_) / x_scale_ is what the model sees.
+    y_mean_, y_scale_ : array [O], or scalar
+        As of x.
+    history_ : dict of lists
+        The terms of the loss and `val_nll`, one value an epoch, as Keras' history.
+    n_iter_ : int
+        Epochs.
+    best_epoch_ : int
+        After which the gate is kept, from 1 on; 0: the start.
+    n_features_in_ : int
+    feature_names_in_ : array [D]
+        If X had names that are text.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from vae_moe.estimators import DVMoERegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> prediction = DVMoERegressor(random_state=0).fit(X, y).predict(X)
+    """
 
 
 class DVMoEClassifier(Classifier, DVGated):
-    """Discrete variational mixture of experts for classification."""
+    """Classification by logistic experts, gated by a discrete mixture variational autoencoder.
+
+    A `vae_moe.DVMoE`: p(y | x) = sum_k q(c=k | x) softmax(x kernels_k + biases_k)_y. The experts are shrunk towards one
+    logistic regression. Parameters and attributes are those of `DVMoERegressor`, with `classes_` [C] in place of
+    `y_mean_` and `y_scale_`.
+    """
 
 
 class VaDEMoERegressor(Regressor, VaDEGated):
-    """VaDE-gated mixture of experts for regression."""
+    """Regression by affine experts, gated by VaDE: q(c | x) is Bayes' rule on z.
+
+    A `vae_moe.VaDEMoE`. Parameters and attributes are those of `DVMoERegressor`.
+    """
 
 
 class VaDEMoEClassifier(Classifier, VaDEGated):
-    """VaDE-gated mixture of experts for classification."""
+    """Classification by logistic experts, gated by VaDE: q(c | x) is Bayes' rule on z.
+
+    A `vae_moe.VaDEMoE`. Parameters and attributes are those of `DVMoEClassifier`.
+    """
 
 
 class DeepMoERegressor(Regressor, SoftmaxGated):
-    """Softmax-network-gated mixture of experts for regression."""
+    """Regression by affine experts, gated by a softmax network on x.
+
+    A `vae_moe.DeepMoE`, which models no x. Parameters and attributes are those of `DVMoERegressor`, without
+    `latent_dim`, `likelihood` and `elbo_weight`; the start clusters X itself.
+    """
 
 
 class DeepMoEClassifier(Classifier, SoftmaxGated):
-    """Softmax-network-gated mixture of experts for classification."""
+    """Classification by logistic experts, gated by a softmax network on x.
+
+    A `vae_moe.DeepMoE`. Parameters and attributes are those of `DeepMoERegressor`, with `classes_` [C] in place of
+    `y_mean_` and `y_scale_`.
+    """

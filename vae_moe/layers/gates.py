@@ -69,6 +69,10 @@ class SoftmaxGate(keras.layers.Layer):
         hidden = self.hidden(x)
         return {"c_logits": tf.nn.log_softmax(self.output_layer(hidden)), "features": hidden, "terms": {}}
 
+    def logits(self, x):
+        """Unnormalised log p(c|x), x [B, D] -> [B, K]."""
+        return self.output_layer(self.hidden(x))
+
     @property
     def n_features(self) -> int:
         """Entries of the gate's features, the last hidden layer."""
@@ -80,7 +84,7 @@ class SoftmaxGate(keras.layers.Layer):
 
     def c_log_probs(self, x, noise):
         """log p(c|x) [B, K]; the noise is not used."""
-        return tf.nn.log_softmax(self.output_layer(self.hidden(x)))
+        return tf.nn.log_softmax(self.logits(x))
 
     def get_config(self):
         """The constructor's arguments."""

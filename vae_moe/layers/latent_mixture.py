@@ -40,6 +40,8 @@ class LatentMixture(keras.layers.Layer):
         image_shape: (H, W) or (H, W, C) of the images that x is, or None.
         filters: channels of each block of convolutional networks.
         likelihood: of x: "bernoulli", "gaussian" or "heteroscedastic_gaussian" (:mod:`vae_moe.likelihoods`).
+        stddev: of the likelihood "gaussian", in units of x. Columns of variance 1 need a smaller one: what varies less
+            than the noise is not worth its KL, and z is ignored.
         c_posterior: "network": q(c|x) is an encoder network (DMVAE); "bayes": q(c|x) = p(c|z) at the sample z (VaDE).
         relaxation: of the KL of z in training: "exact", the sum over k; "gumbel", at a Gumbel-Softmax sample (report).
             Evaluation is exact: the KL is linear in c, so nothing has to be sampled.
@@ -66,6 +68,7 @@ class LatentMixture(keras.layers.Layer):
         image_shape: Sequence[int] | None = None,
         filters: Sequence[int] = FILTERS,
         likelihood: str = "bernoulli",
+        stddev: float = 1.0,
         c_posterior: str = "network",
         c_batch_normalization: bool = False,
         relaxation: str = "exact",
@@ -96,6 +99,7 @@ class LatentMixture(keras.layers.Layer):
         self.image_shape = networks.check_image_shape(image_shape, input_dim)
         self.filters = tuple(filters)
         self.likelihood = likelihood
+        self.stddev = stddev
         self.c_posterior = c_posterior
         self.c_batch_normalization = c_batch_normalization
         self.relaxation = relaxation
@@ -106,7 +110,7 @@ class LatentMixture(keras.layers.Layer):
         self.bound_share = bound_share
         self.seed = seed
 
-        self.x_likelihood = likelihoods.get(likelihood)
+        self.x_likelihood = likelihoods.get(likelihood, stddev)
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.trunk = networks.encoder(
             encoder, trunk_sizes, self.image_shape, self.filters, seed=10 * seed + 1, name="trunk"
@@ -240,6 +244,7 @@ class LatentMixture(keras.layers.Layer):
             "image_shape": self.image_shape,
             "filters": self.filters,
             "likelihood": self.likelihood,
+            "stddev": self.stddev,
             "c_posterior": self.c_posterior,
             "c_batch_normalization": self.c_batch_normalization,
             "relaxation": self.relaxation,

@@ -1,0 +1,193 @@
+"""What the clusterings share: all but the model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, DensityMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from vae_moe import initialization, parameters, pipelines, warm_start
+from vae_moe.estimators._base import DTYPES, KerasEstimator
+from vae_moe.estimators._inputs import NOISE, choose_likelihood
+from vae_moe.estimators._training import train
+from vae_moe.models.base import map_batches
+
+#: Of z, over which `score_samples` averages; the same noise for every row.
+ELBO_SAMPLES = 16
+#: How far adversarial changes of a row go, as a share of its mean distance to its neighbours.
+ADVERSARIAL_SHARE = 0.25
+
+
+class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, DensityMixin, KerasEstimator):
+    """Abstract: a mixture of Gaussians in the latent space of a variational autoencoder."""
+
+    _MODEL: type
+
+    def __init__(
+        self,
+        n_components: int = 8,
+        *,
+        latent_dim: int = 10,
+        hidden_layer_sizes: tuple[int, ...] = (256, 512),
+        likelihood: str = "auto",
+        start: str | None = "spectral",
+        start_epochs: int = 30,
+        regularization: float = 30.0,
+        epochs: int = 60,
+        batch_size: int = 100,
+        learning_rate: float = 1e-3,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.latent_dim = latent_dim
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.likelihood = likelihood
+        self.start = start
+        self.start_epochs = start_epochs
+        self.regularization = regularization
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> KerasClustering:
+        """Fit to the rows of X [N, D]; y is not looked at.
+
+        sample_weight [N] are weights of the rows' losses; rows of weight 0 are left out. The
+        start sees all others alike.
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter is not usable; the message says which and what to do.
+        FloatingPointError
+            If a term of the loss is no longer finite.
+        """
+        self._check_parameters()
+        X = validate_data(self, X, dtype=DTYPES, ensure_min_samples=2)
+        weight, rows = parameters.weighted_rows(sample_weight, X)
+        if len(rows) < self.n_components:
+            raise ValueError(
+                f"n_samples={len(rows)} is less than n_components={self.n_components}. Give more rows or fewer "
+                "components."
+            )
+        self.likelihood_ = choose_likelihood(self.likelihood, X[rows])
+        x = self._learn_scaling(X[rows], weight, standardise=self.likelihood_ == "gaussian")
+        seed = self._seed()
+        self.model_ = self._MODEL(
+            x.shape[1],
+            n_components=self.n_components,
+            latent_dim=self.latent_dim,
+            likelihood=self.likelihood_,
+            stddev=NOISE,
+            regularization=dict.fromkeys(("adversarial", "entropy", "balance"), self.regularization),
+            seed=seed,
+            **self._layers(),
+        )
+        if self.start is None:
+            neighbors = initialization.nearest_neighbors(x)
+        else:
+            mixture, options = self.model_.mixture, self._start_options(seed)
+            z, neighbors = warm_start.learn_latents(mixture, x, **options)
+            resp = warm_start.cluster(z, neighbors, self.n_components, start=self.start, seed=seed)
+            warm_start.place_components(mixture, x, z, resp, **options)
+            initialization.sharpen_posterior(mixture)
+        radius = ADVERSARIAL_SHARE * initialization.neighbor_distances(x, neighbors)
+        self.history_ = train(
+            self.model_,
+            pipelines.batches(x, radius=radius, sample_weight=weight, **self._batch_options(seed)),
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            verbose=self.verbose,
+        )
+        self.n_iter_ = len(self.history_["loss"])
+        self.labels_ = self.model_.cluster(self._scaling.apply(X))
+        return self
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
+        """Fit, and return `labels_` [N]."""
+        return self.fit(X, y, sample_weight).labels_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable component of each row of X [N, D] as [N]."""
+        return self.predict_proba(X).argmax(axis=1)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return q(c | x) of X [N, D] as [N, K]."""
+        x = self._check_X(X)
+        return self.model_.predict_proba(x)
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return the mean of q(z | x) of X [N, D] as [N, L]."""
+        x = self._check_X(X)
+        return self.model_.encode(x)
+
+    def inverse_transform(self, Z: Any) -> np.ndarray:
+        """Return the mean of p(x | z) at Z [N, L], in units of X, as [N, D]."""
+        check_is_fitted(self)
+        Z = np.asarray(Z, dtype=np.float32)
+        if Z.ndim != 2 or Z.shape[1] != self.latent_dim:
+            raise ValueError(f"Z must be [N, {self.latent_dim}], got shape {Z.shape}. Give latents, as transform does.")
+        return self._scaling.undo(self.model_.decode(Z))
+
+    def sample(self, n_samples: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """Draw components and points z of them from the prior, and return the means of p(x | z).
+
+        Returns
+        -------
+        X : array [n_samples, D]
+            In units of the X of the fit, without the noise of p(x | z).
+        components : array [n_samples]
+            In ascending order, as in GaussianMixture.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(f"n_samples must be at least 1, got {n_samples!r}. Ask for some.")
+        random_state = check_random_state(self.random_state)
+        prior = self.model_.mixture.prior
+        weights = np.exp(np.asarray(prior.log_weights(), np.float64))
+        counts = random_state.multinomial(n_samples, weights / weights.sum())
+        z = [prior.sample(n, k, int(random_state.randint(2**31 - 1))) for k, n in enumerate(counts)]
+        return self.inverse_transform(np.concatenate(z)), np.repeat(np.arange(len(counts)), counts)
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Return the evidence lower bound of each row, log p(x) at least, in nats and units of X, as [N]."""
+        x = self._check_X(X)
+        noise = tf.random.stateless_normal([ELBO_SAMPLES, 1, self.model_.mixture.latent_dim], seed=[0, 0])
+        bounds = [map_batches(lambda rows, z=z: self.model_._elbo(rows, z), x) for z in noise]
+        return (np.mean(bounds, axis=0) - np.log(self.x_scale_).sum()).astype(np.float32)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Return the mean of `score_samples`."""
+        return float(self.score_samples(X).mean())
+
+    def bic(self, X: Any) -> float:
+        """Return a Bayesian information criterion of the number of components; the lower the better.
+
+        It is -2 times the sum of `score_samples` plus log N for each parameter of the mixture prior. The networks'
+        parameters are not counted: they are as many for every number of components.
+        """
+        bounds = self.score_samples(X)
+        learn_weights = self.model_.mixture.prior.learn_weights
+        n_parameters = 2 * self.n_components * self.latent_dim + (self.n_components - 1) * learn_weights
+        return float(-2 * bounds.sum() + n_parameters * np.log(len(bounds)))
+
+    def _layers(self) -> dict[str, Any]:
+        """The networks: q(z | x) and q(c | x) share all hidden layers but the last."""
+        sizes = tuple(self.hidden_layer_sizes)
+        return {"trunk_sizes": sizes[:-1], "z_encoder_sizes": sizes[-1:], "decoder_sizes": sizes[::-1]}
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.latent_dim
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
