@@ -102,7 +102,8 @@ def _learning(speeds: Records, start: str) -> tuple[Records, Records]:
 
 def _c(speeds: Records) -> tuple[str, str]:
     texts, all_reached = [], []
-    for start, start_name in convergence.STARTS.items():
+    for start in ("warm", "none"):
+        start_name = convergence.STARTS[start]
         for name, group in zip(("DMVAE", "VaDE"), _learning(speeds, start), strict=True):
             epochs = convergence.first_epochs(group, CLUSTERED)
             reached = [epoch for epoch in epochs if epoch is not None]
