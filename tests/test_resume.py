@@ -75,6 +75,28 @@ def outcome(recipe, workdir):
     return {name: value for name, value in figures.items() if name not in other}, rows, probs
 
 
+def assert_same(found, expected):
+    """Outcomes are equal but for rounding: of 60 trainings from nothing in one process, 2 to 5 differ in the last bits.
+
+    The largest difference seen is 9e-6 of a term; one that goes on with other random numbers differs by far more.
+    """
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys()
+        for name in expected:
+            assert_same(found[name], expected[name])
+    elif isinstance(expected, (list, tuple)):
+        assert len(found) == len(expected)
+        for pair in zip(found, expected, strict=True):
+            assert_same(*pair)
+    else:
+        try:
+            found, expected = float(found), float(expected)  # a cell of history.csv too
+        except (TypeError, ValueError):
+            assert found == expected
+        else:
+            assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
 def killed(monkeypatch, recipe, workdir, stage, epochs=None, written=True):
     """Run until a stage's file (of these epochs) is written, or until just before it is."""
     write = backup.Backup._write
@@ -104,7 +126,7 @@ def test_a_killed_run_ends_as_if_nothing_had_been(recipe, moments, whole_run, tm
     for moment in moments:
         killed(monkeypatch, recipe, tmp_path, *moment)
     train.run(recipe, tmp_path, verbose=0)
-    assert outcome(recipe, tmp_path) == whole_run(recipe)
+    assert_same(outcome(recipe, tmp_path), whole_run(recipe))
 
 
 def test_a_signal_kills_it_too_and_its_lock(tmp_path):
@@ -150,7 +172,7 @@ def test_restarts_go_on_where_they_were(tmp_path, monkeypatch):
             train.run(DEEPMOE, tmp_path / "killed", restarts=2, verbose=0)
     assert (runs.folder(tmp_path / "killed", DEEPMOE) / "restart0" / runs.BACKUP).exists()
     train.run(DEEPMOE, tmp_path / "killed", restarts=2, verbose=0)
-    assert outcome(DEEPMOE, tmp_path / "killed") == outcome(DEEPMOE, tmp_path / "whole")
+    assert_same(outcome(DEEPMOE, tmp_path / "killed"), outcome(DEEPMOE, tmp_path / "whole"))
 
 
 def test_a_damaged_file_is_told_of_and_its_stage_done_again(whole_run, tmp_path, monkeypatch, caplog):
@@ -170,7 +192,7 @@ def test_a_damaged_file_is_told_of_and_its_stage_done_again(whole_run, tmp_path,
         "what is kept of distillation is of another model: the stage is done again.",
         str(files[3]),
     ]
-    assert outcome(CLUSTERING, tmp_path) == whole_run(CLUSTERING)
+    assert_same(outcome(CLUSTERING, tmp_path), whole_run(CLUSTERING))
 
 
 def test_a_full_disk_ends_with_a_message_and_the_run_goes_on_later(whole_run, tmp_path, monkeypatch, capsys):
@@ -188,7 +210,7 @@ def test_a_full_disk_ends_with_a_message_and_the_run_goes_on_later(whole_run, tm
         assert train.main(arguments) == 2
     assert "No space left on device" in capsys.readouterr().err
     assert train.main(arguments) == 0
-    assert outcome(CLUSTERING, tmp_path) == whole_run(CLUSTERING)
+    assert_same(outcome(CLUSTERING, tmp_path), whole_run(CLUSTERING))
 
 
 def test_a_finished_run_is_left_alone_and_another_one_is_not_replaced(tmp_path, monkeypatch, capsys, caplog):
