@@ -62,7 +62,7 @@ def carry_out(
     Returns:
         The start, and for a recipe that holds it the component of each row of its core, -1 elsewhere [N].
     """
-    from vae_moe import initialization, warm_start
+    from vae_moe import graphs, warm_start
 
     stages = recipe.warm_start
     assert stages is not None
@@ -74,7 +74,7 @@ def carry_out(
         return {"resp": warm_start.cluster(z, neighbors, k, start=stages.start, seed=recipe.model_seed)}
 
     resp = backup.once("clusters", clusters)["resp"]
-    held = initialization.core(start.neighbors, resp) if recipe.hold_start else np.full(len(x), True)
+    held = graphs.core(start.neighbors, resp) if recipe.hold_start else np.full(len(x), True)
     options = _fit_options(recipe, verbose, backup) | {"epochs": stages.distill_epochs}
     warm_start.place_components(mixture, x, start.z, resp, held=held, **options)
     return start, np.where(held, resp.argmax(-1), -1) if recipe.hold_start else None

@@ -138,13 +138,13 @@ def batches(recipe: recipes.Recipe, dataset, y=None, neighbors=None, components=
     """The training batches of a recipe, with what its terms ask for (``vae_moe.pipelines.batches``)."""
     import numpy as np
 
-    from vae_moe import augmentation, initialization, pipelines
+    from vae_moe import augmentation, graphs, pipelines
 
     augment, radius = None, None
     if recipe.augmentation is not None:
         augment = augmentation.small_affine(dataset.image_shape, **recipe.augmentation, seed=recipe.model_seed)
     if recipe.adversarial_reach is not None and neighbors is not None:
-        radius = recipe.adversarial_reach * initialization.neighbor_distances(dataset.train.x, neighbors)
+        radius = recipe.adversarial_reach * graphs.neighbor_distances(dataset.train.x, neighbors)
     labelled = np.flatnonzero(y.train >= 0) if recipe.n_labelled and y is not None else None
     return pipelines.batches(
         dataset.train.x,

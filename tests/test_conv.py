@@ -6,7 +6,7 @@ import pytest
 import scipy.signal
 import tensorflow as tf
 
-from vae_moe import DMVAE, DeepMoE, VaDE, augmentation, initialization, pipelines
+from vae_moe import DMVAE, DeepMoE, VaDE, augmentation, graphs, initialization, pipelines
 from vae_moe.layers import ConvDecoder, ConvEncoder, LatentMixture
 
 CONV = {"encoder": "conv", "decoder": "conv", "filters": (8, 16), "trunk_sizes": (64,), "decoder_sizes": (64,)}
@@ -91,9 +91,9 @@ def test_every_stage_takes_images(images, digits):
     options = {"batch_size": 50, "verbose": 0, "learning_rate": 0.01}
     losses = initialization.pretrain_autoencoder(model.mixture, x, epochs=5, **options).history["loss"]
     assert losses[-1] < 0.85 * losses[0]
-    neighbors = initialization.nearest_neighbors(x)
-    np.testing.assert_array_equal(neighbors, initialization.nearest_neighbors(x.reshape(len(x), -1)))
-    radius = initialization.neighbor_distances(x, neighbors)
+    neighbors = graphs.nearest_neighbors(x)
+    np.testing.assert_array_equal(neighbors, graphs.nearest_neighbors(x.reshape(len(x), -1)))
+    radius = graphs.neighbor_distances(x, neighbors)
     initialization.assign_prior(model.mixture.prior, model.encode(x), np.eye(10)[y])
     losses = initialization.distill(model.mixture, x, np.eye(10)[y], epochs=4, **options).history["loss"]
     assert losses[-1] < losses[0]

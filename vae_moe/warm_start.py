@@ -1,4 +1,4 @@
-"""The warm start of a mixture: the stages of :mod:`vae_moe.initialization`, one after the other.
+"""The warm start of a mixture: the stages of :mod:`vae_moe.initialization` and :mod:`vae_moe.graphs` in a row.
 
 The first half depends on no number of components, so that several can share it.
 """
@@ -8,7 +8,7 @@ import logging
 import numpy as np
 import tensorflow as tf
 
-from vae_moe import initialization
+from vae_moe import graphs, initialization
 from vae_moe.backup import Backup
 from vae_moe.layers import LatentMixture
 from vae_moe.models.base import map_batches
@@ -50,7 +50,7 @@ def learn_latents(
 
     def latents():
         z = map_batches(tf.function(mixture.z_mean, reduce_retracing=True), x)
-        return {"z": z, "neighbors": initialization.nearest_neighbors(z if near == "z" else x, n_neighbors)}
+        return {"z": z, "neighbors": graphs.nearest_neighbors(z if near == "z" else x, n_neighbors)}
 
     kept = (backup or Backup()).once("latents", latents)
     return kept["z"], kept["neighbors"]
@@ -68,7 +68,7 @@ def cluster(z: np.ndarray, neighbors: np.ndarray, n_components: int, *, start: s
         raise ValueError(f"start must be one of {', '.join(map(repr, STARTS))}, got {start!r}.")
     logger.info("%s start on %d rows", start, len(z))
     if start == "spectral":
-        resp = initialization.spectral_start(neighbors, n_components, seed=seed)
+        resp = graphs.spectral_start(neighbors, n_components, seed=seed)
     else:
         resp = initialization.gmm_start(z, n_components, seed=seed)
     empty = resp.sum(0) < initialization.LEAST_COUNT  # [K]

@@ -10,7 +10,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, DensityM
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from vae_moe import initialization, parameters, pipelines, warm_start
+from vae_moe import graphs, initialization, parameters, pipelines, warm_start
 from vae_moe.estimators._base import DTYPES, KerasEstimator
 from vae_moe.estimators._inputs import NOISE, choose_likelihood
 from vae_moe.estimators._training import train
@@ -59,8 +59,8 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> KerasClustering:
         """Fit to the rows of X [N, D]; y is not looked at.
 
-        sample_weight [N] are weights of the rows' losses; rows of weight 0 are left out. The
-        start sees all others alike.
+        sample_weight [N] are weights of the rows' losses; rows of weight 0 are left out. The start
+        sees all others alike.
 
         Raises
         ------
@@ -91,14 +91,14 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             **self._layers(),
         )
         if self.start is None:
-            neighbors = initialization.nearest_neighbors(x)
+            neighbors = graphs.nearest_neighbors(x)
         else:
             mixture, options = self.model_.mixture, self._start_options(seed)
             z, neighbors = warm_start.learn_latents(mixture, x, **options)
             resp = warm_start.cluster(z, neighbors, self.n_components, start=self.start, seed=seed)
             warm_start.place_components(mixture, x, z, resp, **options)
             initialization.sharpen_posterior(mixture)
-        radius = ADVERSARIAL_SHARE * initialization.neighbor_distances(x, neighbors)
+        radius = ADVERSARIAL_SHARE * graphs.neighbor_distances(x, neighbors)
         self.history_ = train(
             self.model_,
             pipelines.batches(x, radius=radius, sample_weight=weight, **self._batch_options(seed)),

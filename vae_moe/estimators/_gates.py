@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vae_moe import initialization, warm_start
+from vae_moe import graphs, initialization, warm_start
 from vae_moe.estimators._experts import KerasMixtureOfExperts
 from vae_moe.estimators._inputs import NOISE, choose_likelihood
 from vae_moe.models import DeepMoE, DVMoE, VaDEMoE
@@ -150,7 +150,7 @@ class SoftmaxGated(KerasMixtureOfExperts):
 
     def _clusters(self, x: np.ndarray, seed: int) -> np.ndarray:
         assert self.start is not None
-        return warm_start.cluster(x, initialization.nearest_neighbors(x), self.n_experts, start=self.start, seed=seed)
+        return warm_start.cluster(x, graphs.nearest_neighbors(x), self.n_experts, start=self.start, seed=seed)
 
     def _teach_gate(self, x: np.ndarray, resp: np.ndarray, seed: int) -> None:
         initialization.distill(self.model_.gate, x, resp, **self._start_options(seed))

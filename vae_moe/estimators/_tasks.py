@@ -24,8 +24,8 @@ class Regressor(RegressorMixin, KerasMixtureOfExperts):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Regressor:
         """Fit to the inputs X [N, D] and the targets y [N] or [N, O].
 
-        sample_weight [N] are weights of the rows' losses; rows of weight 0 are left out. The
-        start sees all others alike.
+        sample_weight [N] are weights of the rows' losses; rows of weight 0 are left out. The start
+        sees all others alike.
 
         Raises
         ------
@@ -71,8 +71,8 @@ class Classifier(ClassifierMixin, KerasMixtureOfExperts):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Classifier:
         """Fit to the inputs X [N, D] and the class labels y [N].
 
-        sample_weight [N] are weights of the rows' losses; rows of weight 0 are left out. The
-        start sees all others alike.
+        sample_weight [N] are weights of the rows' losses; rows of weight 0 are left out. The start
+        sees all others alike.
 
         Raises
         ------
