@@ -144,7 +144,7 @@ def picture(records: grids.Records):
     for (dataset, name), group in groups(records).items():
         panels.setdefault(dataset, {})[name] = [100 * record["clustering_accuracy"] for record in group]
     marks = {f"published: {name}": accuracy for name, accuracy in _published(records).items()}
-    return score_plots.dots(panels, marks, x_name="clustering accuracy, %")
+    return score_plots.dots(panels, marks, x_name="clustering accuracy, %", best=100)
 
 
 def stability(group: grids.Records) -> list[float]:

@@ -77,7 +77,8 @@ def error_bars(panels: Mapping[str, Mapping[str, Sequence[float]]], *, y_name: s
             mean = float(np.mean(errors))
             axes.bar(j, mean, color=_COLUMN_COLOURS[methods.index(method) % len(_COLUMN_COLOURS)], width=0.8)
             axes.plot([j] * len(errors), errors, "o", color="black", markersize=2.5)
-            axes.annotate(_short(mean), (j, mean), (0, 3), textcoords="offset points", ha="center", fontsize=7)
+            top = max(errors)  # above the dots
+            axes.annotate(_short(mean), (j, top), (0, 3), textcoords="offset points", ha="center", fontsize=7)
         axes.set_yscale("log")
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.margins(y=0.12)
@@ -143,7 +144,12 @@ def _short(value: float) -> str:
 
 
 def dots(
-    panels: Mapping[str, Mapping[str, Sequence[float]]], marks: Mapping[str, float], *, x_name: str, title=None
+    panels: Mapping[str, Mapping[str, Sequence[float]]],
+    marks: Mapping[str, float],
+    *,
+    x_name: str,
+    best: float | None = None,
+    title=None,
 ) -> Figure:
     """Scores of methods, a dot a seed and a bar at their mean, one panel a task; published ones as diamonds below.
 
@@ -151,6 +157,7 @@ def dots(
         panels: {panel: {method: scores, one a seed}}; a method has one colour in all panels.
         marks: {name: score} of others, drawn in the first panel.
         x_name: what the score is.
+        best: the highest score there can be, where the axis ends.
         title: over the figure.
 
     Raises:
@@ -172,6 +179,9 @@ def dots(
                 axes.plot(marks[method], row, "D", color="0.45", markerfacecolor="white", markersize=5)
         axes.set_yticks(range(len(rows[i])), rows[i], fontsize=8)
         axes.set_ylim(len(rows[i]) - 0.4, -0.6)
+        if best is not None:
+            least = axes.get_xlim()[0]
+            axes.set_xlim(least, best + 0.04 * (best - least))
         axes.set_xlabel(x_name, fontsize=8)
         axes.set_title(name, fontsize=10)
         axes.tick_params(axis="x", labelsize=8)
