@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 
 import keras
@@ -75,28 +76,6 @@ def outcome(recipe, workdir):
     return {name: value for name, value in figures.items() if name not in other}, rows, probs
 
 
-def assert_same(found, expected):
-    """Outcomes are equal but for rounding: of 60 trainings from nothing in one process, 2 to 5 differ in the last bits.
-
-    The largest difference seen is 9e-6 of a term; one that goes on with other random numbers differs by far more.
-    """
-    if isinstance(expected, dict):
-        assert found.keys() == expected.keys()
-        for name in expected:
-            assert_same(found[name], expected[name])
-    elif isinstance(expected, (list, tuple)):
-        assert len(found) == len(expected)
-        for pair in zip(found, expected, strict=True):
-            assert_same(*pair)
-    else:
-        try:
-            found, expected = float(found), float(expected)  # a cell of history.csv too
-        except (TypeError, ValueError):
-            assert found == expected
-        else:
-            assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
-
-
 def killed(monkeypatch, recipe, workdir, stage, epochs=None, written=True):
     """Run until a stage's file (of these epochs) is written, or until just before it is."""
     write = backup.Backup._write
@@ -126,7 +105,7 @@ def test_a_killed_run_ends_as_if_nothing_had_been(recipe, moments, whole_run, tm
     for moment in moments:
         killed(monkeypatch, recipe, tmp_path, *moment)
     train.run(recipe, tmp_path, verbose=0)
-    assert_same(outcome(recipe, tmp_path), whole_run(recipe))
+    assert outcome(recipe, tmp_path) == whole_run(recipe)
 
 
 def test_a_signal_kills_it_too_and_its_lock(tmp_path):
@@ -151,10 +130,7 @@ def test_a_signal_kills_it_too_and_its_lock(tmp_path):
 
     assert process(tmp_path / "killed", True) == (-signal.SIGKILL, "")
     (_, resumed), (_, whole) = process(tmp_path / "killed", False), process(tmp_path / "whole", False)
-    (_, resumed_rows, resumed_probs), (_, rows, probs) = json.loads(resumed), json.loads(whole)
-    losses, expected = ([float(row["loss"]) for row in each] for each in (resumed_rows, rows))
-    np.testing.assert_allclose(losses, expected, rtol=1e-4)
-    np.testing.assert_allclose(resumed_probs, probs, atol=1e-3)
+    assert json.loads(resumed) == json.loads(whole)
 
 
 def test_restarts_go_on_where_they_were(tmp_path, monkeypatch):
@@ -172,15 +148,17 @@ def test_restarts_go_on_where_they_were(tmp_path, monkeypatch):
             train.run(DEEPMOE, tmp_path / "killed", restarts=2, verbose=0)
     assert (runs.folder(tmp_path / "killed", DEEPMOE) / "restart0" / runs.BACKUP).exists()
     train.run(DEEPMOE, tmp_path / "killed", restarts=2, verbose=0)
-    assert_same(outcome(DEEPMOE, tmp_path / "killed"), outcome(DEEPMOE, tmp_path / "whole"))
+    assert outcome(DEEPMOE, tmp_path / "killed") == outcome(DEEPMOE, tmp_path / "whole")
 
 
 def test_a_damaged_file_is_told_of_and_its_stage_done_again(whole_run, tmp_path, monkeypatch, caplog):
     killed(monkeypatch, CLUSTERING, tmp_path, "fit", 2)
     files = sorted((runs.folder(tmp_path, CLUSTERING) / runs.BACKUP).iterdir())
     assert [path.stem for path in files] == ["autoencoder", "clusters", "distillation", "fit", "latents"]
+    with zipfile.ZipFile(files[3]) as archive:
+        largest = max(archive.infolist(), key=lambda member: member.file_size)
     content = bytearray(files[3].read_bytes())
-    content[len(content) // 2] ^= 1
+    content[largest.header_offset + largest.file_size // 2] ^= 1  # of an array: one of a header may go unnoticed
     files[3].write_bytes(content)
     files[0].write_bytes(files[0].read_bytes()[:1000])
     files[1].write_bytes(b"")
@@ -192,7 +170,7 @@ def test_a_damaged_file_is_told_of_and_its_stage_done_again(whole_run, tmp_path,
         "what is kept of distillation is of another model: the stage is done again.",
         str(files[3]),
     ]
-    assert_same(outcome(CLUSTERING, tmp_path), whole_run(CLUSTERING))
+    assert outcome(CLUSTERING, tmp_path) == whole_run(CLUSTERING)
 
 
 def test_a_full_disk_ends_with_a_message_and_the_run_goes_on_later(whole_run, tmp_path, monkeypatch, capsys):
@@ -210,7 +188,7 @@ def test_a_full_disk_ends_with_a_message_and_the_run_goes_on_later(whole_run, tm
         assert train.main(arguments) == 2
     assert "No space left on device" in capsys.readouterr().err
     assert train.main(arguments) == 0
-    assert_same(outcome(CLUSTERING, tmp_path), whole_run(CLUSTERING))
+    assert outcome(CLUSTERING, tmp_path) == whole_run(CLUSTERING)
 
 
 def test_a_finished_run_is_left_alone_and_another_one_is_not_replaced(tmp_path, monkeypatch, capsys, caplog):

@@ -18,6 +18,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from vae_moe.pipelines import repeatable
+
 logger = logging.getLogger(__name__)
 
 Arrays = dict[str, np.ndarray]
@@ -94,14 +96,15 @@ class Backup:
         kept = self._read(name)
         if kept is not None and record.restore(model, data, epochs, *kept):
             logger.info("%s: goes on after epoch %d of %d", name, record.n_epochs, epochs)
-        return model.fit(
-            data,
-            epochs=epochs,
-            initial_epoch=record.n_epochs,
-            shuffle=False,  # the batches come shuffled
-            callbacks=[*callbacks, record],
-            **options,
-        )
+        with repeatable():
+            return model.fit(
+                data,
+                epochs=epochs,
+                initial_epoch=record.n_epochs,
+                shuffle=False,  # the batches come shuffled
+                callbacks=[*callbacks, record],
+                **options,
+            )
 
     def remove(self) -> None:
         """Remove the folder, when what the training gave is kept elsewhere."""

@@ -1,6 +1,7 @@
 """Batches for ``model.fit``: the data stays put as a tensor, and batches are gathered by permuted indices."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -128,6 +129,23 @@ def compile_options(model: keras.Model, data: tf.data.Dataset, epochs: int) -> d
         "jit_compile": xla and n_steps >= LEAST_XLA_STEPS,
         "steps_per_execution": 1 if eagerly else steps_per_execution(len(data)),
     }
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Trainings and readouts from the same seed agree to the last bit on a CPU, within this context.
+
+    Grappler's dependency optimisation orders a graph's nodes by chance, one time in fifteen otherwise than before, and
+    what is rewritten after it sums in another order. Graphs that XLA compiles take nothing from it.
+    """
+    options = tf.config.optimizer.get_experimental_options()
+    tf.config.optimizer.set_experimental_options({"dependency_optimization": False})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options(
+            {"dependency_optimization": options.get("dependency_optimization", True)}
+        )
 
 
 def in_order(x: np.ndarray, y: np.ndarray | None = None, *, batch_size: int = 1000) -> tf.data.Dataset:

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from vae_moe.divergence import StopOnNaN
-from vae_moe.pipelines import compile_options
+from vae_moe.pipelines import compile_options, repeatable
 
 #: Fewer rows do not tell an epoch that generalises from one that does not.
 LEAST_HELD_OUT = 10
@@ -22,9 +22,10 @@ def train(
     """Train a model on batches with Adam, its rate falling to 0 along a cosine, and return Keras' history."""
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(data))
     model.compile(keras.optimizers.Adam(rate), **compile_options(model, data, epochs))
-    history = model.fit(
-        data, epochs=epochs, verbose=verbose, shuffle=False, callbacks=[StopOnNaN(), *callbacks]
-    )  # the batches come shuffled
+    with repeatable():
+        history = model.fit(
+            data, epochs=epochs, verbose=verbose, shuffle=False, callbacks=[StopOnNaN(), *callbacks]
+        )  # the batches come shuffled
     return history.history
 
 

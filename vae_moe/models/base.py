@@ -9,6 +9,7 @@ import tensorflow as tf
 from vae_moe.distribution import DistributedModel, batch_mean
 from vae_moe.layers import batch_part, consistency, networks
 from vae_moe.models import serving
+from vae_moe.pipelines import repeatable
 
 #: Samples of z over which readouts average p(c|z) where q(c|x) is Bayes' rule.
 READOUT_SAMPLES = 16
@@ -265,10 +266,11 @@ def map_batches(function, *arrays, batch_size: int = 1000) -> np.ndarray:
         [N, ...] array.
     """
     n_rows = len(arrays[0])
-    results = [
-        function(*(tf.convert_to_tensor(array[start : start + batch_size]) for array in arrays)).numpy()
-        for start in range(0, n_rows, batch_size)
-    ]
+    with repeatable():
+        results = [
+            function(*(tf.convert_to_tensor(array[start : start + batch_size]) for array in arrays)).numpy()
+            for start in range(0, n_rows, batch_size)
+        ]
     return np.concatenate(results)
 
 
