@@ -75,6 +75,7 @@ class Backup:
         self._write(name, arrays, {})
         return arrays
 
+    @repeatable()
     def fit(
         self, name: str, model: keras.Model, data, *, epochs: int, best: str | None = None, callbacks=(), **options
     ) -> keras.callbacks.History:
@@ -96,15 +97,14 @@ class Backup:
         kept = self._read(name)
         if kept is not None and record.restore(model, data, epochs, *kept):
             logger.info("%s: goes on after epoch %d of %d", name, record.n_epochs, epochs)
-        with repeatable():
-            return model.fit(
-                data,
-                epochs=epochs,
-                initial_epoch=record.n_epochs,
-                shuffle=False,  # the batches come shuffled
-                callbacks=[*callbacks, record],
-                **options,
-            )
+        return model.fit(
+            data,
+            epochs=epochs,
+            initial_epoch=record.n_epochs,
+            shuffle=False,  # the batches come shuffled
+            callbacks=[*callbacks, record],
+            **options,
+        )
 
     def remove(self) -> None:
         """Remove the folder, when what the training gave is kept elsewhere."""

@@ -133,19 +133,18 @@ def compile_options(model: keras.Model, data: tf.data.Dataset, epochs: int) -> d
 
 @contextmanager
 def repeatable() -> Iterator[None]:
-    """Trainings and readouts from the same seed agree to the last bit on a CPU, within this context.
+    """Trainings and readouts from the same seed agree to the last bit on a CPU, within this context or decorator.
 
     Grappler's dependency optimisation orders a graph's nodes by chance, one time in fifteen otherwise than before, and
     what is rewritten after it sums in another order. Graphs that XLA compiles take nothing from it.
     """
-    options = tf.config.optimizer.get_experimental_options()
-    tf.config.optimizer.set_experimental_options({"dependency_optimization": False})
+    name = "dependency_optimization"
+    before = tf.config.optimizer.get_experimental_options().get(name, True)
+    tf.config.optimizer.set_experimental_options({name: False})
     try:
         yield
     finally:
-        tf.config.optimizer.set_experimental_options(
-            {"dependency_optimization": options.get("dependency_optimization", True)}
-        )
+        tf.config.optimizer.set_experimental_options({name: before})
 
 
 def in_order(x: np.ndarray, y: np.ndarray | None = None, *, batch_size: int = 1000) -> tf.data.Dataset:

@@ -16,16 +16,16 @@ from vae_moe.pipelines import compile_options, repeatable
 LEAST_HELD_OUT = 10
 
 
+@repeatable()
 def train(
     model: keras.Model, data, *, epochs: int, learning_rate: float, callbacks: Sequence = (), verbose: Any = 0
 ) -> dict[str, list[float]]:
     """Train a model on batches with Adam, its rate falling to 0 along a cosine, and return Keras' history."""
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(data))
     model.compile(keras.optimizers.Adam(rate), **compile_options(model, data, epochs))
-    with repeatable():
-        history = model.fit(
-            data, epochs=epochs, verbose=verbose, shuffle=False, callbacks=[StopOnNaN(), *callbacks]
-        )  # the batches come shuffled
+    history = model.fit(
+        data, epochs=epochs, verbose=verbose, shuffle=False, callbacks=[StopOnNaN(), *callbacks]
+    )  # the batches come shuffled
     return history.history
 
 

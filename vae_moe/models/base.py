@@ -254,6 +254,7 @@ class GatedModel(TermModel):
         }
 
 
+@repeatable()
 def map_batches(function, *arrays, batch_size: int = 1000) -> np.ndarray:
     """``function`` of tensors over consecutive batches of rows, joined: the readouts' loop.
 
@@ -266,11 +267,10 @@ def map_batches(function, *arrays, batch_size: int = 1000) -> np.ndarray:
         [N, ...] array.
     """
     n_rows = len(arrays[0])
-    with repeatable():
-        results = [
-            function(*(tf.convert_to_tensor(array[start : start + batch_size]) for array in arrays)).numpy()
-            for start in range(0, n_rows, batch_size)
-        ]
+    results = [
+        function(*(tf.convert_to_tensor(array[start : start + batch_size]) for array in arrays)).numpy()
+        for start in range(0, n_rows, batch_size)
+    ]
     return np.concatenate(results)
 
 
