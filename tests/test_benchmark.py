@@ -17,7 +17,7 @@ def test_operations_are_six_a_weight_of_each_product():
 def test_a_case_is_measured_and_shown(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "load", lambda name: datasets.digits())
     monkeypatch.setattr(benchmark, "import_seconds", lambda: 1.0)
-    monkeypatch.setattr(benchmark, "em_peak_memory", lambda: 1.0)
+    monkeypatch.setattr(benchmark.em_benchmark, "peak_memory", lambda: 1.0)
     monkeypatch.setattr(benchmark, "CASES", [("paper", 200)])
     target = tmp_path / "benchmark.json"
     assert benchmark.main(["--models", "dmvae", "--quick", "--json", str(target)]) == 0
