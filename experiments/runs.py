@@ -26,6 +26,8 @@ RECORDS = Path("results/runs")
 BACKUP = "resume"
 #: Figures that differ between two identical runs; all others must not.
 TIMING_KEYS = ("seconds", "epoch_seconds", "warm_start_seconds", "shared_seconds", "finished_at")
+#: Of a message about a folder with another run: differences, and letters of a value.
+MOST_TOLD, MOST_LETTERS = 5, 100
 
 
 def folder(workdir: str | Path, recipe: Recipe) -> Path:
@@ -73,8 +75,8 @@ def begin(path: Path, recipe: Recipe, facts: Mapping[str, Any], overwrite: bool 
     for left in [*path.rglob("*.part.*"), *(path.rglob(BACKUP) if finished else ())]:  # by a killed process
         shutil.rmtree(left) if left.is_dir() else left.unlink()
     if config.exists() or finished:
-        _check_same(path, read_json(config), plan)
-        return read_json(metrics) if finished else None
+        _check_same(path, _record(config), plan)
+        return _record(metrics) if finished else None
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     write_json(config, {**plan, **versions(), "git_commit": git_commit()})
@@ -85,14 +87,15 @@ def _check_same(path: Path, config: dict[str, Any], plan: dict[str, Any]) -> Non
     """Compare what a folder holds with what is asked for; warn of other versions, which may end in other figures."""
     there, here = _flat({name: config.get(name) for name in plan}), _flat(plan)
     differing = [
-        f"{name} is {there.get(name)!r} there, {here.get(name)!r} here"
+        f"{name} is {_short(there.get(name))} there, {_short(here.get(name))} here"
         for name in sorted(there.keys() | here.keys())
         if there.get(name) != here.get(name)
     ]
+    more = f"; and {len(differing) - MOST_TOLD} more" if len(differing) > MOST_TOLD else ""
     if differing:
         raise ValueError(
-            f"{path} holds another run ({'; '.join(differing)}): ask for that one, give another --workdir, or replace "
-            "it with --overwrite."
+            f"{path} holds another run ({'; '.join(differing[:MOST_TOLD])}{more}): ask for that one, give another "
+            "--workdir, or replace it with --overwrite."
         )
     others = {**versions(), "git_commit": git_commit()}
     changed = [f"{name} {config.get(name)}, now {value}" for name, value in others.items() if config.get(name) != value]
@@ -128,10 +131,24 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path} cannot be read ({error}): move its folder away, or give --overwrite.") from error
 
 
+def _record(path: Path) -> dict[str, Any]:
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise ValueError(
+            f"{path} cannot be read (it holds {_short(values)}, no record): move its folder away, or give --overwrite."
+        )
+    return values
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}..."
+
+
 def finished(workdir: str | Path) -> Iterator[dict[str, Any]]:
     """The ``metrics.json`` of every finished run under ``workdir``, with its ``folder``, sorted by folder."""
     for path in sorted(Path(workdir).glob("*/*/metrics.json")):
-        yield {**read_json(path), "folder": str(path.parent)}
+        yield {**_record(path), "folder": str(path.parent)}
 
 
 def versions() -> dict[str, str]:

@@ -171,6 +171,15 @@ def test_the_report_is_written_again(wine):
     assert run("report", wine) == 0 and (wine / "report.html").read_text() == before
 
 
+@pytest.mark.parametrize("kept", ["{", "[]", "{}", '{"title": "a", "subtitle": "b", "sections": {"c": [[]]}}'])
+def test_a_damaged_report_is_named(kept, tmp_path, capsys):
+    (tmp_path / "config.json").write_text('{"made_by": "vae-moe"}')
+    (tmp_path / "report.json").write_text(kept)
+    assert run("report", tmp_path) == 2
+    assert "report.json is damaged" in capsys.readouterr().err
+    assert not (tmp_path / "report.html").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,7 +1,9 @@
 """Reading own files and preparing tables of mixed columns."""
 
 import io
+import json
 import pickle
+import zipfile
 
 import numpy as np
 import own_files
@@ -93,6 +95,15 @@ def test_a_preparation_of_foreign_code_is_not_loaded(wine, tmp_path):
         tables.Preparation.load(tmp_path)
 
 
+@pytest.mark.parametrize("numbers", [[{}], [1]])
+def test_names_of_columns_that_are_no_text_are_refused(wine, tmp_path, numbers):
+    wine[1].save(tmp_path)
+    kept = json.loads((tmp_path / "columns.json").read_text())
+    (tmp_path / "columns.json").write_text(json.dumps(kept | {"numbers": numbers}))
+    with pytest.raises(DatasetError, match="was changed: a column's name is text"):
+        tables.Preparation.load(tmp_path)
+
+
 TWENTY = list(range(20))
 
 
@@ -151,6 +162,15 @@ def saved(array, **options):
     return buffer.getvalue()
 
 
+def packed(compression=0, version=20):
+    """An NPZ file whose directory names another compression or version."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("x.npy", saved(np.zeros((2, 2))))
+        archive.filelist[0].compress_type, archive.filelist[0].extract_version = compression, version
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -167,8 +187,11 @@ def saved(array, **options):
         ("a.npy", saved(np.array([{}]), allow_pickle=True), "no sound array"),
         ("a.npy", pickle.dumps([1]), "no sound array"),
         ("a.npy", b"\x93NUMPY\x01\0\x10\0{'descr': '<f8', \n", "no sound array"),  # a token error in NumPy's parser
+        ("a.npy", saved(np.array([["ab"]])).replace(b"b\0\0\0", b"\xff" * 4), "no sound array"),  # no character
         ("a.npy", saved(np.zeros(3)), "x of the shape .3,.. Give rows"),
         ("a.npz", b"junk", "is no NPZ file"),
+        ("a.npz", packed(compression=97), "is no NPZ file.*compression"),
+        ("a.npz", packed(version=173), "is no NPZ file.*version 17.3"),
         ("a.txt", b"a", "has the ending '.txt'"),
     ],
 )

@@ -208,8 +208,9 @@ def test_a_finished_run_is_left_alone_and_another_one_is_not_replaced(tmp_path, 
     assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     assert train.main([*other, "--overwrite"]) == 0
     assert runs.read_json(folder / "metrics.json")["epochs"] == 2
-    (folder / "config.json").write_text("{")
-    assert train.main(other) == 2 and "config.json cannot be read" in capsys.readouterr().err
+    for damaged in ("{", "[1]", "null"):
+        (folder / "config.json").write_text(damaged)
+        assert train.main(other) == 2 and "config.json cannot be read" in capsys.readouterr().err
 
 
 def test_a_folder_in_use_is_refused(tmp_path, capsys):

@@ -40,6 +40,11 @@ class Columns:
     left_out: dict[str, str] = field(default_factory=dict)
     missing: dict[str, int] = field(default_factory=dict)
 
+    def __post_init__(self):
+        """Raise TypeError if a name is not text."""
+        if other := [name for name in (*self.numbers, *self.dates, *self.categories) if not isinstance(name, str)]:
+            raise TypeError(f"a column's name is text, got {other[0]!r}")
+
 
 def look_at(frame: pd.DataFrame, drop: Sequence[str] = ()) -> Columns:
     """Find out what each column is.

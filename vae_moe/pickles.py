@@ -32,7 +32,7 @@ def loads(content: bytes, source: object) -> Any:
         raise DatasetError(f"{source} asks for {error}, which no array needs; it was not loaded.") from error
     except Exception as error:  # a damaged pickle calls its few functions with anything
         raise DatasetError(
-            f"{source} is no sound pickle of arrays ({error}). Put a sound copy in its place."
+            f"{source} is no sound pickle of arrays ({str(error)[:200]}). Put a sound copy in its place."
         ) from error
 
 

@@ -4,6 +4,7 @@ What a file may hold is bounded before it is read into memory. Nothing is unpick
 """
 
 import csv
+import sys
 import warnings
 import zipfile
 from collections import Counter
@@ -98,7 +99,7 @@ def _parquet(path: Path) -> pd.DataFrame:
             _check_names(path, file.schema_arrow.names)
         frame = pd.read_parquet(path).reset_index(drop=True)
         return frame.set_axis([str(name) for name in frame.columns], axis=1)
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
         raise DatasetError(f"{path} cannot be read as Parquet: {error}. Put a sound copy in its place.") from error
 
 
@@ -115,7 +116,7 @@ def _npz(path: Path) -> pd.DataFrame | Images:
             for name, entry in zip(names, packed.namelist(), strict=True):
                 with packed.open(entry) as file:
                     arrays[name] = _array(path, file)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, RuntimeError) as error:  # RuntimeError: packed in a way that Python cannot undo
         raise DatasetError(f"{path} is no NPZ file: {error}. Write it with numpy.savez.") from error
     if len(arrays) == 1:
         arrays = {"x": next(iter(arrays.values()))}
@@ -127,12 +128,21 @@ def _npz(path: Path) -> pd.DataFrame | Images:
 def _array(path: Path, file) -> np.ndarray:
     try:
         array = np.load(file, allow_pickle=False)
+        if isinstance(array, np.ndarray) and array.dtype.kind == "U":
+            _check_characters(array)
     except Exception as error:  # a damaged header makes NumPy raise anything
         raise DatasetError(f"{path} holds no sound array of numbers or text. Write it with numpy.save.") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufU":
         kind = getattr(array, "dtype", type(array).__name__)
         raise DatasetError(f"{path} holds {kind}. Save arrays of numbers or text.")
     return array
+
+
+def _check_characters(array: np.ndarray) -> None:
+    if array.size and array.dtype.itemsize:
+        codes = np.ascontiguousarray(array, array.dtype.newbyteorder("=")).view(np.uint32)
+        if codes.max() > sys.maxunicode:
+            raise ValueError("text has characters that are none")
 
 
 def _from_arrays(path: Path, arrays: dict[str, np.ndarray]) -> pd.DataFrame | Images:

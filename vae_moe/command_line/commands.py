@@ -103,13 +103,22 @@ def predict(options: Namespace) -> None:
 def report(options: Namespace) -> None:
     """Write ``report.html`` of a folder again, or of a run of ``experiments.train``."""
     if folder.config(options.folder).get("made_by") == folder.MADE_BY:
-        page = Page.read(options.folder)
+        html = _kept_page(options.folder)
     else:
         from vae_moe.command_line import runs
 
-        page = runs.page_of(options.folder)
-    folder.write_whole(options.folder / "report.html", page.html)
+        html = runs.page_of(options.folder).html
+    folder.write_whole(options.folder / "report.html", html)
     logger.info("%s", options.folder / "report.html")
+
+
+def _kept_page(path: Path) -> str:
+    try:
+        return Page.read(path).html
+    except OSError:
+        raise
+    except Exception as error:  # the template raises anything where blocks are damaged
+        raise DatasetError(f"{path / 'report.json'} is damaged: {error}. Train again.") from error
 
 
 def _train(
