@@ -8,9 +8,11 @@ import zipfile
 import numpy as np
 import own_files
 import pandas as pd
+import pyarrow
 import pytest
 import skops.io
 from PIL import Image
+from pyarrow import parquet
 
 from vae_moe import columns, image_folder, reading, tables
 from vae_moe.idx import DatasetError
@@ -162,6 +164,13 @@ def saved(array, **options):
     return buffer.getvalue()
 
 
+def noted(notes):
+    """A Parquet file with damaged notes of pandas'."""
+    file = io.BytesIO()
+    parquet.write_table(pyarrow.table({"a": [1.0, 2.0]}).replace_schema_metadata({b"pandas": notes}), file)
+    return file.getvalue()
+
+
 def packed(compression=0, version=20):
     """An NPZ file whose directory names another compression or version."""
     file = io.BytesIO()
@@ -183,6 +192,8 @@ def packed(compression=0, version=20):
         ("a.csv", b"a,b\n\xff,2\n", "not UTF-8 at byte 4"),
         ("a.csv", b'a,b\n"1,2\n', "EOF inside string"),
         ("a.parquet", b"PAR1", "cannot be read as Parquet"),
+        ("a.parquet", noted(b"{"), "cannot be read as Parquet"),
+        ("a.parquet", noted(b"{}"), "cannot be read as Parquet"),
         ("a.npy", b"junk", "no sound array"),
         ("a.npy", saved(np.array([{}]), allow_pickle=True), "no sound array"),
         ("a.npy", pickle.dumps([1]), "no sound array"),

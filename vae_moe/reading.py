@@ -89,7 +89,6 @@ def _csv(path: Path) -> pd.DataFrame:
 
 def _parquet(path: Path) -> pd.DataFrame:
     try:
-        import pyarrow
         from pyarrow import parquet
     except ImportError as error:
         raise DatasetError(f"{path} needs pyarrow. pip install 'vae_moe[tables]', or give a CSV file.") from error
@@ -99,8 +98,12 @@ def _parquet(path: Path) -> pd.DataFrame:
             _check_names(path, file.schema_arrow.names)
         frame = pd.read_parquet(path).reset_index(drop=True)
         return frame.set_axis([str(name) for name in frame.columns], axis=1)
-    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path} cannot be read as Parquet: {error}. Put a sound copy in its place.") from error
+    except DatasetError:
+        raise
+    except Exception as error:  # damaged notes of pandas' in the file make it raise anything
+        raise DatasetError(
+            f"{path} cannot be read as Parquet: {str(error)[:200]}. Put a sound copy in its place."
+        ) from error
 
 
 def _npy(path: Path) -> pd.DataFrame | Images:
