@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -169,6 +170,15 @@ def test_the_report_is_written_again(wine):
     before = (wine / "report.html").read_text()
     (wine / "report.html").unlink()
     assert run("report", wine) == 0 and (wine / "report.html").read_text() == before
+
+
+def test_a_folder_of_another_kind_than_its_estimator_is_named(wine, data, tmp_path, capsys):
+    shutil.copytree(wine, tmp_path / "wine")
+    config = json.loads((wine / "config.json").read_text())
+    (tmp_path / "wine" / "config.json").write_text(json.dumps(config | {"kind": "experts"}))
+    assert run("predict", tmp_path / "wine", data / "wine.csv", "--out", tmp_path / "found.csv") == 2
+    assert "config.json is damaged: its kind is 'experts', its estimator a DMVAE" in capsys.readouterr().err
+    assert not (tmp_path / "found.csv").exists()
 
 
 @pytest.mark.parametrize("kept", ["{", "[]", "{}", '{"title": "a", "subtitle": "b", "sections": {"c": [[]]}}'])

@@ -137,3 +137,6 @@ def test_a_sheet_shows_every_image():
 def test_a_folder_that_is_no_run_is_refused(tmp_path, capsys):
     assert main(["report", str(tmp_path)]) == 2
     assert "config.json is not there" in capsys.readouterr().err and not list(tmp_path.iterdir())
+    (tmp_path / "config.json").write_text("3.5")
+    assert main(["report", str(tmp_path)]) == 2
+    assert "config.json holds 3.5, no record" in capsys.readouterr().err

@@ -95,6 +95,11 @@ def predict(options: Namespace) -> None:
     from vae_moe import estimators
 
     estimator = estimators.load(options.folder / "estimator")
+    if (config["kind"] == "cluster") == hasattr(estimator, "gate_proba"):
+        raise DatasetError(
+            f"{options.folder / 'config.json'} is damaged: its kind is {config['kind']!r}, its estimator a "
+            f"{type(estimator).__name__}. Train again."
+        )
     predicted = pd.DataFrame({"row": source.rows, **_predictions(config, estimator, x)})
     folder.write_whole(options.out, predicted.to_csv(index=False))
     logger.info("%d rows: %s", len(predicted), options.out)

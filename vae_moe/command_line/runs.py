@@ -139,4 +139,6 @@ def _json(path: Path) -> dict[str, Any]:
         raise DatasetError(f"{path} is not there: the run has not finished, or the folder is none of a run.") from error
     except ValueError as error:
         raise DatasetError(f"{path} is no JSON: {error}. Train the run again.") from error
+    if not isinstance(values, dict):
+        raise DatasetError(f"{path} holds {values!r:.100}, no record. Train the run again.")
     return values

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import tempfile
-import zipfile
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,8 +52,8 @@ def load(folder: str | Path, classes: dict[str, type[KerasEstimator]]) -> KerasE
     """Read what `save` wrote, as one of the classes by name."""
     folder = Path(folder)
     description = _description(folder)
-    name = description["class"]
-    if name not in classes:
+    name = description.get("class")
+    if not isinstance(name, str) or name not in classes:
         raise LoadError(
             f"{folder} holds a {name!r}, which is none of {', '.join(classes)}. Load it where it was saved."
         )
@@ -68,7 +67,7 @@ def load(folder: str | Path, classes: dict[str, type[KerasEstimator]]) -> KerasE
             for key in arrays.files:
                 setattr(estimator, key, arrays[key].astype(object) if key in description["objects"] else arrays[key])
         estimator.model_ = keras.saving.load_model(folder / MODEL)
-    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # damaged files make their readers raise anything
         raise LoadError(f"{folder} is not whole, or was changed: {error}. Save the estimator again.") from error
     return estimator
 
