@@ -106,6 +106,22 @@ def test_names_of_columns_that_are_no_text_are_refused(wine, tmp_path, numbers):
         tables.Preparation.load(tmp_path)
 
 
+def test_a_damaged_preparation_is_told_of(wine, tmp_path):
+    wine[1].save(tmp_path)
+    path = tmp_path / "transformer.skops"
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+        first = archive.getinfo("schema.json").header_offset + 30 + len("schema.json")
+    content = bytearray(path.read_bytes())
+    content[first : first + 8] = b"\xff" * 8
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"is not whole, or was changed: Error -3 .*Train again"):
+        tables.Preparation.load(tmp_path)
+
+
 TWENTY = list(range(20))
 
 

@@ -170,7 +170,7 @@ class Preparation:
         try:
             found = Columns(**json.loads((folder / "columns.json").read_text(encoding="utf-8")))
             return cls(found, skops.io.load(folder / "transformer.skops", trusted=TRUSTED))
-        except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        except Exception as error:  # damaged files make their readers raise anything
             raise DatasetError(f"{folder} is not whole, or was changed: {error}. Train again.") from error
 
 
