@@ -1,6 +1,7 @@
 """Devices and processes train as one device; bfloat16 products leave the terms in float32, near what they were."""
 
 import contextlib
+import gc
 import json
 import os
 import socket
@@ -74,6 +75,19 @@ def test_devices_and_workers_train_as_one_device():
     finally:
         for worker in workers:
             worker.kill()
+
+
+def test_a_dropped_model_leaves_no_graph(rng):
+    def graphs_after_a_fit():
+        model = DeepMoE(3, 2, 1, hidden_sizes=(4,))
+        model.compile(keras.optimizers.Adam(), jit_compile=False)
+        model.fit(rng.uniform(size=(8, 3)).astype("f"), np.zeros((8, 1), "f"), verbose=0)
+        del model
+        gc.collect()
+        return sum(isinstance(each, tf.__internal__.FuncGraph) for each in gc.get_objects())
+
+    first, second = graphs_after_a_fit(), graphs_after_a_fit()
+    assert second <= first
 
 
 @pytest.mark.parametrize("model", [DMVAE, VaDE])

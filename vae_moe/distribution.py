@@ -8,13 +8,14 @@ class DistributedModel(keras.Model):
     """Abstract: a model, built when made, whose ``fit`` works under ``tf.distribute.MultiWorkerMirroredStrategy``.
 
     Keras 3's does not: it draws a batch of each worker to build the model, and joins the logs of all workers along an
-    axis they have not. Here nothing is left to build, and each worker's logs have that axis.
+    axis they have not. Here nothing is left to build, and each worker's logs have that axis. Nor does a model, once it
+    is dropped, leave its graphs in memory (:func:`_without_exchange`).
     Subclasses give their loss by ``compute_loss``, so that no loss or metric is left to build either.
     """
 
     def train_step(self, data):
         """Keras' step; the logs of one of several workers are [1]."""
-        return _joinable(super().train_step(data))
+        return _joinable(_without_exchange(super().train_step, data))
 
     def test_step(self, data):
         """Keras' step; the logs of one of several workers are [1]."""
@@ -43,6 +44,17 @@ def several_workers() -> bool:
     """Whether the strategy in force joins several processes."""
     strategy = tf.distribute.get_strategy()
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) and strategy.extended._in_multi_worker_mode()
+
+
+def _without_exchange(step, data):
+    """A training step in which a single replica adds up no gradients with itself.
+
+    TensorFlow keeps a gradient of each such sum it traces, and with it the step's whole graph, for as long as the
+    process lives: 5 MiB a model. Outside its replica context (``merge_call``) Keras' optimizer leaves the sum out.
+    """
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        return step(data)
+    return tf.distribute.get_replica_context().merge_call(lambda _, batch: step(batch), args=(data,))
 
 
 def _joinable(logs):

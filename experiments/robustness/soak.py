@@ -26,7 +26,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(options: argparse.Namespace) -> Figures:
-    """Fit in turn: models that stay, on batches of two shapes; now and then new models, and new estimators."""
+    """Fit in turn: models that stay, on batches of two shapes; now and then new models, and new estimators.
+
+    After each round of turns Keras' ``clear_session`` is called, as Keras asks where many models are made.
+    """
+    import keras
     from sklearn.datasets import load_iris
 
     from vae_moe import DMVAE, DVMoE
@@ -57,6 +61,8 @@ def measure(options: argparse.Namespace) -> Figures:
     early, early_mib = min(EARLY, max(1, options.fits // 2)), 0.0
     for i in track(range(options.fits), "fits"):
         turns[i % len(turns)]()
+        if (i + 1) % len(turns) == 0:
+            keras.backend.clear_session()
         if i + 1 == early:
             early_mib = resident_mib()
     late_mib = resident_mib()
