@@ -103,3 +103,7 @@ def test_where_an_error_came_from_is_told():
     with pytest.raises(ValueError) as info:
         runs.read_json(robustness.RECORD / "none")
     assert fuzz._where(info.value).startswith("ValueError")
+
+
+def test_every_mutant_has_its_one_place():
+    assert robustness.from_tests("mutations").misplaced() == []
