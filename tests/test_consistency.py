@@ -17,6 +17,14 @@ def test_terms_are_scipys_entropies(rng):
     np.testing.assert_allclose(np.mean(consistency.balance(np.log(p))), -scipy.stats.entropy(p.mean(0)))
 
 
+def test_the_target_gets_no_gradient(rng):
+    logits, view = (tf.Variable(np.log(rng.dirichlet(np.ones(5), 3))) for _ in range(2))
+    with tf.GradientTape() as tape:
+        loss = consistency.consistency(logits, view)
+    of_logits, of_view = tape.gradient(loss, [logits, view])
+    assert of_logits is None and np.abs(of_view).max() > 0
+
+
 def test_balance_is_least_where_every_component_is_used():
     used = np.log(np.eye(4) * (1 - 4e-9) + 1e-9)
     np.testing.assert_allclose(np.mean(consistency.balance(used)), -np.log(4), rtol=1e-6)
@@ -70,6 +78,18 @@ def test_the_adversarial_change_of_a_linear_gate_is_along_its_kernel(rng):
     both = [scipy.stats.entropy(p, np.exp(log_probs(x + sign * direction)), axis=-1) for sign in (1, -1)]
     error = np.minimum(np.abs(ours - both[0]) / both[0], np.abs(ours - both[1]) / both[1])
     assert error.max() < 1e-3  # along the kernel, one way or the other
+
+
+def test_the_adversarial_direction_is_sought_at_the_probe(rng):
+    lengths = []
+
+    def log_probs(changed):
+        lengths.append(np.linalg.norm(changed, axis=-1))
+        return tf.nn.log_softmax(changed)
+
+    x, logits, noise = np.zeros((8, 3), "f"), tf.nn.log_softmax(np.ones((8, 3), "f")), rng.normal(size=(8, 3))
+    consistency.adversarial(log_probs, x, logits, 0.5, noise.astype("f"), probe=3.0)
+    np.testing.assert_allclose(lengths, [np.full(8, 1.5), np.full(8, 0.5)], rtol=1e-5)
 
 
 def test_the_adversarial_change_beats_random_ones(rng):

@@ -199,6 +199,22 @@ def test_gaussian_experts_are_weighted_least_squares():
         np.testing.assert_allclose(experts.predict(X)[:, k], ridge.predict(X), rtol=1e-8)
 
 
+def test_experts_that_choose_their_ridge_end_at_the_fixed_point_of_the_evidence(rng):
+    """One expert: kernels by scikit-learn, the parameters that the data determine and |A| by eigenvalues."""
+    X, center = rng.normal(size=(60, 4)) * [1.0, 0.5, 0.2, 0.1], rng.normal(size=(4, 2))
+    Y = X @ (center + rng.normal(0, 0.3, (4, 2))) + rng.normal(0, 0.2, (60, 2))
+    experts = GaussianExperts(1.0, 1e-6, center=center, evidence=True)
+    for _ in range(300):
+        experts = experts.fit(X, Y, np.zeros((60, 1)))
+    theirs = center + Ridge(experts.alpha).fit(X, Y - X @ center).coef_.T
+    np.testing.assert_allclose(experts.kernels[0], theirs, rtol=1e-6)
+    distance = (np.square(theirs - center) / experts.variances).sum()
+    eigenvalues = len(X) * np.linalg.eigvalsh(np.cov(X.T, bias=True))
+    assert experts.alpha == pytest.approx(2 * (eigenvalues / (eigenvalues + experts.alpha)).sum() / distance)
+    evidence = 2 * np.log(experts.alpha / (eigenvalues + experts.alpha)).sum() - experts.alpha * distance
+    assert experts.log_penalty() == pytest.approx(evidence / 2)
+
+
 @pytest.mark.parametrize("newton_max", [0, 512])
 @pytest.mark.parametrize("estimator", CLASSIFIERS)
 def test_one_expert_is_logistic_regression(estimator, newton_max, monkeypatch):

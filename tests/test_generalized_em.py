@@ -62,6 +62,27 @@ def test_rows_without_y_are_left_out_and_none_at_all_is_an_error(x, rng):
         fit_experts(few, x, np.full_like(y, np.nan))
 
 
+def test_tied_variances_are_their_mean_over_the_rows(rng):
+    side = np.arange(200) % 4 == 0  # a quarter of the rows
+    x = np.column_stack([2 * side - 1, rng.normal(size=(200, 2))]).astype("f")
+    y = (x @ rng.normal(size=(3, 2)) + np.where(side, 2.0, 0.5)[:, None] * rng.normal(size=(200, 2))).astype("f")
+    model = DeepMoE(3, 2, 2, hidden_sizes=(), learn_variance=True)
+    _open_gate(model, np.array([[-500, 500], [0, 0], [0, 0]], "f"))
+    fit_experts(model, x, y, alphas=[1e-9], tied=True)
+    residuals = [y[rows] - LinearRegression().fit(x[rows], y[rows]).predict(x[rows]) for rows in (side, ~side)]
+    expected = np.square(np.concatenate(residuals)).mean(0)
+    np.testing.assert_allclose(np.exp(model.experts.log_vars), [expected, expected], rtol=1e-3)
+
+
+def test_weights_are_repetitions(x, rng):
+    y, weights = rng.normal(size=(200, 2)).astype("f"), rng.integers(1, 4, 200)
+    weighted, repeated = (DeepMoE(4, 2, 2, seed=1, learn_variance=True) for _ in range(2))
+    fit_experts(weighted, x, y, sample_weight=weights.astype("f"))
+    fit_experts(repeated, np.repeat(x, weights, 0), np.repeat(y, weights, 0))
+    np.testing.assert_allclose(weighted.experts.kernels, repeated.experts.kernels, atol=1e-4)
+    np.testing.assert_allclose(weighted.experts.log_vars, repeated.experts.log_vars, atol=1e-4)
+
+
 def test_experts_on_features_and_fixed_variance(digits):
     x, y = digits[0][:200], digits[1][:200]
     model = DVMoE(64, 10, 10, task="classification", expert_input="features", z_encoder_sizes=(8,), latent_dim=3)
