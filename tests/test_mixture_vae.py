@@ -10,6 +10,7 @@ import tensorflow_probability as tfp
 
 from vae_moe import DMVAE, VAE, VaDE
 from vae_moe.layers import LatentMixture
+from vae_moe.models.base import map_batches
 
 tfd = tfp.distributions
 SIZES = {"z_encoder_sizes": (16,), "decoder_sizes": (16,)}
@@ -197,3 +198,16 @@ def test_extreme_log_variances_are_bounded_and_pushed_back(model_class, extreme,
     gradient = tape.gradient(loss, bias).numpy()
     assert all(np.isfinite(term).all() for term in terms.values()) and np.isfinite(gradient).all()
     assert (np.sign(gradient[2:]) == np.sign(extreme)).all()
+
+
+def test_readouts_of_many_models_are_quiet(caplog, monkeypatch):
+    """TensorFlow advises against a function traced for each of many models, as cross-validation does."""
+    monkeypatch.setattr(tf.get_logger(), "propagate", True)  # to where pytest listens
+    rows = np.ones((3, 1), "f")
+    for _ in range(8):
+        tf.function(lambda rows: 2.0 * rows)(rows)
+    assert "triggered tf.function retracing" in caplog.text
+    caplog.clear()
+    for _ in range(8):
+        map_batches(tf.function(lambda rows: 3.0 * rows), rows)
+    assert not caplog.records

@@ -1,5 +1,6 @@
 """What all models share: named terms -> loss, trackers, a gate's training terms, and readouts in batches."""
 
+import logging
 from collections.abc import Mapping
 
 import keras
@@ -267,11 +268,20 @@ def map_batches(function, *arrays, batch_size: int = 1000) -> np.ndarray:
         [N, ...] array.
     """
     n_rows = len(arrays[0])
-    results = [
-        function(*(tf.convert_to_tensor(array[start : start + batch_size]) for array in arrays)).numpy()
-        for start in range(0, n_rows, batch_size)
-    ]
+    tf.get_logger().addFilter(_is_no_advice_on_tracing)
+    try:
+        results = [
+            function(*(tf.convert_to_tensor(array[start : start + batch_size]) for array in arrays)).numpy()
+            for start in range(0, n_rows, batch_size)
+        ]
+    finally:
+        tf.get_logger().removeFilter(_is_no_advice_on_tracing)
     return np.concatenate(results)
+
+
+def _is_no_advice_on_tracing(record: logging.LogRecord) -> bool:
+    """Of a message of TensorFlow's, which asks for one function where each model needs its own: in cross-validation."""
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 def check_rows(x, gate) -> np.ndarray:
