@@ -28,9 +28,15 @@ README = Path("README.md")
 #: The pages with generated sections.
 PAGES = (README, Path("docs/results.md"), robustness.PAGE)
 #: Grids whose tables stand in these, by the name of their section.
-SECTIONS = {"clustering": clustering.GRID, "table1": table1.GRID, "labels": label_efficiency.GRID}
+SECTIONS = {
+    "clustering": clustering.GRID,
+    "components": clustering.COMPONENTS_GRID,
+    "table1": table1.GRID,
+    "labels": label_efficiency.GRID,
+    "tabular": tabular.GRID,
+}
 #: All grids; each one's table and picture lie beside its records.
-GRIDS = (clustering.COMPONENTS_GRID, convergence.GRID, tabular.GRID, *SECTIONS.values())
+GRIDS = (convergence.GRID, *SECTIONS.values())
 BEGIN, END = "<!-- {}: made by python -m experiments.readme -->", "<!-- /{} -->"
 
 
