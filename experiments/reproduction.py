@@ -81,7 +81,7 @@ def _b(trained: Records) -> tuple[str, str]:
     texts, means = [], {}
     for model in ("dmvae", "vade"):
         for dataset in ("mnist", "spiral"):
-            facts = {"dataset": dataset, "model": model, "preset": "default"}
+            facts = {"run": f"{dataset}-{model}"}  # with the usual preset, K and networks
             mean, text = _mean(trained, "clustering_accuracy", f"make {dataset}-{model}", **facts)
             means[dataset, model] = mean
             texts.append(f"{dataset}-{model} {text}")

@@ -1,5 +1,7 @@
 """The bound and its limits: closed forms, the plain VAE, and VaDE against DMVAE."""
 
+import logging
+
 import keras
 import numpy as np
 import pytest
@@ -203,6 +205,7 @@ def test_extreme_log_variances_are_bounded_and_pushed_back(model_class, extreme,
 def test_readouts_of_many_models_are_quiet(caplog, monkeypatch):
     """TensorFlow advises against a function traced for each of many models, as cross-validation does."""
     monkeypatch.setattr(tf.get_logger(), "propagate", True)  # to where pytest listens
+    caplog.set_level(logging.WARNING, tf.get_logger().name)
     rows = np.ones((3, 1), "f")
     for _ in range(8):
         tf.function(lambda rows: 2.0 * rows)(rows)
