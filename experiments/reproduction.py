@@ -216,11 +216,12 @@ def _released_verdict(records: Records) -> str:
     """Whether the released loss explains the size of the published figures, data set by data set."""
     verdicts = []
     for dataset in table1.DATASETS:
-        ratios = []
-        for (data, row), published in table1.PUBLISHED.items():
-            for method, error in zip(("deepmoe", "dvmoe"), published, strict=True):
-                found = grids.values(records, "test_error", dataset=dataset, row=row, method=method)
-                ratios += [np.mean(found) / error] if found and data == dataset else []
+        ratios = [
+            np.mean(found) / error
+            for row in table1.ROWS
+            for method, error in zip(("deepmoe", "dvmoe"), table1.PUBLISHED[dataset, row], strict=True)
+            if (found := grids.values(records, "test_error", dataset=dataset, row=row, method=method))
+        ]
         if ratios:
             explained = "explains" if max(ratios) < 3 and min(ratios) > 1 / 3 else "does not explain"
             verdicts.append(

@@ -12,7 +12,7 @@ import tensorflow_probability as tfp
 
 from vae_moe import DMVAE, VAE, VaDE
 from vae_moe.layers import LatentMixture
-from vae_moe.models.base import map_batches
+from vae_moe.pipelines import map_batches
 
 tfd = tfp.distributions
 SIZES = {"z_encoder_sizes": (16,), "decoder_sizes": (16,)}

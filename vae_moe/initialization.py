@@ -22,8 +22,7 @@ from vae_moe.backup import Backup
 from vae_moe.distribution import DistributedModel, batch_mean
 from vae_moe.divergence import StopOnNaN
 from vae_moe.layers import LatentMixture, MixturePrior, SoftmaxGate
-from vae_moe.models.base import map_batches
-from vae_moe.pipelines import batches, compile_options
+from vae_moe.pipelines import batches, compile_options, map_batches
 
 #: Least variance given to the prior, as a share of the mean variance of the latents: a component of equal points has 0.
 VARIANCE_FLOOR = 1e-3

@@ -1,5 +1,7 @@
-"""Batches for ``model.fit``: the data stays put as a tensor, and batches are gathered by permuted indices."""
+"""Batches for ``model.fit``: the data stays put as a tensor, and batches are gathered by permuted indices; and batches
+for readouts."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -157,6 +159,35 @@ def in_order(x: np.ndarray, y: np.ndarray | None = None, *, batch_size: int = 10
     """
     arrays = (tf.constant(x),) if y is None else (tf.constant(x), tf.constant(y))
     return tf.data.Dataset.from_tensors(arrays).unbatch().batch(batch_size).cache().prefetch(2).with_options(_untuned())
+
+
+@repeatable()
+def map_batches(function, *arrays, batch_size: int = 1000) -> np.ndarray:
+    """``function`` of tensors over consecutive batches of rows, joined: the readouts' loop.
+
+    Args:
+        function: a ``tf.function``: tensors [B, ...] -> tensor [B, ...].
+        arrays: arrays with the same number N of rows.
+        batch_size: rows a batch.
+
+    Returns:
+        [N, ...] array.
+    """
+    n_rows = len(arrays[0])
+    tf.get_logger().addFilter(_is_no_advice_on_tracing)
+    try:
+        results = [
+            function(*(tf.convert_to_tensor(array[start : start + batch_size]) for array in arrays)).numpy()
+            for start in range(0, n_rows, batch_size)
+        ]
+    finally:
+        tf.get_logger().removeFilter(_is_no_advice_on_tracing)
+    return np.concatenate(results)
+
+
+def _is_no_advice_on_tracing(record: logging.LogRecord) -> bool:
+    """Of a message of TensorFlow's, which asks for one function where each model needs its own: in cross-validation."""
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 def _untuned() -> tf.data.Options:

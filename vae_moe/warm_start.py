@@ -11,7 +11,7 @@ import tensorflow as tf
 from vae_moe import graphs, initialization
 from vae_moe.backup import Backup
 from vae_moe.layers import LatentMixture
-from vae_moe.models.base import map_batches
+from vae_moe.pipelines import map_batches
 
 logger = logging.getLogger(__name__)
 

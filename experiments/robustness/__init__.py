@@ -77,7 +77,7 @@ def _fuzz(figures: Figures) -> tuple[str, str]:
 def _soak(figures: Figures) -> tuple[str, str]:
     return (
         f"{figures['fits']} fits in one process, of new models and of old ones, batches of {figures['shapes']} shapes, "
-        "`clear_session` after every 50",
+        "`clear_session` after each round of them",
         f"{figures['early_mib']:.0f} MiB after {figures['early']} fits, {figures['late_mib']:.0f} MiB at the end; at "
         f"most {figures['most_traces']:g} trace of a step a shape",
     )

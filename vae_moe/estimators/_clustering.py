@@ -14,7 +14,7 @@ from vae_moe import graphs, initialization, parameters, pipelines, warm_start
 from vae_moe.estimators._base import DTYPES, KerasEstimator
 from vae_moe.estimators._inputs import NOISE, choose_likelihood
 from vae_moe.estimators._training import train
-from vae_moe.models.base import map_batches
+from vae_moe.pipelines import map_batches
 
 #: Of z, over which `score_samples` averages; the same noise for every row.
 ELBO_SAMPLES = 16

@@ -1,6 +1,5 @@
-"""What all models share: named terms -> loss, trackers, a gate's training terms, and readouts in batches."""
+"""What all models share: named terms -> loss, trackers, a gate's training terms, and its readouts."""
 
-import logging
 from collections.abc import Mapping
 
 import keras
@@ -10,7 +9,7 @@ import tensorflow as tf
 from vae_moe.distribution import DistributedModel, batch_mean
 from vae_moe.layers import batch_part, consistency, networks
 from vae_moe.models import serving
-from vae_moe.pipelines import repeatable
+from vae_moe.pipelines import map_batches
 
 #: Samples of z over which readouts average p(c|z) where q(c|x) is Bayes' rule.
 READOUT_SAMPLES = 16
@@ -253,35 +252,6 @@ class GatedModel(TermModel):
             "adversarial_probe": self.adversarial_probe,
             "adversarial_share": self.adversarial_share,
         }
-
-
-@repeatable()
-def map_batches(function, *arrays, batch_size: int = 1000) -> np.ndarray:
-    """``function`` of tensors over consecutive batches of rows, joined: the readouts' loop.
-
-    Args:
-        function: a ``tf.function``: tensors [B, ...] -> tensor [B, ...].
-        arrays: arrays with the same number N of rows.
-        batch_size: rows a batch.
-
-    Returns:
-        [N, ...] array.
-    """
-    n_rows = len(arrays[0])
-    tf.get_logger().addFilter(_is_no_advice_on_tracing)
-    try:
-        results = [
-            function(*(tf.convert_to_tensor(array[start : start + batch_size]) for array in arrays)).numpy()
-            for start in range(0, n_rows, batch_size)
-        ]
-    finally:
-        tf.get_logger().removeFilter(_is_no_advice_on_tracing)
-    return np.concatenate(results)
-
-
-def _is_no_advice_on_tracing(record: logging.LogRecord) -> bool:
-    """Of a message of TensorFlow's, which asks for one function where each model needs its own: in cross-validation."""
-    return "triggered tf.function retracing" not in record.getMessage()
 
 
 def check_rows(x, gate) -> np.ndarray:

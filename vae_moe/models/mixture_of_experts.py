@@ -16,8 +16,9 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from vae_moe.layers import Experts, LatentMixture, SoftmaxGate
-from vae_moe.models.base import READOUT_SAMPLES, GatedModel, check_rows, map_batches
+from vae_moe.models.base import READOUT_SAMPLES, GatedModel, check_rows
 from vae_moe.models.readouts import LatentReadouts
+from vae_moe.pipelines import map_batches
 
 tfd = tfp.distributions
 

@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from vae_moe.layers import LatentMixture
-from vae_moe.models.base import check_rows, map_batches
+from vae_moe.models.base import check_rows
+from vae_moe.pipelines import map_batches
 
 
 class LatentReadouts:
