@@ -14,7 +14,6 @@ from vae_moe import graphs, initialization, parameters, pipelines, warm_start
 from vae_moe.estimators._base import DTYPES, KerasEstimator
 from vae_moe.estimators._inputs import NOISE, choose_likelihood
 from vae_moe.estimators._training import train
-from vae_moe.pipelines import map_batches
 
 #: Of z, over which `score_samples` averages; the same noise for every row.
 ELBO_SAMPLES = 16
@@ -160,7 +159,7 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         """Return the evidence lower bound of each row, log p(x) at least, in nats and units of X, as [N]."""
         x = self._check_X(X)
         noise = tf.random.stateless_normal([ELBO_SAMPLES, 1, self.model_.mixture.latent_dim], seed=[0, 0])
-        bounds = [map_batches(lambda rows, z=z: self.model_._elbo(rows, z), x) for z in noise]
+        bounds = [pipelines.map_batches(lambda rows, z=z: self.model_._elbo(rows, z), x) for z in noise]
         return (np.mean(bounds, axis=0) - np.log(self.x_scale_).sum()).astype(np.float32)
 
     def score(self, X: Any, y: Any = None) -> float:
