@@ -151,6 +151,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.rows != "outputs" or options.objective != "mixture":  # they are the networks' alone
         methods = [method for method in methods if method in NEURAL]
         folder = folder / (options.rows if options.rows != "outputs" else options.objective)
+    # VaDE-MoE last: the warm start that it shares with DVMoE is then there, and no process waits for it
+    methods = sorted(methods, key=lambda method: method == "vademoe")
     wanted = [
         Cell(dataset, row, method, seed, options.rows, options.objective)
         for seed in options.seeds
