@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments import em_benchmark, grids, recipes, runs, training
+from experiments import em_benchmark, grids, peers, recipes, runs, training
 
 RECORDS = Path("results/benchmark.json")
 #: Preset and batch size; the networks of ``default`` are 500-500-2000.
@@ -27,7 +27,6 @@ CASES = (("paper", 200), ("default", 256), ("default", 1000))
 MODELS = ("dmvae", "vade", "dvmoe")
 #: Side of the square product that is called the machine's limit.
 PEAK_SIDE = 2048
-PEERS = ("clustpy",)
 
 
 @dataclass(frozen=True)
@@ -126,23 +125,6 @@ def _rate(function: Callable[[], Any], n_rows: int, repeats: int = 3) -> float:
     return n_rows / min(seconds)
 
 
-def clustpy_vade(dataset, batch_size: int, epochs: int) -> float:
-    """Seconds an epoch of clustpy's VaDE, 500-500-2000: of some epochs and the same run without them, the difference.
-
-    Raises:
-        ImportError: clustpy is not there.
-    """
-    from clustpy.deep import VaDE
-
-    def run(n_epochs: int) -> float:
-        peer = VaDE(dataset.n_classes, batch_size=batch_size, pretrain_epochs=1, clustering_epochs=n_epochs)
-        started = time.perf_counter()
-        peer.fit(dataset.train.x)
-        return time.perf_counter() - started
-
-    return (run(1 + epochs) - run(1)) / epochs
-
-
 def import_seconds() -> float:
     """Of ``import vae_moe.models`` in a new process, less an empty one."""
 
@@ -200,7 +182,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m experiments.benchmark", description="Speed of model.fit.")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS), help="default: all")
     parser.add_argument("--epochs", type=int, default=3, help="timed for each case; default: 3")
-    parser.add_argument("--against", choices=PEERS, help="time this library's VaDE too (pip install 'vae_moe[bench]')")
+    parser.add_argument(
+        "--against", choices=peers.PEERS, help="time this library's VaDE too (pip install 'vae_moe[bench]')"
+    )
     parser.add_argument("--json", type=Path, default=RECORDS, help=f"where the records go; default: {RECORDS}")
     parser.add_argument("--quick", action="store_true", help="1000 rows, one epoch: to see that it runs")
     options = parser.parse_args(arguments)
@@ -236,14 +220,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _peer(peer: str | None, case: Case, dataset, epochs: int) -> float | None:
-    """Seconds an epoch of another library on the same network and batch, or None, with a message if it is not there."""
+    """Seconds an epoch of another library on the same network and batch, or None, with a message if it is not there or fails."""
     if peer is None or (case.model, case.preset, case.batch_size) != ("vade", "default", 256):
         return None
     try:
-        return clustpy_vade(dataset, case.batch_size, epochs)
+        return peers.epoch_seconds(peer, dataset, case.batch_size, epochs)
     except ImportError as error:
         print(f"{peer} is left out: {error}. Install it with: pip install 'vae_moe[bench]'")
-        return None
+    except RuntimeError as error:
+        print(f"{peer} is left out: {error}")
+    return None
 
 
 if __name__ == "__main__":

@@ -26,3 +26,10 @@ def test_a_case_is_measured_and_shown(tmp_path, monkeypatch):
     np.testing.assert_allclose(record["share_of_peak"], rate / record["peak"])
     assert record["peer"] is None and np.isfinite(record["em_iteration_seconds"])
     assert "| DMVAE | the report's | 200 |" in benchmark.table([record])
+
+
+def test_a_peer_that_is_not_there_is_left_out(monkeypatch, capsys):
+    monkeypatch.setattr(benchmark.peers.importlib.util, "find_spec", lambda name: None)
+    case = benchmark.Case("vade", "default", 256)
+    assert benchmark._peer("clustpy", case, datasets.digits(), 1) is None
+    assert "clustpy is not installed. Install it with: pip install 'vae_moe[bench]'" in capsys.readouterr().out
