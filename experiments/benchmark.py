@@ -220,7 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _peer(peer: str | None, case: Case, dataset, epochs: int) -> float | None:
-    """Seconds an epoch of another library on the same network and batch, or None, with a message if it is not there or fails."""
+    """Seconds an epoch of another library on the same network and batch, or None, with a message why not."""
     if peer is None or (case.model, case.preset, case.batch_size) != ("vade", "default", 256):
         return None
     try:
