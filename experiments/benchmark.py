@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ import numpy as np
 
 from experiments import em_benchmark, grids, peers, recipes, runs, training
 
-RECORDS = Path("results/benchmark.json")
+#: A file a benchmark, named by its day.
+RECORDS = Path("results/benchmark")
 #: Preset and batch size; the networks of ``default`` are 500-500-2000.
 CASES = (("paper", 200), ("default", 256), ("default", 1000))
 MODELS = ("dmvae", "vade", "dvmoe")
@@ -136,9 +138,10 @@ def import_seconds() -> float:
     return run("import vae_moe.models") - run("pass")
 
 
-def read(path: Path = RECORDS) -> grids.Records:
-    """The records of the last benchmark that was kept; none if there was none."""
-    return list(runs.read_json(path)) if path.exists() else []
+def read(folder: Path = RECORDS) -> list[grids.Records]:
+    """The records of each benchmark that was kept, the newest first."""
+    found = [list(runs.read_json(path)) for path in folder.glob("*.json")]
+    return sorted(found, key=lambda records: records[-1]["finished_at"], reverse=True)
 
 
 def table(records: grids.Records) -> str:
@@ -185,7 +188,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--against", choices=peers.PEERS, help="time this library's VaDE too (pip install 'vae_moe[bench]')"
     )
-    parser.add_argument("--json", type=Path, default=RECORDS, help=f"where the records go; default: {RECORDS}")
+    kept = RECORDS / f"{date.today()}.json"
+    parser.add_argument("--json", type=Path, default=kept, help=f"where the records go; default: {kept}")
     parser.add_argument("--quick", action="store_true", help="1000 rows, one epoch: to see that it runs")
     options = parser.parse_args(arguments)
     if options.epochs < 1:

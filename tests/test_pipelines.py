@@ -1,5 +1,6 @@
 """Batches: each row once an epoch, views that belong to their rows, the same sequence for the same seed."""
 
+import keras
 import numpy as np
 
 from vae_moe import pipelines
@@ -69,3 +70,13 @@ def test_a_radius_stays_with_its_row():
     for (inputs,) in pipelines.batches(x, batch_size=4, radius=np.ravel(x) / 8):
         assert set(inputs) == {"x", "radius"}
         np.testing.assert_array_equal(inputs["radius"], np.ravel(inputs["x"]) / 8)
+
+
+def test_xla_compiles_what_takes_many_steps_or_much_arithmetic(monkeypatch):
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(5, use_bias=False)])
+    data = pipelines.batches(np.zeros([40, 4], "float32"), batch_size=20)  # 2 steps an epoch
+    assert not pipelines.compile_options(model, data, 100)["jit_compile"]
+    assert pipelines.compile_options(model, data, pipelines.LEAST_XLA_STEPS // 2)["jit_compile"]
+    monkeypatch.setattr(pipelines, "LEAST_XLA_OPERATIONS", 6 * 20 * 200 * 20)  # rows, steps, weights
+    assert pipelines.compile_options(model, data, 100)["jit_compile"]
+    assert not pipelines.compile_options(model, data, 99)["jit_compile"]
