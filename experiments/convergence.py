@@ -24,8 +24,6 @@ STARTS = {"warm": "warm start", "none": "no warm start", "scratch": "preset scra
 MARKS = (0.90, 0.94, 0.96)
 #: VaDE's published accuracy, the best of ten runs (Jiang et al. 2017).
 PUBLISHED = 0.9446
-#: Epochs without a warm start: as many steps as the autoencoder and the bound have together with one.
-EPOCHS_WITHOUT = 32
 QUICK_ROWS = 3000
 
 
@@ -55,7 +53,9 @@ def recipe_of(cell: Cell) -> recipes.Recipe:
         return recipes.get(f"mnist-{cell.model}", "scratch", seed=cell.seed)
     recipe = recipes.get(f"mnist-{cell.model}", seed=cell.seed)
     if cell.start == "none":
-        recipe = replace(recipe, warm_start=None, adversarial_reach=None, epochs=EPOCHS_WITHOUT)
+        assert recipe.warm_start is not None
+        epochs = recipe.warm_start.autoencoder_epochs + recipe.epochs  # as many as the stages have together
+        recipe = replace(recipe, warm_start=None, adversarial_reach=None, epochs=epochs)
         recipe = recipes.with_network(recipe, regularization={})
     return recipe
 
