@@ -202,8 +202,8 @@ def _scratch(dataset: str, model: str) -> Recipe:
         learning_rate=0.002,
         temperature_decay=0.9,
         temperature_floor=0.2,
-        kl_warm_up_epochs=size.scratch_epochs
-        // 2,  # from random weights the prior's components are no guide to the classes
+        # from random weights the prior's components are no guide to the classes
+        kl_warm_up_epochs=size.scratch_epochs // 2,
     )
 
 
