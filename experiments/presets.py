@@ -183,6 +183,7 @@ def _scratch(dataset: str, model: str) -> Recipe:
             f"the preset scratch is of a dmvae, whose q(c|x) is a network of x: there is none for {dataset}-{model}."
         )
     size = SIZES[dataset]
+    epochs = size.autoencoder_epochs + size.epochs  # as many as default has in all
     network = _PAPER_NETWORKS[model] | {
         "latent_dim": 10,
         "c_encoder_sizes": _GATE,
@@ -196,14 +197,13 @@ def _scratch(dataset: str, model: str) -> Recipe:
         dataset,
         model,
         "scratch",
-        epochs=size.scratch_epochs,
+        epochs=epochs,
         network=network,
         batch_size=size.batch_size,
         learning_rate=0.002,
         temperature_decay=0.9,
         temperature_floor=0.2,
-        # from random weights the prior's components are no guide to the classes
-        kl_warm_up_epochs=size.scratch_epochs // 2,
+        kl_warm_up_epochs=epochs // 2,  # from random weights the prior's components are no guide to the classes
     )
 
 

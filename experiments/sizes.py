@@ -24,7 +24,6 @@ class Size:
         encoder: hidden layers of q(z|x); the decoder's are these in reverse.
         autoencoder_epochs, distill_epochs: of the warm start.
         epochs: of a clustering's bound.
-        scratch_epochs: of a DMVAE from random weights, which has no other stage.
         expert_epochs, classification_epochs: of a mixture of experts with a warm start, by its task.
         deepmoe_epochs: of a DeepMoE, which has none.
         batch_size: of every stage.
@@ -38,7 +37,6 @@ class Size:
     autoencoder_epochs: int
     distill_epochs: int
     epochs: int
-    scratch_epochs: int
     expert_epochs: int
     classification_epochs: int
     deepmoe_epochs: int
@@ -51,10 +49,9 @@ class Size:
 
 _MNIST = Size(
     encoder=(500, 500, 2000),
-    autoencoder_epochs=10,
+    autoencoder_epochs=20,
     distill_epochs=3,
     epochs=16,
-    scratch_epochs=36,
     expert_epochs=15,
     classification_epochs=12,
     deepmoe_epochs=20,
@@ -71,7 +68,6 @@ _REUTERS = replace(
     autoencoder_epochs=3,
     distill_epochs=1,
     epochs=3,
-    scratch_epochs=6,
     expert_epochs=3,
     classification_epochs=3,
     deepmoe_epochs=3,
@@ -82,7 +78,6 @@ _TEN_THOUSAND = Size(
     autoencoder_epochs=100,
     distill_epochs=15,
     epochs=60,
-    scratch_epochs=160,
     expert_epochs=60,
     classification_epochs=60,
     deepmoe_epochs=60,
@@ -101,7 +96,6 @@ SIZES = {
         autoencoder_epochs=30,
         distill_epochs=30,
         epochs=60,
-        scratch_epochs=90,
         expert_epochs=20,
         classification_epochs=40,
         deepmoe_epochs=60,
@@ -115,7 +109,6 @@ SIZES = {
         autoencoder_epochs=10,
         distill_epochs=30,
         epochs=20,
-        scratch_epochs=30,
         expert_epochs=20,
         classification_epochs=40,
         deepmoe_epochs=30,
