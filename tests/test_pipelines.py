@@ -72,11 +72,8 @@ def test_a_radius_stays_with_its_row():
         np.testing.assert_array_equal(inputs["radius"], np.ravel(inputs["x"]) / 8)
 
 
-def test_xla_compiles_what_takes_many_steps_or_much_arithmetic(monkeypatch):
-    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(5, use_bias=False)])
+def test_xla_compiles_what_takes_many_steps():
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(5)])
     data = pipelines.batches(np.zeros([40, 4], "float32"), batch_size=20)  # 2 steps an epoch
-    assert not pipelines.compile_options(model, data, 100)["jit_compile"]
+    assert not pipelines.compile_options(model, data, pipelines.LEAST_XLA_STEPS // 2 - 1)["jit_compile"]
     assert pipelines.compile_options(model, data, pipelines.LEAST_XLA_STEPS // 2)["jit_compile"]
-    monkeypatch.setattr(pipelines, "LEAST_XLA_OPERATIONS", 6 * 20 * 200 * 20)  # rows, steps, weights
-    assert pipelines.compile_options(model, data, 100)["jit_compile"]
-    assert not pipelines.compile_options(model, data, 99)["jit_compile"]

@@ -2,7 +2,6 @@
 for readouts."""
 
 import logging
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,8 +16,6 @@ from vae_moe.distribution import several_workers
 MOST_EAGER_STEPS = 8
 #: XLA compiles a step for 4 s, and saves a millisecond or two of each.
 LEAST_XLA_STEPS = 2000
-#: Or a sixth of the time of the products, which are 6 operations a weight and row: these take two cores 20 to 80 s.
-LEAST_XLA_OPERATIONS = 1e13
 
 
 def batches(
@@ -127,13 +124,11 @@ def compile_options(model: keras.Model, data: tf.data.Dataset, epochs: int) -> d
         ``run_eagerly``, ``jit_compile`` and ``steps_per_execution``.
     """
     n_steps = len(data) * epochs
-    first, *_ = keras.tree.flatten(data.element_spec)
-    operations = 6.0 * (first.shape[0] or 0) * n_steps * sum(math.prod(w.shape) for w in model.trainable_weights)
     xla = use_xla(model)
     eagerly = xla and n_steps <= MOST_EAGER_STEPS
     return {
         "run_eagerly": eagerly,
-        "jit_compile": xla and (n_steps >= LEAST_XLA_STEPS or operations >= LEAST_XLA_OPERATIONS),
+        "jit_compile": xla and n_steps >= LEAST_XLA_STEPS,
         "steps_per_execution": 1 if eagerly else steps_per_execution(len(data)),
     }
 
