@@ -77,3 +77,15 @@ def test_xla_compiles_what_takes_many_steps():
     data = pipelines.batches(np.zeros([40, 4], "float32"), batch_size=20)  # 2 steps an epoch
     assert not pipelines.compile_options(model, data, pipelines.LEAST_XLA_STEPS // 2 - 1)["jit_compile"]
     assert pipelines.compile_options(model, data, pipelines.LEAST_XLA_STEPS // 2)["jit_compile"]
+
+
+def test_readouts_come_in_batches_of_one_size(rng):
+    x = rng.normal(size=(25, 3)).astype("f")
+    shapes = []
+
+    def twice(rows):
+        shapes.append(tuple(rows.shape))
+        return 2.0 * rows
+
+    np.testing.assert_array_equal(pipelines.map_batches(twice, x, batch_size=10), 2.0 * x)
+    assert shapes == [(10, 3)] * 3

@@ -16,6 +16,8 @@ from vae_moe.distribution import several_workers
 MOST_EAGER_STEPS = 8
 #: XLA compiles a step for 4 s, and saves a millisecond or two of each.
 LEAST_XLA_STEPS = 2000
+#: Rows of a readout's batch: products of this many round each row alike, wherever it stands.
+READOUT_BATCH = 256
 
 
 def batches(
@@ -162,8 +164,11 @@ def in_order(x: np.ndarray, y: np.ndarray | None = None, *, batch_size: int = 10
 
 
 @repeatable()
-def map_batches(function, *arrays, batch_size: int = 1000) -> np.ndarray:
+def map_batches(function, *arrays, batch_size: int = READOUT_BATCH) -> np.ndarray:
     """``function`` of tensors over consecutive batches of rows, joined: the readouts' loop.
+
+    All batches have one size, the last one filled up with its last row: how a product rounds a row depends on the size
+    of its batch, and at some sizes on its place there.
 
     Args:
         function: a ``tf.function``: tensors [B, ...] -> tensor [B, ...].
@@ -174,15 +179,19 @@ def map_batches(function, *arrays, batch_size: int = 1000) -> np.ndarray:
         [N, ...] array.
     """
     n_rows = len(arrays[0])
+
+    def part(array, start: int):
+        rows = array[start : start + batch_size]
+        return tf.convert_to_tensor(np.concatenate([rows, np.repeat(rows[-1:], batch_size - len(rows), 0)]))
+
     tf.get_logger().addFilter(_is_no_advice_on_tracing)
     try:
         results = [
-            function(*(tf.convert_to_tensor(array[start : start + batch_size]) for array in arrays)).numpy()
-            for start in range(0, n_rows, batch_size)
+            function(*(part(array, start) for array in arrays)).numpy() for start in range(0, n_rows, batch_size)
         ]
     finally:
         tf.get_logger().removeFilter(_is_no_advice_on_tracing)
-    return np.concatenate(results)
+    return np.concatenate(results)[:n_rows]
 
 
 def _is_no_advice_on_tracing(record: logging.LogRecord) -> bool:
