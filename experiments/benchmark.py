@@ -8,7 +8,6 @@ and an addition each). Terms that are not the report's, which cost further passe
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -211,7 +210,7 @@ def main(arguments: list[str] | None = None) -> int:
     shared = {
         "rows": len(dataset.train),
         "import_seconds": imported,
-        "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "peak_memory_gib": runs.peak_memory(),
         "em_peak_memory_gib": em_benchmark.peak_memory(),
         **em_benchmark.iterations(dataset),
         **runs.provenance(),

@@ -1,13 +1,12 @@
 """Speed and memory of the mixtures of experts by EM, beside scikit-learn's GaussianMixture: part of the benchmark."""
 
-import re
-import resource
 import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
+
+from experiments import runs
 
 
 def iterations(dataset) -> dict[str, float]:
@@ -57,12 +56,4 @@ def fit_memory() -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that so few iterations do not converge
         GMMGatedRegressor(dataset.n_classes, shrinkage=0.1, max_iter=2, random_state=0).fit(dataset.train.x, y)
-    return _peak_memory_of_this_process()
-
-
-def _peak_memory_of_this_process() -> float:
-    """GiB. What ``getrusage`` tells of a process begins with the memory of the one that started it, on Linux."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return int(re.search(r"VmHWM:\s*(\d+) kB", status.read_text())[1]) / 2**20  # type: ignore[index]
+    return runs.peak_memory()

@@ -186,6 +186,17 @@ def command(recipe: Recipe) -> str:
     return f"python -m experiments.train {recipe.arguments}"
 
 
+def peak_memory() -> float:
+    """The most memory this process had, in GiB, and not, as ``getrusage`` has it on Linux, the one that started it."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        import resource  # Windows has none
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+    return int(lines["VmHWM"].split()[0]) / 2**20
+
+
 def git_commit() -> str:
     """The commit of this checkout, "-dirty" appended if it was changed since; "unknown" outside of one."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]

@@ -7,7 +7,6 @@ and the time of a training step against the number of components or experts, bes
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -72,7 +71,7 @@ def stream_epoch(path: Path) -> dict[str, Any]:
         "epoch_seconds": seconds,
         "rows_per_second": len(data) * STREAM_BATCH / seconds,
         "loss": history.history["loss"][-1],
-        "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "peak_memory_gib": runs.peak_memory(),
     }
 
 
