@@ -163,7 +163,8 @@ def _default(dataset: str, model: str) -> Recipe:
         held = {"regularization": _CLUSTERING, "adversarial_probe": 6.0}
         return replace(recipe, network=_latent_network(size, model) | held)
     network = _latent_network(size, model) | _experts_network(size, model)
-    return replace(recipe, epochs=size.expert_epochs, fit_experts=True, checkpoint="last", network=network)
+    recipe = replace(recipe, epochs=size.expert_epochs, learning_rate=0.003, network=network)
+    return replace(recipe, fit_experts=True, checkpoint="last")
 
 
 def _augment(dataset: str, model: str) -> Recipe:

@@ -59,7 +59,7 @@ def fit_experts(
         reg_variance: least variance of a Gaussian expert, in units of the squared targets; it bounds how sharply the
             experts tell the gate apart.
         max_iter: E and M steps of a stage at most.
-        tol: ends them when log p(y|x) gains less a row, in nats.
+        tol: ends them when log p(y|x) gains less a row, in nats, the first of resumed experts included.
         center: [F, O], what the ridge shrinks all kernels towards, in place of 0 (:func:`shared_kernel`). The ridge of
             Gaussian experts is then chosen by evidence, and ``alphas`` is only where it starts: experts that the rows
             do not tell apart become one.
@@ -90,15 +90,18 @@ def fit_experts(
     likelihoods: list[float] = []
     for alpha in alphas if isinstance(fitted, GaussianExperts) else alphas[:1]:
         fitted = replace(fitted, alpha=alpha)
-        for step in range(max_iter):
+        # another ridge than the one chosen by evidence may lower it at first
+        before = float(np.average(logsumexp(log_resp, 1), weights=weights)) if resume and center is None else -np.inf
+        for _ in range(max_iter):
             sparse = _sparse(log_softmax(log_resp, 1)) + log_weights
             fitted = fitted.fit(inputs, y, sparse)
             if tied and isinstance(fitted, GaussianExperts):
                 fitted = replace(fitted, variances=_tie(fitted.variances, np.exp(sparse).sum(0)))
             log_resp = log_gate + fitted.log_prob(inputs, y)
             likelihoods.append(float(np.average(logsumexp(log_resp, 1), weights=weights)))
-            if step and likelihoods[-1] - likelihoods[-2] < tol:
+            if likelihoods[-1] - before < tol:
                 break
+            before = likelihoods[-1]
     experts.kernels.assign(fitted.kernels)
     experts.biases.assign(fitted.biases)
     if isinstance(fitted, GaussianExperts) and experts.learn_variance:
