@@ -51,6 +51,15 @@ def test_it_finds_noiseless_maps_from_a_gate_that_errs(rng):
     np.testing.assert_allclose(model.experts.kernels, kernels, atol=1e-2)
 
 
+def test_experts_at_their_best_resume_with_one_step(x, rng):
+    y = (x @ rng.normal(size=(4, 2)) + rng.normal(size=(200, 2))).astype("f")
+    model = DeepMoE(4, 2, 2, learn_variance=True)
+    fit_experts(model, x, y, alphas=[0.1], max_iter=50)
+    kernels = model.experts.kernels.numpy()
+    assert len(fit_experts(model, x, y, resume=True, alphas=[0.1], max_iter=50)) == 1
+    np.testing.assert_allclose(model.experts.kernels, kernels, atol=0.02)
+
+
 def test_rows_without_y_are_left_out_and_none_at_all_is_an_error(x, rng):
     y = (x @ rng.normal(size=(4, 2))).astype("f")
     few, all_of_them = DeepMoE(4, 2, 2, seed=1), DeepMoE(4, 2, 2, seed=1)

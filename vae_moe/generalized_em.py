@@ -90,7 +90,7 @@ def fit_experts(
     likelihoods: list[float] = []
     for alpha in alphas if isinstance(fitted, GaussianExperts) else alphas[:1]:
         fitted = replace(fitted, alpha=alpha)
-        # another ridge than the one chosen by evidence may lower it at first
+        # with a ridge that evidence chooses anew, the first step may lower it
         before = float(np.average(logsumexp(log_resp, 1), weights=weights)) if resume and center is None else -np.inf
         for _ in range(max_iter):
             sparse = _sparse(log_softmax(log_resp, 1)) + log_weights
