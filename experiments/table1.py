@@ -151,12 +151,14 @@ def main(arguments: list[str] | None = None) -> int:
     if options.rows != "outputs" or options.objective != "mixture":  # they are the networks' alone
         methods = [method for method in methods if method in NEURAL]
         folder = folder / (options.rows if options.rows != "outputs" else options.objective)
-    # VaDE-MoE last: the warm start that it shares with DVMoE is then there, and no process waits for it
+    # VaDE-MoE last: the warm start that it shares with DVMoE is then there, and no process waits for it; and the
+    # spiral's short cells last, so that at the end none is idle for minutes
     methods = sorted(methods, key=lambda method: method == "vademoe")
+    in_order = sorted(options.datasets, key=lambda dataset: dataset == "spiral")
     wanted = [
         Cell(dataset, row, method, seed, options.rows, options.objective)
         for seed in options.seeds
-        for dataset in options.datasets
+        for dataset in in_order
         for row in rows
         for method in methods
     ]
