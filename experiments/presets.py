@@ -163,8 +163,9 @@ def _default(dataset: str, model: str) -> Recipe:
         held = {"regularization": _CLUSTERING, "adversarial_probe": 6.0}
         return replace(recipe, network=_latent_network(size, model) | held)
     network = _latent_network(size, model) | _experts_network(size, model)
-    recipe = replace(recipe, epochs=size.expert_epochs, learning_rate=0.003, network=network)
-    return replace(recipe, fit_experts=True, checkpoint="last")
+    return replace(
+        recipe, epochs=size.expert_epochs, learning_rate=0.003, fit_experts=True, checkpoint="last", network=network
+    )
 
 
 def _augment(dataset: str, model: str) -> Recipe:

@@ -59,7 +59,8 @@ def fit_experts(
         reg_variance: least variance of a Gaussian expert, in units of the squared targets; it bounds how sharply the
             experts tell the gate apart.
         max_iter: E and M steps of a stage at most.
-        tol: ends them when log p(y|x) gains less a row, in nats, the first of resumed experts included.
+        tol: ends them when log p(y|x) gains less a row, in nats; the first step is held to it only if experts without
+            ``center`` are resumed.
         center: [F, O], what the ridge shrinks all kernels towards, in place of 0 (:func:`shared_kernel`). The ridge of
             Gaussian experts is then chosen by evidence, and ``alphas`` is only where it starts: experts that the rows
             do not tell apart become one.
@@ -91,14 +92,14 @@ def fit_experts(
     for alpha in alphas if isinstance(fitted, GaussianExperts) else alphas[:1]:
         fitted = replace(fitted, alpha=alpha)
         # with a ridge that evidence chooses anew, the first step may lower it
-        before = float(np.average(logsumexp(log_resp, 1), weights=weights)) if resume and center is None else -np.inf
+        before = _mean_likelihood(log_resp, weights) if resume and center is None else -np.inf
         for _ in range(max_iter):
             sparse = _sparse(log_softmax(log_resp, 1)) + log_weights
             fitted = fitted.fit(inputs, y, sparse)
             if tied and isinstance(fitted, GaussianExperts):
                 fitted = replace(fitted, variances=_tie(fitted.variances, np.exp(sparse).sum(0)))
             log_resp = log_gate + fitted.log_prob(inputs, y)
-            likelihoods.append(float(np.average(logsumexp(log_resp, 1), weights=weights)))
+            likelihoods.append(_mean_likelihood(log_resp, weights))
             if likelihoods[-1] - before < tol:
                 break
             before = likelihoods[-1]
@@ -173,6 +174,11 @@ def _as_fitted(experts, reg_variance: float) -> GaussianExperts | CategoricalExp
         biases,
         np.maximum(variances, reg_variance),
     )
+
+
+def _mean_likelihood(log_joint: np.ndarray, weights: np.ndarray) -> float:
+    """The mean over rows of log sum_k exp(log_joint [N, K])."""
+    return float(np.average(logsumexp(log_joint, 1), weights=weights))
 
 
 def _tie(variances: np.ndarray, counts: np.ndarray) -> np.ndarray:
