@@ -132,7 +132,10 @@ def test_gaussian_gate_m_step_is_a_stationary_point_of_its_penalised_likelihood(
     def objective(scale, shift):
         root = np.sqrt(scale)
         moved = replace(
-            gate, covariances=gate.covariances * scale, factors=gate.factors * root, means=gate.means + shift
+            gate,
+            covariances=gate.covariances * scale,
+            precisions_cholesky=gate.precisions_cholesky / root,
+            means=gate.means + shift,
         )
         return (np.exp(log_resp) * moved.log_prob(X)).sum() + moved.log_penalty()
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.linalg import solve_triangular
+from scipy.linalg.blas import dtrmm
 from scipy.special import logsumexp
 
 from vae_moe.em._numerics import (
@@ -41,7 +42,8 @@ class GaussianGate:
     log_weights: np.ndarray = field(default_factory=unfitted)  # [K]
     means: np.ndarray = field(default_factory=unfitted)  # [K, D]
     covariances: np.ndarray = field(default_factory=unfitted)  # full [K, D, D], tied [1, D, D], diag [K, D]
-    factors: np.ndarray = field(default_factory=unfitted)  # lower Cholesky factors (diag: roots), as covariances
+    # U, upper triangular, of the precisions U U^T (diag: their roots), as covariances; x U has unit covariance
+    precisions_cholesky: np.ndarray = field(default_factory=unfitted)
 
     @classmethod
     def from_data(
@@ -99,29 +101,23 @@ class GaussianGate:
             log_weights=log_weights,
             means=means,
             covariances=covariances,
-            factors=np.stack([self._factor(k, covariance) for k, covariance in enumerate(covariances)]),
+            precisions_cholesky=np.stack(
+                [_precision_cholesky(k, covariance) for k, covariance in enumerate(covariances)]
+            ),
         )
-
-    def _factor(self, k: int, covariance: np.ndarray) -> np.ndarray:
-        cure = "increase reg_covar or shrinkage, scale the features or use fewer experts"
-        if covariance.ndim == 2:
-            return cholesky_factor(covariance, f"Covariance {k}", cure)  # [D, D]
-        if not covariance.min() > 0:
-            raise ValueError(f"Covariance {k} has the variance {covariance.min():.3g}, which is not positive: {cure}.")
-        return np.sqrt(covariance)  # [D]
 
     def log_prob(self, X: np.ndarray) -> np.ndarray:
         """Return log weights_k + log N(x | means_k, covariances_k) as [N, K], inputs [N, D]."""
         n_experts, n_features = self.means.shape
-        factors = np.broadcast_to(self.factors, (n_experts, *self.factors.shape[1:]))
-        log_prob = np.empty((len(X), n_experts))
+        cholesky = np.broadcast_to(self.precisions_cholesky, (n_experts, *self.precisions_cholesky.shape[1:]))
+        distances = np.empty((len(X), n_experts))  # squared, of Mahalanobis
         for rows, block in row_blocks(X):
             for k in range(n_experts):
-                whitened = _whiten(block - self.means[k], factors[k])  # [n, D]
-                log_prob[rows, k] = np.einsum("nd,nd->n", whitened, whitened)
-        log_roots = np.log(factors if factors.ndim == 2 else np.einsum("kdd->kd", factors))  # [K, D]
-        constants = self.log_weights - log_roots.sum(axis=1) - 0.5 * n_features * np.log(2 * np.pi)  # [K]
-        return constants - 0.5 * log_prob
+                whitened = _whiten(block - self.means[k], cholesky[k])  # [n, D]
+                distances[rows, k] = np.einsum("nd,nd->n", whitened, whitened)
+        roots = cholesky if cholesky.ndim == 2 else np.einsum("kdd->kd", cholesky)  # [K, D]
+        constants = self.log_weights + np.log(roots).sum(axis=1) - 0.5 * n_features * np.log(2 * np.pi)  # [K]
+        return constants - 0.5 * distances
 
     def log_density(self, X: np.ndarray) -> np.ndarray:
         """Return log p(x) as [N], inputs [N, D]."""
@@ -130,18 +126,31 @@ class GaussianGate:
     def log_penalty(self) -> float:
         """Return the log of the conjugate penalty (class docstring) at the covariances."""
         total = 0.0
-        for factor in self.factors:
-            roots = factor if factor.ndim == 1 else np.diagonal(factor)  # [D]
-            inverse = 1 / roots if factor.ndim == 1 else _whiten(np.eye(len(factor)), factor)
-            total += self.prior_count * 2 * np.log(roots).sum() + self.prior_scale * np.square(inverse).sum()
+        for cholesky in self.precisions_cholesky:
+            roots = cholesky if cholesky.ndim == 1 else np.diagonal(cholesky)  # [D]
+            total += self.prior_scale * np.square(cholesky).sum() - self.prior_count * 2 * np.log(roots).sum()
         return -0.5 * total
 
 
-def _whiten(rows: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """Return factor^-1 applied to each of the rows [n, D]; the rows may be overwritten."""
-    if factor.ndim == 1:
-        return rows / factor
-    return solve_triangular(factor, rows.T, lower=True, overwrite_b=True, check_finite=False).T
+def _precision_cholesky(k: int, covariance: np.ndarray) -> np.ndarray:
+    """Return U of the precision U U^T of component k, upper triangular [D, D]; of variances [D] their inverse roots."""
+    cure = "increase reg_covar or shrinkage, scale the features or use fewer experts"
+    if covariance.ndim == 2:
+        factor = cholesky_factor(covariance, f"Covariance {k}", cure)  # [D, D]
+        return solve_triangular(factor, np.eye(len(factor)), lower=True, check_finite=False).T
+    if not covariance.min() > 0:
+        raise ValueError(f"Covariance {k} has the variance {covariance.min():.3g}, which is not positive: {cure}.")
+    return 1 / np.sqrt(covariance)
+
+
+def _whiten(rows: np.ndarray, cholesky: np.ndarray) -> np.ndarray:
+    """Return the rows [n, D] times the triangle [D, D], or the roots [D]; the rows may be overwritten.
+
+    A product with a triangle takes half the time of a whole one, and of OpenBLAS's solution of a triangular system.
+    """
+    if cholesky.ndim == 1:
+        return rows * cholesky
+    return dtrmm(1.0, cholesky.T, rows.T, lower=True, overwrite_b=True).T
 
 
 def _diagonal_scatter(X: np.ndarray, resp: np.ndarray) -> np.ndarray:
