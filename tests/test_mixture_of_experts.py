@@ -187,3 +187,12 @@ def test_part_of_the_batch_gives_the_bound_of_that_part(x):
     np.testing.assert_allclose(part(x)["terms"]["kl_c"], whole(x)["terms"]["kl_c"], rtol=1e-6)  # evaluation: all rows
     with pytest.raises(ValueError, match="bound_share must be in"):
         DVMoE(4, 3, 1, bound_share=0.0)
+
+
+def test_part_of_the_batch_keeps_the_sample_that_gave_the_gate(x):
+    """Where p(c|z) is the gate, the bound's z is the gate's: with the same noise, the whole batch's terms, scaled."""
+    whole, part = (VaDEMoE(4, 3, 1, bound_share=share, **SMALL) for share in (1.0, 0.4))
+    noise = np.random.default_rng(0).normal(size=(len(x), SMALL["latent_dim"])).astype(np.float32)
+    ours, theirs = (model.gate(x, training=True, noise=noise)["terms"] for model in (part, whole))
+    for name, term in ours.items():
+        np.testing.assert_allclose(term, np.where(np.arange(30) < 12, 2.5 * theirs[name], 0), rtol=1e-4, err_msg=name)

@@ -21,16 +21,16 @@ def terms_of_part(function: Callable, share: float, *arrays) -> dict:
     Args:
         function: the first rows of the arrays, [n, ...] each -> {name: [n]}.
         share: n / B, rounded up to whole rows, in (0, 1].
-        arrays: tensors [B, ...].
+        arrays: tensors [B, ...], or dictionaries of them.
 
     Returns:
         {name: [B]}: terms times B / n, so that their mean over the batch is that over these rows, and 0 elsewhere.
     """
     if share == 1:
         return function(*arrays)
-    n_rows = tf.shape(arrays[0])[0]
+    n_rows = tf.shape(tf.nest.flatten(arrays)[0])[0]
     n_part = tf.cast(tf.math.ceil(share * tf.cast(n_rows, tf.float32)), tf.int32)
-    terms = function(*(array[:n_part] for array in arrays))
+    terms = function(*tf.nest.map_structure(lambda array: array[:n_part], arrays))
     scale = tf.cast(n_rows, tf.float32) / tf.cast(n_part, tf.float32)
     return {
         name: tf.concat([tf.cast(scale, term.dtype) * term, tf.zeros([n_rows - n_part], term.dtype)], 0)

@@ -167,14 +167,17 @@ class LatentMixture(keras.layers.Layer):
             ``{"c_logits": [B, K], "features": z_mean [B, L], "terms": {"recon", "kl_z", "kl_c": each [B] in nats}}``.
             The ELBO is minus the sum of the terms (on average over the batch, where ``bound_share`` is below 1).
         """
-        q = self.infer(x, noise)
+        hidden = self.trunk(x)
+        q = self._posterior(hidden, noise)
         outputs = {"c_logits": q["c_logits"], "features": q["z_mean"]}
         if not training or self.bound_share == 1:
             return {**outputs, "terms": self._terms(x, q, training)}
-        terms = batch_part.terms_of_part(
-            lambda part: self._terms(part, self.infer(part), training), self.bound_share, x
-        )
-        return {**outputs, "terms": terms}
+
+        def bound(x, hidden, q):  # where z is not needed for q(c|x), that of the other rows is never computed
+            sampled = q if self.c_encoder is None else {**q, **self._sample_z(hidden)}
+            return self._terms(x, sampled, training)
+
+        return {**outputs, "terms": batch_part.terms_of_part(bound, self.bound_share, x, hidden, q)}
 
     def infer(self, x, noise=None):
         """The posterior q(z|x) q(c|x) and a sample of z.
@@ -186,13 +189,7 @@ class LatentMixture(keras.layers.Layer):
         Returns:
             ``{"z_mean", "z_log_var", "z": each [B, L], "c_logits": [B, K]}``, the last normalised: log q(c|x).
         """
-        hidden = self.trunk(x)
-        z_mean, z_log_var = self._z_params(hidden)  # [B, L] each
-        if noise is None:
-            noise = keras.random.normal(tf.shape(z_mean), seed=self.seed_generator)
-        z = z_mean + tf.exp(0.5 * z_log_var) * noise  # [B, L]
-        logits = self.prior.c_logits(z) if self.c_encoder is None else self.c_encoder(hidden)  # [B, K]
-        return {"z_mean": z_mean, "z_log_var": z_log_var, "z": z, "c_logits": tf.nn.log_softmax(logits)}
+        return self._posterior(self.trunk(x), noise)
 
     @property
     def n_features(self) -> int:
@@ -255,6 +252,20 @@ class LatentMixture(keras.layers.Layer):
             "bound_share": self.bound_share,
             "seed": self.seed,
         }
+
+    def _posterior(self, hidden, noise=None):
+        """``infer`` from the trunk's output."""
+        q = self._sample_z(hidden, noise)
+        logits = self.prior.c_logits(q["z"]) if self.c_encoder is None else self.c_encoder(hidden)  # [B, K]
+        return {**q, "c_logits": tf.nn.log_softmax(logits)}
+
+    def _sample_z(self, hidden, noise=None):
+        """q(z|x) and a sample of it: ``{"z_mean", "z_log_var", "z": each [B, L]}``."""
+        z_mean, z_log_var = self._z_params(hidden)  # [B, L] each
+        if noise is None:
+            noise = keras.random.normal(tf.shape(z_mean), seed=self.seed_generator)
+        z = z_mean + tf.exp(0.5 * z_log_var) * noise  # [B, L]
+        return {"z_mean": z_mean, "z_log_var": z_log_var, "z": z}
 
     def _z_params(self, hidden):
         """Mean and log-variance of q(z|x), each [B, L]; the latter up to ``LOG_VAR_BOUND``, its gradient untouched."""
