@@ -173,7 +173,7 @@ class LatentMixture(keras.layers.Layer):
         if not training or self.bound_share == 1:
             return {**outputs, "terms": self._terms(x, q, training)}
 
-        def bound(x, hidden, q):  # where z is not needed for q(c|x), that of the other rows is never computed
+        def bound(x, hidden, q):  # where q(c|x) needs no z, a graph never computes that of the other rows
             sampled = q if self.c_encoder is None else {**q, **self._sample_z(hidden)}
             return self._terms(x, sampled, training)
 
