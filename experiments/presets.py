@@ -30,6 +30,7 @@ class WarmStart:
     start: str = "spectral"  # or "gmm"
     n_neighbors: int = 10
     neighbors_of: str = "z"  # the autoencoder's latents, or "x"
+    batch_size: int = 256
     learning_rate: float = 1e-3
 
 
@@ -156,7 +157,13 @@ def _default(dataset: str, model: str) -> Recipe:
     if model == "deepmoe":
         network = {"hidden_sizes": _GATE}
         return replace(recipe, epochs=size.deepmoe_epochs, learning_rate=0.002, network=network)
-    warm_start = WarmStart(size.autoencoder_epochs, size.distill_epochs, neighbors_of=size.neighbors_of)
+    warm_start = WarmStart(
+        size.autoencoder_epochs,
+        size.distill_epochs,
+        neighbors_of=size.neighbors_of,
+        batch_size=size.start_batch_size or size.batch_size,
+        learning_rate=size.start_learning_rate,
+    )
     recipe = replace(recipe, warm_start=warm_start)
     if model in CLUSTERINGS:
         recipe = replace(recipe, hold_start=True, adversarial_reach=0.25, learning_rate=0.002)
@@ -185,7 +192,6 @@ def _scratch(dataset: str, model: str) -> Recipe:
             f"the preset scratch is of a dmvae, whose q(c|x) is a network of x: there is none for {dataset}-{model}."
         )
     size = SIZES[dataset]
-    epochs = size.autoencoder_epochs + size.epochs  # as many as default has in all
     network = _PAPER_NETWORKS[model] | {
         "latent_dim": 10,
         "c_encoder_sizes": _GATE,
@@ -199,13 +205,14 @@ def _scratch(dataset: str, model: str) -> Recipe:
         dataset,
         model,
         "scratch",
-        epochs=epochs,
+        epochs=size.scratch_epochs,
         network=network,
         batch_size=size.batch_size,
         learning_rate=0.002,
         temperature_decay=0.9,
         temperature_floor=0.2,
-        kl_warm_up_epochs=epochs // 2,  # from random weights the prior's components are no guide to the classes
+        # From random weights the prior's components are no guide to the classes.
+        kl_warm_up_epochs=size.scratch_epochs // 2,
     )
 
 

@@ -125,6 +125,9 @@ def _convolutional(recipe: Recipe, encoder: str) -> Recipe:
     if recipe.model != "deepmoe":
         network |= {"decoder": encoder, "trunk_sizes": dense, "z_encoder_sizes": (), "decoder_sizes": dense}
     warm_start = recipe.warm_start and replace(
-        recipe.warm_start, autoencoder_epochs=size.convolutions.autoencoder_epochs, learning_rate=0.003
+        recipe.warm_start,
+        autoencoder_epochs=size.convolutions.autoencoder_epochs,
+        batch_size=size.batch_size,
+        learning_rate=0.003,
     )
     return with_network(replace(recipe, encoder=encoder, warm_start=warm_start), **network)

@@ -115,7 +115,7 @@ def _make(mixture, recipe: Recipe, x: np.ndarray, verbose, backup: "Backup") -> 
 def _fit_options(recipe: Recipe, verbose, backup: "Backup") -> dict[str, Any]:
     assert recipe.warm_start is not None
     return {
-        "batch_size": recipe.batch_size,
+        "batch_size": recipe.warm_start.batch_size,
         "learning_rate": recipe.warm_start.learning_rate,
         "seed": recipe.model_seed,
         "backup": backup,
@@ -138,7 +138,6 @@ def _key(mixture, recipe: Recipe, x: np.ndarray) -> str:
         "network": {name: mixture.get_config()[name] for name in _NETWORK},
         "likelihood": mixture.likelihood,
         "warm_start": asdict(recipe.warm_start) | {"distill_epochs": None, "start": None},  # type: ignore[arg-type]
-        "batch_size": recipe.batch_size,
         "seed": recipe.model_seed,
         "x": hashlib.sha256(x.tobytes()).hexdigest(),
     }
