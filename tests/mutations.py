@@ -124,6 +124,7 @@ MUTANTS = [
     (SOFTMAX, "(c == d) - prob[:, d]", "(c == d) + prob[:, d]"),
     (SOFTMAX, "matrix[-1] - mean @ kernel", "matrix[-1] + mean @ kernel"),
     (MOMENTS, "root = np.sqrt(resp[rows, k][held, None])", "root = resp[rows, k][held, None]"),
+    (MOMENTS, "np.where(held_samples(resp), resp, 0.0)", "resp"),
     (MOMENTS, "x_centred -= x_means[k]", "x_centred += x_means[k]"),
     (MOMENTS, "(Y[rows][held] - y_means[k])", "Y[rows][held]"),
     (BASE, "loss += self._weight(name, training) * term", "loss += term"),

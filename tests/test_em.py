@@ -359,6 +359,18 @@ def test_an_expert_that_starts_empty_is_finite(estimator):
     assert np.isfinite(model.log_likelihood(X, y)).all()
 
 
+def test_a_feature_that_is_zero_but_for_negligible_samples_stays_zero():
+    """Else means and covariances hold numbers whose products are denormal, and the E step takes many times as long."""
+    X, _, _ = spiral()
+    X = np.column_stack([X, np.arange(len(X)) < 9])  # 0 in all but 9 rows, of which the second expert has none
+    resp = np.column_stack([np.ones(len(X)), np.full(len(X), 0.5)])
+    resp[:9, 1] = 1e-200
+    gate = GaussianGate.from_data("full", 0.1, 1e-6, X, np.log(resp)).fit(X, np.log(resp))
+    assert gate.means[1, -1] == 0.0 and gate.means[0, -1] > 0.0
+    off_diagonal = gate.precisions_cholesky[1, :-1, -1]
+    np.testing.assert_array_equal(off_diagonal, 0.0)
+
+
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 def test_a_component_that_dies_keeps_its_parameters(covariance_type):
     X, Y, labels = spiral()

@@ -14,7 +14,8 @@ BLOCK_ELEMENTS = 2**22
 # and to keep parameters never lowers the objective of an M step.
 MIN_COUNT = 1e-8
 # Responsibilities below this part of their component's count are left out of its sums: those of 10^6 samples together
-# stay below the rounding of the sum. In high dimensions these are most of them.
+# stay below the rounding of the sum. In high dimensions these are most of them. Sums of them
+# alone, of a feature that is 0 in all other samples, would have denormal products, which many processors are slow at.
 NEGLIGIBLE = 1e-22
 
 
@@ -67,8 +68,9 @@ def held_samples(resp: np.ndarray) -> np.ndarray:
 def weighted_means(X: np.ndarray, resp: np.ndarray) -> np.ndarray:
     """Return the mean of X [N, D] under each column of resp [N, K]; zeros where a column holds less than MIN_COUNT."""
     sums = np.zeros((resp.shape[1], X.shape[1]))  # [K, D]
+    held = np.where(held_samples(resp), resp, 0.0)  # [N, K]
     for rows, block in row_blocks(X):
-        sums += resp[rows].T @ block
+        sums += held[rows].T @ block
     counts = resp.sum(axis=0)[:, None]  # [K, 1]
     return np.where(counts < MIN_COUNT, 0.0, sums / np.maximum(counts, MIN_COUNT))
 
