@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+#: Hidden layers of q(z|x) in VaDE, and in most of deep clustering since.
 VADE = (500, 500, 2000)
-"""Hidden layers of q(z|x) in VaDE, and in most of deep clustering since."""
 
 
 @dataclass(frozen=True)
