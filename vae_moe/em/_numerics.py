@@ -14,8 +14,8 @@ BLOCK_ELEMENTS = 2**22
 # and to keep parameters never lowers the objective of an M step.
 MIN_COUNT = 1e-8
 # Responsibilities below this part of their component's count are left out of its sums: those of 10^6 samples together
-# stay below the rounding of the sum. In high dimensions these are most of them. Sums of them
-# alone, of a feature that is 0 in all other samples, would have denormal products, which many processors are slow at.
+# stay below the rounding of the sum. In high dimensions these are most of them. Sums of them alone, of a feature that
+# is 0 in all other samples, would have denormal products, at which many processors are slow.
 NEGLIGIBLE = 1e-22
 
 
