@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from vae_moe.layers import noise
+
 #: Uniform noise is drawn above this: at 0 the Gumbel noise would be infinite.
 SMALLEST_UNIFORM = 1e-30
 
@@ -41,7 +43,7 @@ class GumbelSoftmax(keras.layers.Layer):
 
     def call(self, logits):
         """Args: logits [B, K]. Returns: zeta [B, K]."""
-        uniform = keras.random.uniform(tf.shape(logits), SMALLEST_UNIFORM, 1.0, seed=self.seed_generator)  # [B, K]
+        uniform = noise.uniform(tf.shape(logits), SMALLEST_UNIFORM, self.seed_generator)  # [B, K]
         gumbel = -tf.math.log(-tf.math.log(uniform))  # [B, K]
         return tf.nn.softmax((logits + gumbel) / self.temperature)
 

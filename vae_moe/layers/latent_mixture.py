@@ -11,6 +11,7 @@ from vae_moe.layers.conv import FILTERS
 from vae_moe.layers.gumbel_softmax import GumbelSoftmax
 from vae_moe.layers.mixture_prior import MixturePrior
 from vae_moe.layers.mlp import MLP
+from vae_moe.layers.noise import normal
 
 #: Upper bound of the log-variances of q(z|x): a row of e^20 times the usual KL is the whole gradient of a batch.
 LOG_VAR_BOUND = 10.0
@@ -263,7 +264,7 @@ class LatentMixture(keras.layers.Layer):
         """q(z|x) and a sample of it: ``{"z_mean", "z_log_var", "z": each [B, L]}``."""
         z_mean, z_log_var = self._z_params(hidden)  # [B, L] each
         if noise is None:
-            noise = keras.random.normal(tf.shape(z_mean), seed=self.seed_generator)
+            noise = normal(tf.shape(z_mean), self.seed_generator)
         z = z_mean + tf.exp(0.5 * z_log_var) * noise  # [B, L]
         return {"z_mean": z_mean, "z_log_var": z_log_var, "z": z}
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from vae_moe.distribution import DistributedModel, batch_mean
 from vae_moe.layers import batch_part, consistency, networks
+from vae_moe.layers.noise import normal
 from vae_moe.models import serving
 from vae_moe.pipelines import map_batches
 
@@ -239,7 +240,7 @@ class GatedModel(TermModel):
         To draw B D numbers can take longer than the rest of the step. One row of them for the whole batch would not do:
         a change that all rows share is what a batch normalisation takes away.
         """
-        sequence = keras.random.normal((n_rows + n_columns,), seed=self.seed_generator)
+        sequence = normal((n_rows + n_columns,), self.seed_generator)
         return tf.gather(sequence, tf.range(n_rows)[:, tf.newaxis] + tf.range(n_columns))
 
     def get_config(self):
