@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-#: Named, as XLA draws 30 times as long where it chooses by itself what is this one on CPUs and GPUs.
+#: XLA on a CPU draws 30 times as many numbers a second where it is named as where it is left to be chosen.
 ALGORITHM = "philox"
 
 

@@ -237,8 +237,8 @@ class GatedModel(TermModel):
     def _directions(self, n_rows, n_columns):
         """Standard normal [B, D], where the adversarial change is first sought: windows of one sequence.
 
-        To draw B D numbers can take longer than the rest of the step. One row of them for the whole batch would not do:
-        a change that all rows share is what a batch normalisation takes away.
+        To draw B D numbers would take a tenth of a step on MNIST. One row of them for the whole batch would not do: a
+        change that all rows share is what a batch normalisation takes away.
         """
         sequence = normal((n_rows + n_columns,), self.seed_generator)
         return tf.gather(sequence, tf.range(n_rows)[:, tf.newaxis] + tf.range(n_columns))
