@@ -26,7 +26,7 @@ def x(rng):
 def _fit_batch(model, x, y, learning_rate, n_steps):
     """Full-batch training to convergence, in few calls of the compiled step."""
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, n_steps)
-    model.compile(keras.optimizers.Adam(rate), jit_compile=True, steps_per_execution=50)
+    model.compile(keras.optimizers.Adam(rate), jit_compile=True)
     model.fit(tf.data.Dataset.from_tensors((x, y)).repeat(n_steps), verbose=0, shuffle=False)
 
 
@@ -134,7 +134,7 @@ def test_digits_with_a_map_each_beat_one_map():
     data = datasets.digits()
     y = targets.affine(data, 2, seed=0)
     model = DeepMoE(64, 10, 2, hidden_sizes=(128,), learn_variance=True)
-    model.compile(keras.optimizers.Adam(0.005), jit_compile=True, steps_per_execution=12)
+    model.compile(keras.optimizers.Adam(0.005), jit_compile=True)
     model.fit(data.train.x, y.train, batch_size=100, epochs=60, verbose=0)
     error = np.square(model.predict_mean(data.test.x) - y.test).mean(0).sum()
     linear = LinearRegression().fit(data.train.x, y.train).predict(data.test.x)

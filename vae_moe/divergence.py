@@ -31,7 +31,7 @@ class StopOnNaN(keras.callbacks.Callback):
         path: ``.keras`` file to which the model, set back, is saved, or None.
 
     Raises:
-        FloatingPointError: out of ``fit``, naming the epoch, the batch, the terms and what to try, and what was seen
+        FloatingPointError: out of ``fit``, naming the epoch, the step, the terms and what to try, and what was seen
             before: the terms, the extremes of x, of log-variances and of weights.
     """
 
@@ -49,11 +49,11 @@ class StopOnNaN(keras.callbacks.Callback):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        """Look at the terms the compiled steps report."""
+        """Look at the terms that the last steps report: there may be several for each call."""
         logs = logs or {}
         if bad := [name for name, value in logs.items() if not np.all(np.isfinite(value))]:
             terms = [name for name in bad if name != "loss"] or bad
-            self._stop(f"epoch {self._epoch + 1}, batch {batch + 1}", terms)
+            self._stop(f"epoch {self._epoch + 1}, step {int(self.model.optimizer.iterations)} or before", terms)
         self._terms = {name: float(np.mean(value)) for name, value in logs.items()}
 
     def on_epoch_end(self, epoch, logs=None):

@@ -128,10 +128,12 @@ def compile_options(model: keras.Model, data: tf.data.Dataset, epochs: int) -> d
     n_steps = len(data) * epochs
     xla = use_xla(model)
     eagerly = xla and n_steps <= MOST_EAGER_STEPS
+    jit_compile = xla and n_steps >= LEAST_XLA_STEPS
+    alone = eagerly or jit_compile  # XLA's steps are taken in loops of its own (:mod:`vae_moe.looping`)
     return {
         "run_eagerly": eagerly,
-        "jit_compile": xla and n_steps >= LEAST_XLA_STEPS,
-        "steps_per_execution": 1 if eagerly else steps_per_execution(len(data)),
+        "jit_compile": jit_compile,
+        "steps_per_execution": 1 if alone else steps_per_execution(len(data)),
     }
 
 

@@ -1,0 +1,83 @@
+"""Steps in XLA loops against Keras' own, one at a time."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vae_moe import DMVAE, DVMoE, looping, pipelines
+
+N_STEPS = 2 * looping.MOST_STEPS - 3  # two loops, the second not full
+
+
+def _data(x, y=None, **options):
+    return pipelines.batches(x, y, batch_size=20, seed=3, **options).take(N_STEPS)
+
+
+def _model(model_class, *arguments, **options):
+    sizes = {"z_encoder_sizes": (12,), "c_encoder_sizes": (12,), "decoder_sizes": (12,)}
+    regularization = {"balance": 1.0, "adversarial": 0.5, "start": 1.0}
+    model = model_class(*arguments, seed=1, latent_dim=3, regularization=regularization, **sizes, **options)
+    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.001, 2 * N_STEPS)), jit_compile=True)
+    return model
+
+
+def _clustering(x, y):
+    return _model(DMVAE, 64, n_components=5), _data(x, components=y)
+
+
+def _experts(x, y):
+    return _model(DVMoE, 64, 5, 10, "classification"), _data(x, y, sample_weight=np.linspace(0.5, 1.5, len(x)))
+
+
+def _without_targets(x, y):
+    return _model(DMVAE, 64, n_components=5), _data(x, sample_weight=np.linspace(0.5, 1.5, len(x)))
+
+
+@pytest.mark.parametrize("make", [_clustering, _experts, _without_targets])
+def test_a_loop_takes_keras_steps(make, digits, monkeypatch):
+    x, y = digits
+    results = []
+    for is_loop in (True, False):
+        model, data = make(x, y)
+        monkeypatch.setattr(looping, "_equal_batches", lambda _, answer=is_loop: answer)
+        seen = _Batches()
+        history = model.fit(data, epochs=2, shuffle=False, verbose=0, callbacks=[seen]).history
+        assert seen.n_batches == 2 * (2 if is_loop else N_STEPS)
+        assert int(model.optimizer.iterations) == 2 * N_STEPS
+        results.append((history, model.get_weights(), [v.numpy() for v in model.optimizer.variables]))
+    (looped, weights, moments), (plain, plain_weights, plain_moments) = results
+    assert list(looped) == list(plain) and len(looped) > 3
+    for name in plain:
+        np.testing.assert_allclose(looped[name], plain[name], rtol=1e-5, atol=1e-6, err_msg=name)
+    for values, plain_values in ((weights, plain_weights), (moments, plain_moments)):
+        for value, plain_value in zip(values, plain_values, strict=True):
+            np.testing.assert_allclose(value, plain_value, rtol=1e-3, atol=1e-5)
+
+
+class _Batches(keras.callbacks.Callback):
+    """Counts what Keras calls batches."""
+
+    n_batches = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.n_batches += 1
+
+
+@pytest.mark.parametrize("n_batches", [2, 16, 17, 214])
+def test_loops_have_every_batch_once_in_order(n_batches):
+    data = tf.data.Dataset.range(3 * n_batches).batch(3, drop_remainder=True).map(lambda x: (x, None))
+    elements = list(looping.loops(data))
+    assert {len(batches) for (batches, _), _ in elements} == {-(-n_batches // len(elements))}  # one shape
+    assert len(elements) == -(-n_batches // looping.MOST_STEPS) == len(looping.loops(data))
+    rows = [np.ravel(batches[:n]) for (batches, _), n in elements]
+    np.testing.assert_array_equal(np.concatenate(rows), range(3 * n_batches))
+
+
+def test_batches_of_several_shapes_are_keras_alone(digits):
+    model, data = _clustering(*digits)
+    rows = tf.data.Dataset.from_tensor_slices(digits[0][:50])
+    model.fit(rows.batch(20), verbose=0)  # 20, 20, 10
+    model.fit(digits[0][:50], batch_size=20, verbose=0)
+    model.fit(data.repeat(), steps_per_epoch=3, epochs=2, verbose=0)
+    assert int(model.optimizer.iterations) == 3 + 3 + 6

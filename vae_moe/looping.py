@@ -1,0 +1,91 @@
+"""What Keras' ``fit`` lacks to take small steps fast: several of them in one XLA program."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+#: Steps of a loop. To hand a step's variables to XLA takes about a millisecond; more steps gain nothing, and hold more
+#: batches in memory.
+MOST_STEPS = 16
+
+
+class Loop(NamedTuple):
+    """Batches of one shape, an element of :func:`loops`.
+
+    Attributes:
+        batches: of [S, B, ...] tensors, the batches of S steps.
+        n_steps: how many of them are to be taken, from the first.
+    """
+
+    batches: Any
+    n_steps: tf.Tensor
+
+
+class LoopingModel(keras.Model):
+    """Abstract: a model whose ``fit`` on a data set of equal batches takes up to ``MOST_STEPS`` steps in an XLA loop.
+
+    It does so where XLA compiles the steps (``jit_compile``) and one replica takes them. The steps are the same ones;
+    Keras' progress bar, and callbacks of batches, count the loops.
+    """
+
+    def fit(self, x=None, *args, **options):
+        """Keras' ``fit``."""
+        if self._takes_loops(x, args, options):
+            x = loops(x)
+        return super().fit(x, *args, **options)
+
+    def train_step(self, data):
+        """Keras' step, or those of a :class:`Loop`."""
+        if not isinstance(data, Loop):
+            return super().train_step(data)
+        reported: list[str] = []
+
+        def step(i):
+            batch = tf.nest.map_structure(lambda batches: None if batches is None else batches[i], data.batches)
+            reported[:] = super(LoopingModel, self).train_step(batch)
+            return (i + 1,)
+
+        tf.while_loop(lambda i: i < data.n_steps, step, (tf.zeros([], data.n_steps.dtype),))
+        results = self.get_metrics_result()
+        return {name: results[name] for name in reported}
+
+    def _takes_loops(self, x, args, options) -> bool:
+        one_replica = self.distribute_strategy.num_replicas_in_sync == 1
+        plain = not args and not {"steps_per_epoch", "class_weight"} & set(options)
+        return self.compiled and self.jit_compile and one_replica and plain and _equal_batches(x)
+
+
+def loops(data: tf.data.Dataset) -> tf.data.Dataset:
+    """A data set's batches, in order, by equal numbers up to ``MOST_STEPS``; the last may have fewer, and is filled up.
+
+    Args:
+        data: batches of one shape that is known, and their number too.
+
+    Returns:
+        A ``tf.data.Dataset`` of :class:`Loop`.
+    """
+    n_batches = len(data)
+    n_loops = -(-n_batches // MOST_STEPS)
+    n_steps = -(-n_batches // n_loops)
+    filler = tf.nest.map_structure(_zeros, data.element_spec)
+    filled = data.concatenate(tf.data.Dataset.from_tensors(filler).repeat(n_loops * n_steps - n_batches))
+    counts = [min(n_steps, n_batches - first) for first in range(0, n_batches, n_steps)]
+    grouped = tf.data.Dataset.zip(filled.batch(n_steps, drop_remainder=True), tf.data.Dataset.from_tensor_slices(counts))
+    return grouped.map(Loop).prefetch(1)
+
+
+def _equal_batches(x) -> bool:
+    if not isinstance(x, tf.data.Dataset) or int(x.cardinality()) < 2:  # of one, endless, or not known
+        return False
+    return all(spec.shape.is_fully_defined() for spec in _tensors(x.element_spec))
+
+
+def _tensors(specs) -> Iterator[tf.TensorSpec]:
+    return (spec for spec in tf.nest.flatten(specs) if isinstance(spec, tf.TensorSpec))
+
+
+def _zeros(spec):
+    """Of a tensor's kind; a data set's None has a kind of its own."""
+    return tf.zeros(spec.shape, spec.dtype) if isinstance(spec, tf.TensorSpec) else None
