@@ -72,8 +72,8 @@ def loops(data: tf.data.Dataset) -> tf.data.Dataset:
     filler = tf.nest.map_structure(_zeros, data.element_spec)
     filled = data.concatenate(tf.data.Dataset.from_tensors(filler).repeat(n_loops * n_steps - n_batches))
     counts = [min(n_steps, n_batches - first) for first in range(0, n_batches, n_steps)]
-    grouped = tf.data.Dataset.zip(filled.batch(n_steps, drop_remainder=True), tf.data.Dataset.from_tensor_slices(counts))
-    return grouped.map(Loop).prefetch(1)
+    grouped = filled.batch(n_steps, drop_remainder=True), tf.data.Dataset.from_tensor_slices(counts)
+    return tf.data.Dataset.zip(*grouped).map(Loop).prefetch(1)
 
 
 def _equal_batches(x) -> bool:
