@@ -6,10 +6,6 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-#: Steps of a loop. To hand a step's variables to XLA takes about a millisecond; more steps gain nothing, and hold more
-#: batches in memory.
-MOST_STEPS = 16
-
 
 class Loop(NamedTuple):
     """Batches of one shape, an element of :func:`loops`.
@@ -24,16 +20,22 @@ class Loop(NamedTuple):
 
 
 class LoopingModel(keras.Model):
-    """Abstract: a model whose ``fit`` on a data set of equal batches takes up to ``MOST_STEPS`` steps in an XLA loop.
+    """Abstract: a model whose ``fit`` on a data set of equal batches takes several steps in an XLA loop.
 
     It does so where XLA compiles the steps (``jit_compile``) and one replica takes them. The steps are the same ones;
     Keras' progress bar, and callbacks of batches, count the loops.
+
+    Attributes:
+        steps_per_loop: at most; 1 where callbacks have to see each step.
     """
+
+    #: To hand a step's variables to XLA takes about a millisecond; more steps gain nothing, and hold more batches.
+    steps_per_loop = 16
 
     def fit(self, x=None, *args, **options):
         """Keras' ``fit``."""
         if self._takes_loops(x, args, options):
-            x = loops(x)
+            x = loops(x, self.steps_per_loop)
         return super().fit(x, *args, **options)
 
     def train_step(self, data):
@@ -52,22 +54,24 @@ class LoopingModel(keras.Model):
         return {name: results[name] for name in reported}
 
     def _takes_loops(self, x, args, options) -> bool:
+        wanted = self.steps_per_loop > 1 and self.compiled and self.jit_compile
         one_replica = self.distribute_strategy.num_replicas_in_sync == 1
         plain = not args and not {"steps_per_epoch", "class_weight"} & set(options)
-        return self.compiled and self.jit_compile and one_replica and plain and _equal_batches(x)
+        return wanted and one_replica and plain and _equal_batches(x)
 
 
-def loops(data: tf.data.Dataset) -> tf.data.Dataset:
-    """A data set's batches, in order, by equal numbers up to ``MOST_STEPS``; the last may have fewer, and is filled up.
+def loops(data: tf.data.Dataset, most: int) -> tf.data.Dataset:
+    """A data set's batches, in order, by equal numbers; the last may have fewer, and is filled up.
 
     Args:
         data: batches of one shape that is known, and their number too.
+        most: batches of a loop.
 
     Returns:
         A ``tf.data.Dataset`` of :class:`Loop`.
     """
     n_batches = len(data)
-    n_loops = -(-n_batches // MOST_STEPS)
+    n_loops = -(-n_batches // most)
     n_steps = -(-n_batches // n_loops)
     filler = tf.nest.map_structure(_zeros, data.element_spec)
     filled = data.concatenate(tf.data.Dataset.from_tensors(filler).repeat(n_loops * n_steps - n_batches))
