@@ -78,7 +78,18 @@ def test_loops_have_every_batch_once_in_order(n_batches):
 def test_batches_of_several_shapes_are_keras_alone(digits):
     model, data = _clustering(*digits)
     rows = tf.data.Dataset.from_tensor_slices(digits[0][:50])
-    model.fit(rows.batch(20), verbose=0)  # 20, 20, 10
+    model.fit(rows.batch(20), shuffle=False, verbose=0)  # 20, 20, 10
     model.fit(digits[0][:50], batch_size=20, verbose=0)
-    model.fit(data.repeat(), steps_per_epoch=3, epochs=2, verbose=0)
+    model.fit(data.repeat(), steps_per_epoch=3, epochs=2, shuffle=False, verbose=0)
     assert int(model.optimizer.iterations) == 3 + 3 + 6
+
+
+def test_a_step_of_a_subclass_gets_batches(digits):
+    class Counting(DMVAE):
+        def train_step(self, data):
+            assert data[0]["x"].shape == (20, 64)
+            return super().train_step(data)
+
+    model, data = _model(Counting, 64, n_components=5), _data(digits[0], components=digits[1])
+    model.fit(data.take(3), shuffle=False, verbose=0)
+    assert int(model.optimizer.iterations) == 3

@@ -1,11 +1,10 @@
 """What Keras' ``fit`` lacks to train with the workers of several machines."""
 
+import keras
 import tensorflow as tf
 
-from vae_moe.looping import LoopingModel
 
-
-class DistributedModel(LoopingModel):
+class DistributedModel(keras.Model):
     """Abstract: a model, built when made, whose ``fit`` works under ``tf.distribute.MultiWorkerMirroredStrategy``.
 
     Keras 3's does not: it draws a batch of each worker to build the model, and joins the logs of all workers along an

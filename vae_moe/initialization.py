@@ -19,9 +19,10 @@ import tensorflow as tf
 from sklearn.mixture import GaussianMixture
 
 from vae_moe.backup import Backup
-from vae_moe.distribution import DistributedModel, batch_mean
+from vae_moe.distribution import batch_mean
 from vae_moe.divergence import StopOnNaN
 from vae_moe.layers import LatentMixture, MixturePrior, SoftmaxGate
+from vae_moe.looping import LoopingModel
 from vae_moe.pipelines import batches, compile_options, map_batches
 
 #: Least variance given to the prior, as a share of the mean variance of the latents: a component of equal points has 0.
@@ -179,7 +180,7 @@ def distill(
     return _fit_stage(stage, data, epochs, learning_rate, backup, **fit_options)
 
 
-class _Stage(DistributedModel):
+class _Stage(LoopingModel):
     """Some built layers of a mixture, a map [B, ...] -> [B, P] through them, and a loss (y, map of x) -> [B]."""
 
     def __init__(self, name: str, layers: Sequence[keras.layers.Layer], network: Callable, loss: Callable):

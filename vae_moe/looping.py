@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import keras
 import tensorflow as tf
+
+from vae_moe.distribution import DistributedModel
 
 
 class Loop(NamedTuple):
@@ -19,7 +20,7 @@ class Loop(NamedTuple):
     n_steps: tf.Tensor
 
 
-class LoopingModel(keras.Model):
+class LoopingModel(DistributedModel):
     """Abstract: a model whose ``fit`` on a data set of equal batches takes several steps in an XLA loop.
 
     It does so where XLA compiles the steps (``jit_compile``) and one replica takes them. The steps are the same ones;
@@ -54,7 +55,8 @@ class LoopingModel(keras.Model):
         return {name: results[name] for name in reported}
 
     def _takes_loops(self, x, args, options) -> bool:
-        wanted = self.steps_per_loop > 1 and self.compiled and self.jit_compile
+        ours = type(self).train_step is LoopingModel.train_step  # a subclass's would not know what a loop is
+        wanted = ours and self.steps_per_loop > 1 and self.compiled and self.jit_compile
         one_replica = self.distribute_strategy.num_replicas_in_sync == 1
         plain = not args and not {"steps_per_epoch", "class_weight"} & set(options)
         return wanted and one_replica and plain and _equal_batches(x)

@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vae_moe.distribution import DistributedModel, batch_mean
+from vae_moe.distribution import batch_mean
 from vae_moe.layers import batch_part, consistency, networks
 from vae_moe.layers.noise import normal
+from vae_moe.looping import LoopingModel
 from vae_moe.models import serving
 from vae_moe.pipelines import map_batches
 
@@ -16,7 +17,7 @@ from vae_moe.pipelines import map_batches
 READOUT_SAMPLES = 16
 
 
-class TermModel(DistributedModel):
+class TermModel(LoopingModel):
     """Abstract: a model whose loss is the weighted sum of named per-example terms.
 
     ``call`` returns a dictionary with ``"terms": {name: [B] in nats}``. The terms become one number in one place,
