@@ -1,6 +1,5 @@
 """What Keras' ``fit`` lacks to take small steps fast: several of them in one XLA program."""
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -85,13 +84,14 @@ def loops(data: tf.data.Dataset, most: int) -> tf.data.Dataset:
 def _equal_batches(x) -> bool:
     if not isinstance(x, tf.data.Dataset) or int(x.cardinality()) < 2:  # of one, endless, or not known
         return False
-    return all(spec.shape.is_fully_defined() for spec in _tensors(x.element_spec))
-
-
-def _tensors(specs) -> Iterator[tf.TensorSpec]:
-    return (spec for spec in tf.nest.flatten(specs) if isinstance(spec, tf.TensorSpec))
+    specs = tf.nest.flatten(x.element_spec)
+    return all(_is_none(spec) or (isinstance(spec, tf.TensorSpec) and spec.shape.is_fully_defined()) for spec in specs)
 
 
 def _zeros(spec):
-    """Of a tensor's kind; a data set's None has a kind of its own."""
-    return tf.zeros(spec.shape, spec.dtype) if isinstance(spec, tf.TensorSpec) else None
+    return None if _is_none(spec) else tf.zeros(spec.shape, spec.dtype)
+
+
+def _is_none(spec) -> bool:
+    """Whether a data set has None there, the one kind of element without a shape."""
+    return not hasattr(spec, "shape")
