@@ -57,7 +57,7 @@ class LoopingModel(DistributedModel):
         ours = type(self).train_step is LoopingModel.train_step  # a subclass's would not know what a loop is
         wanted = ours and self.steps_per_loop > 1 and self.compiled and self.jit_compile
         one_replica = self.distribute_strategy.num_replicas_in_sync == 1
-        plain = not args and not {"steps_per_epoch", "class_weight"} & set(options)
+        plain = not args and all(options.get(name) is None for name in ("steps_per_epoch", "class_weight"))
         return wanted and one_replica and plain and _equal_batches(x)
 
 
