@@ -222,6 +222,7 @@ def test_table1_measures_each_cell_once(tmp_path, capsys):
 def test_table1_as_released_is_the_reports_network_and_loss():
     recipe = table1.recipe_of(table1.Cell("mnist", 5, "dvmoe", 1, objective="as-released"))
     assert recipe.preset == "paper" and recipe.network["objective"] == "as-released" and recipe.n_outputs == 5
+    assert (recipe.gate_epochs, recipe.epochs) == (100, 500)
     latent = table1.recipe_of(table1.Cell("mnist", 5, "dvmoe", 1, rows="latent"))
     assert latent.n_outputs == 1 and latent.network["latent_dim"] == 5
 
