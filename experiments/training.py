@@ -69,9 +69,11 @@ def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, backu
     if recipe.gate_epochs:
         logger.info("the gate's bound alone, %d epochs", recipe.gate_epochs)
         data = batches(recipe, dataset)
+        model.experts.trainable = False  # they have no gradient without y
         compile_model(model, recipe, recipe.gate_epochs, data)
         stops = [divergence.StopOnNaN(dataset.train.x)]
         backup.fit("gate", model, data, epochs=recipe.gate_epochs, callbacks=stops, verbose=verbose)
+        model.experts.trainable = True
     if recipe.fit_experts:
         _fit_experts(model, recipe, dataset, y, backup)
     warm_start_seconds = backup.seconds
