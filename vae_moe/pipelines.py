@@ -91,7 +91,10 @@ def batches(
 
     order = tf.data.Dataset.range(n_rows).shuffle(n_rows, seed=seed, reshuffle_each_iteration=True)
     rows = order.batch(min(batch_size, n_rows), drop_remainder=True)
-    rows = rows.repeat(-(-least_steps // len(rows)))
+    n_passes = -(-least_steps // len(rows))
+    if n_passes > 1:  # not repeat(): past the last pass it draws one more order or not, as its thread comes to it
+        passes = tf.data.Dataset.range(n_passes).flat_map(lambda _: rows)
+        rows = passes.apply(tf.data.experimental.assert_cardinality(n_passes * len(rows)))
     view_seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
     return tf.data.Dataset.zip(rows, view_seeds).map(gather).prefetch(2).with_options(_untuned())
 
