@@ -7,6 +7,7 @@ and an addition each). Terms that are not the report's, which cost further passe
 """
 
 import argparse
+import itertools
 import os
 import subprocess
 import sys
@@ -22,7 +23,7 @@ import numpy as np
 from experiments import em_benchmark, grids, peers, recipes, runs, training
 from experiments.sizes import VADE
 
-#: A file a benchmark, named by its day.
+#: A file a benchmark, named by its day; the second of a day ends in -2.
 RECORDS = Path("results/benchmark")
 #: Preset and batch size; ``default`` is timed with VaDE's networks, 500-500-2000.
 CASES = (("paper", 200), ("default", 256), ("default", 1000))
@@ -190,7 +191,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--against", choices=peers.PEERS, help="time this library's VaDE too (pip install 'vae_moe[bench]')"
     )
-    kept = RECORDS / f"{date.today()}.json"
+    kept = _unused(RECORDS / f"{date.today()}.json")
     parser.add_argument("--json", type=Path, default=kept, help=f"where the records go; default: {kept}")
     parser.add_argument("--quick", action="store_true", help="1000 rows, one epoch: to see that it runs")
     options = parser.parse_args(arguments)
@@ -223,6 +224,12 @@ def main(arguments: list[str] | None = None) -> int:
     runs.write_json(options.json, records)
     print(f"\n{table(records)}\n\n{options.json}")
     return 0
+
+
+def _unused(path: Path) -> Path:
+    """The path, or the first of name-2, name-3 and so on that is no file yet."""
+    names = (path.with_stem(f"{path.stem}-{i}") for i in itertools.count(2))
+    return next(chosen for chosen in itertools.chain([path], names) if not chosen.exists())
 
 
 def _peer(peer: str | None, case: Case, dataset, epochs: int) -> float | None:

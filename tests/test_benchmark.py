@@ -28,6 +28,14 @@ def test_a_case_is_measured_and_shown(tmp_path, monkeypatch):
     assert "| DMVAE | the report's | 200 |" in benchmark.table([record])
 
 
+def test_the_second_benchmark_of_a_day_does_not_replace_the_first(tmp_path):
+    first = benchmark._unused(tmp_path / "2026-11-27.json")
+    for expected in ("2026-11-27", "2026-11-27-2", "2026-11-27-3"):
+        path = benchmark._unused(first)
+        assert path.stem == expected and path.suffix == ".json"
+        path.touch()
+
+
 def test_a_peer_that_is_not_there_is_left_out(monkeypatch, capsys):
     monkeypatch.setattr(benchmark.peers.importlib.util, "find_spec", lambda name: None)
     case = benchmark.Case("vade", "default", 256)
