@@ -230,8 +230,8 @@ def _released_verdict(records: Records) -> str:
             verdicts.append(
                 f"On {dataset} {near} of {len(ratios)} published figures are met to within a factor of 2; all are "
                 f"{min(ratios):.2g} to {max(ratios):.2g} times the published ones. Gates trained by this loss use "
-                f"{min(used)} to {max(used)} of {n_components} experts and tell {min(gates):.0%} to {max(gates):.0%} of "
-                "the classes: how many is luck, and the error's size with it."
+                f"{min(used)} to {max(used)} of {n_components} experts and tell {min(gates):.0%} to {max(gates):.0%} "
+                "of the classes: how many is luck, and the error's size with it."
             )
     return " ".join(verdicts)
 
