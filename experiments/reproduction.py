@@ -203,7 +203,7 @@ def _released(records: Records) -> str:
     return "\n".join(
         [
             "The report's networks, optimiser, epochs and loss, whose sum inside the logarithm ran over the batch as "
-            "well as the experts:",
+            "well as the experts (`python -m experiments.table1 --objective as-released`):",
             "",
             table1.table(records),
             "",
