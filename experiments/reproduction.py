@@ -231,7 +231,7 @@ def _released_verdict(records: Records) -> str:
                 f"On {dataset} {near} of {len(ratios)} published figures are met to within a factor of 2; all are "
                 f"{min(ratios):.2g} to {max(ratios):.2g} times the published ones. Gates trained by this loss use "
                 f"{min(used)} to {max(used)} of {n_components} experts and tell {min(gates):.0%} to {max(gates):.0%} "
-                "of the classes: the error is as large as what they miss."
+                "of the classes."
             )
     return " ".join(verdicts)
 
