@@ -44,6 +44,8 @@ def test_error_bars_and_curves_show_every_seed():
     axes = figure.axes[0]
     assert [patch.get_height() for patch in axes.patches] == pytest.approx([1.0, 0.15])
     assert sum(len(line.get_xdata()) for line in axes.lines) == 3
+    near = score_plots.error_bars({"near": {"a": [180.0], "b": [210.0]}}).axes[0]
+    assert near.get_ylim()[0] == pytest.approx(10) and near.get_ylim()[1] > 250  # the bars start a decade below
     curves = score_plots.error_curves(
         {"ours": {100: [3.0, 4.0], 1000: []}}, {"theirs": {100: 3.33}}, x_name="labels", y_name="error"
     )

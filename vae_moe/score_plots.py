@@ -81,7 +81,9 @@ def error_bars(panels: Mapping[str, Mapping[str, Sequence[float]]], *, y_name: s
             axes.annotate(_short(mean), (j, top), (0, 3), textcoords="offset points", ha="center", fontsize=7)
         axes.set_yscale("log")
         axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.margins(y=0.12)
+        lowest, highest = (reduce(reduce(errors) for errors in bars.values()) for reduce in (min, max))
+        bottom = 10 ** np.floor(np.log10(lowest) - 0.3)  # far enough for near errors to be bars of near heights
+        axes.set_ylim(bottom, highest * (highest / bottom) ** 0.12)
         axes.set_xticks(range(len(bars)), list(bars), rotation=40, ha="right", rotation_mode="anchor", fontsize=7.5)
         axes.set_title(name, fontsize=10)
         axes.set_ylabel(y_name, fontsize=8)
