@@ -18,7 +18,7 @@ RUNS := $(foreach data,mnist fashion_mnist cifar10 digits spiral reuters reuters
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z_ -]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  Runs (options PRESET=default|augment|scratch|paper SEED=0 EPOCHS=n RESTARTS=1 WORKDIR=runs DATA_DIR=folder; COMPONENTS=K; of"
+	@echo "  Runs (options PRESET=default|augment|scratch|paper|warm SEED=0 EPOCHS=n RESTARTS=1 WORKDIR=runs DATA_DIR=folder; COMPONENTS=K; of"
 	@echo "  the mixtures of experts (dvmoe, deepmoe, vademoe) also TASK=regression|classification OUTPUTS=n LABELS=n):"
 	@for run in $(RUNS); do echo "    make $$run"; done
 

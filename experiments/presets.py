@@ -8,6 +8,8 @@ q(c|x) held to the start's core and against small adversarial changes of x. It u
 images. Mixtures of experts start alike; their experts are fitted by EM before the gate is trained.
 ``augment`` is for images: ``default`` where q(c|x) is also held against small rotations, shifts and zooms.
 ``scratch`` is a DMVAE from random weights: the bound, and q(c|x) held against small adversarial changes, in one stage.
+``warm`` is a DeepMoE that has all a DVMoE has by ``default`` but the generative half of its gate: the same start, which
+its softmax network learns, experts, variances and terms.
 """
 
 from collections.abc import Callable
@@ -44,6 +46,7 @@ class Recipe:
     epochs: int
     network: dict[str, Any] = field(default_factory=dict)  # arguments of the model's constructor
     warm_start: WarmStart | None = None
+    start_network: dict[str, Any] = field(default_factory=dict)  # of the mixture whose start it is, if the gate is none
     augmentation: dict[str, float] | None = None  # ranges of the changes of images that make the views
     hold_start: bool = False  # whether q(c|x) is held to the components of the start's core
     adversarial_reach: float | None = None  # of a row's mean distance to its neighbours: how far its changes go
@@ -216,6 +219,19 @@ def _scratch(dataset: str, model: str) -> Recipe:
     )
 
 
+def _warm(dataset: str, model: str) -> Recipe:
+    if model != "deepmoe":
+        raise UnknownRecipeError(
+            f"the preset warm gives a deepmoe what a dvmoe has by default: there is none for {dataset}-{model}."
+        )
+    recipe = _default(dataset, "dvmoe")
+    start_network = _latent_network(SIZES[dataset], "dvmoe")
+    of_the_bound = (*start_network, "elbo_weight", "bound_share")
+    network = {name: value for name, value in recipe.network.items() if name not in of_the_bound}
+    network |= {"hidden_sizes": start_network["c_encoder_sizes"]}
+    return replace(recipe, model=model, preset="warm", network=network, start_network=start_network)
+
+
 #: Of a clustering, whose bound has the weight 1; a mixture of experts' has 0.01, and its gate a hundredth of these.
 _CLUSTERING = {"start": 100.0, "adversarial": 100.0, "balance": 40.0, "entropy": 10.0}
 
@@ -246,4 +262,5 @@ PRESETS: dict[str, Callable[[str, str], Recipe]] = {
     "augment": _augment,
     "scratch": _scratch,
     "paper": _paper,
+    "warm": _warm,
 }

@@ -98,7 +98,7 @@ def _with_task(recipe: Recipe, task: str, n_outputs: int, n_labels: int | None) 
     recipe = replace(recipe, task=task, n_outputs=n_outputs, n_labels=n_labels)
     if task == "regression" or recipe.preset == "paper":
         return recipe
-    if recipe.model != "deepmoe":
+    if recipe.fit_experts:
         # An expert that can tell classes apart by itself explains the labels and leaves the gate as it was. This ridge
         # leaves it the frequencies of the classes in its component, nearly: the gate has to learn.
         # Where few rows have a label, the others have to be told by theirs: wider changes, each row's after its own.
@@ -115,10 +115,10 @@ def _with_task(recipe: Recipe, task: str, n_outputs: int, n_labels: int | None) 
 def _convolutional(recipe: Recipe, encoder: str) -> Recipe:
     """Convolutions in the trunk and the decoder, as in the report's later code; q(c|x) keeps its own dense layers."""
     size = SIZES[recipe.dataset]
-    if encoder not in ENCODERS or size.convolutions is None:
+    if encoder not in ENCODERS or size.convolutions is None or recipe.start_network:
         raise UnknownRecipeError(
-            f"an encoder is one of {', '.join(ENCODERS)}, and conv is for images: there is no {encoder!r} for "
-            f"{recipe.dataset}."
+            f"an encoder is one of {', '.join(ENCODERS)}, and conv is for images, but not of the preset warm: there is "
+            f"no {encoder!r} for {recipe.dataset}."
         )
     dense = size.encoder[:1]
     network: dict[str, Any] = {"encoder": encoder, "filters": size.convolutions.filters}

@@ -47,12 +47,13 @@ class Start:
 
 
 def carry_out(
-    mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | None, backup: "Backup"
+    gate, mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | None, backup: "Backup"
 ) -> tuple[Start, np.ndarray | None]:
-    """Bring a mixture to its warm start: autoencoder, clusters of its latents, prior, network of q(c|x).
+    """Bring a gate to its warm start: autoencoder, clusters of its latents, prior, network of q(c|x).
 
     Args:
-        mixture: a built ``LatentMixture``.
+        gate: what the start is for, built: the mixture, or a ``SoftmaxGate``, which learns its clusters.
+        mixture: a built ``LatentMixture``, whose autoencoder the start is of.
         recipe: with a warm start.
         x: the training rows, [N, D].
         verbose: of Keras' ``fit``.
@@ -62,7 +63,7 @@ def carry_out(
     Returns:
         The start, and for a recipe that holds it the component of each row of its core, -1 elsewhere [N].
     """
-    from vae_moe import graphs, warm_start
+    from vae_moe import graphs, initialization, warm_start
 
     stages = recipe.warm_start
     assert stages is not None
@@ -76,7 +77,10 @@ def carry_out(
     resp = backup.once("clusters", clusters)["resp"]
     held = graphs.core(start.neighbors, resp) if recipe.hold_start else np.full(len(x), True)
     options = _fit_options(recipe, verbose, backup) | {"epochs": stages.distill_epochs}
-    warm_start.place_components(mixture, x, start.z, resp, held=held, **options)
+    if gate is mixture:
+        warm_start.place_components(mixture, x, start.z, resp, held=held, **options)
+    else:
+        initialization.distill(gate, x[held], resp[held], **options)
     return start, np.where(held, resp.argmax(-1), -1) if recipe.hold_start else None
 
 

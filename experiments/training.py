@@ -63,8 +63,9 @@ def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, backu
     model = build(recipe, dataset)
     neighbors, components, shared_seconds = None, None, 0.0
     if recipe.warm_start is not None:
-        mixture = model.mixture
-        start, components = starts.carry_out(mixture, recipe, dataset.train.x, verbose, cache, backup)
+        gate = model.gate_layer()
+        mixture = _start_mixture(recipe, dataset, gate.n_components) if recipe.start_network else gate
+        start, components = starts.carry_out(gate, mixture, recipe, dataset.train.x, verbose, cache, backup)
         neighbors, shared_seconds = start.neighbors, start.seconds if start.cached else 0.0
     if recipe.gate_epochs:
         logger.info("the gate's bound alone, %d epochs", recipe.gate_epochs)
@@ -103,6 +104,21 @@ def build(recipe: recipes.Recipe, dataset):
         return model_class(dataset.input_dim, n_components=n_components, seed=recipe.model_seed, **network)
     n_outputs = recipe.n_outputs if recipe.task == "regression" else dataset.n_classes
     return model_class(dataset.input_dim, n_components, n_outputs, recipe.task, seed=recipe.model_seed, **network)
+
+
+def _start_mixture(recipe: recipes.Recipe, dataset, n_components: int):
+    """The mixture that the start of a gate without one is made by; a DVMoE of this recipe's seed has the same."""
+    from vae_moe.layers import LatentMixture
+
+    mixture = LatentMixture(
+        dataset.input_dim,
+        n_components,
+        likelihood=dataset.likelihood,
+        seed=recipe.model_seed,
+        **recipe.start_network,
+    )
+    mixture.build((None, dataset.input_dim))
+    return mixture
 
 
 def fit(model, recipe: recipes.Recipe, dataset, y, data, observers, backup, verbose) -> dict[str, list[float]]:

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import keras
@@ -31,7 +31,7 @@ from experiments import (
     train,
     training,
 )
-from vae_moe import datasets
+from vae_moe import datasets, initialization
 from vae_moe.command_line import runs as pages
 
 ALWAYS = {"dataset", "model", "preset", "seed", "epochs", "seconds", "epoch_seconds", "n_parameters", "protocol"}
@@ -206,6 +206,36 @@ def test_a_warm_start_is_made_once(tmp_path):
     assert len(list(tmp_path.glob("*.npz"))) == 2
 
 
+def test_the_preset_warm_is_a_dvmoe_without_the_generative_half_of_its_gate():
+    of_the_gate = {"latent_dim", "z_encoder_sizes", "decoder_sizes", "c_encoder_sizes", "elbo_weight", "bound_share"}
+    for dataset in ("mnist", "spiral"):
+        dvmoe, warm = (
+            asdict(table1.recipe_of(table1.Cell(dataset, 5, method, 1))) for method in ("dvmoe", table1.WARM)
+        )
+        assert {name for name in warm if warm[name] != dvmoe[name]} == {"model", "preset", "network", "start_network"}
+        network, start_network = dvmoe.pop("network"), warm["start_network"]
+        assert warm["network"] == {"hidden_sizes": network["c_encoder_sizes"]} | {
+            name: value for name, value in network.items() if name not in of_the_gate
+        }
+        assert start_network == {name: network[name] for name in of_the_gate & set(start_network)}
+        assert len(start_network) == 4
+
+
+def test_a_warm_deepmoe_learns_the_start_of_its_dvmoe(tmp_path, monkeypatch):
+    learned = []
+    monkeypatch.setattr(initialization, "distill", lambda *args, **options: learned.append((*args, options)))
+    dataset = datasets.digits().head(64)
+    for name, preset in (("digits-dvmoe", "default"), ("digits-deepmoe", "warm")):
+        recipe = recipes.smoke(recipes.get(name, preset))
+        trained = training.train(recipe, dataset, training.targets(recipe, dataset), cache=tmp_path, verbose=0)
+        assert learned[-1][0] is trained.model.gate
+    (_, x, resp, options), (_, warm_x, warm_resp, warm_options) = learned
+    np.testing.assert_array_equal(x, warm_x)
+    np.testing.assert_array_equal(resp, warm_resp)
+    assert {**options, "backup": None} == {**warm_options, "backup": None}
+    assert len(list(tmp_path.glob("*.npz"))) == 1 and trained.shared_seconds > 0
+
+
 def test_table1_measures_each_cell_once(tmp_path, capsys):
     arguments = ["--datasets", "spiral", "--methods", "ridge", "deepmoe", "--quick", "--folder", str(tmp_path)]
     assert table1.main(arguments) == 0
@@ -225,6 +255,8 @@ def test_table1_as_released_is_the_reports_network_and_loss():
     assert (recipe.gate_epochs, recipe.epochs) == (100, 500)
     latent = table1.recipe_of(table1.Cell("mnist", 5, "dvmoe", 1, rows="latent"))
     assert latent.n_outputs == 1 and latent.network["latent_dim"] == 5
+    latent = table1.recipe_of(table1.Cell("mnist", 5, "deepmoe", 1, rows="latent"))  # which has no z
+    assert latent == table1.recipe_of(table1.Cell("mnist", 1, "deepmoe", 1))
 
 
 def test_grids_bold_the_least_and_say_the_spread():
@@ -306,6 +338,8 @@ def test_the_paper_preset_is_the_reports():
         (["spiral-dmvae", "--encoder", "conv"], "there is no 'conv' for spiral"),
         (["digits-dmvae", "--seed", "-1"], "seed must be 0 or more, got -1"),
         (["digits-vade", "--preset", "scratch"], "there is none for digits-vade"),
+        (["digits-dvmoe", "--preset", "warm"], "there is none for digits-dvmoe"),
+        (["digits-deepmoe", "--preset", "warm", "--encoder", "conv"], "not of the preset warm"),
         (["hhar-dmvae", "--preset", "augment"], "there is none for hhar-dmvae"),
         (["mnist-dmvae", "--data-dir", "/nowhere"], "/nowhere"),
         (["cifar10-dmvae", "--data-dir", "/nowhere"], "holds no CIFAR-10: give a folder with cifar-10-python.tar.gz"),
