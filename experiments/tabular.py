@@ -62,8 +62,9 @@ def load(dataset: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def estimator(method: str, classification: bool, seed: int) -> Any:
-    """A method as it comes; what depends on the scale of the columns and does not scale them gets them scaled."""
+    """A method as it comes; what depends on the scale of the columns, or of y, and scales neither gets them scaled."""
     from sklearn import ensemble, linear_model, neural_network
+    from sklearn.compose import TransformedTargetRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
@@ -81,8 +82,10 @@ def estimator(method: str, classification: bool, seed: int) -> Any:
         "boosting": lambda: getattr(ensemble, f"HistGradientBoosting{task}")(random_state=seed),
         "mlp": lambda: getattr(neural_network, f"MLP{task}")(random_state=seed),
     }
-    scaled = method in ("gmm-em", "softmax-em", "linear", "mlp")
-    return make_pipeline(StandardScaler(), made[method]()) if scaled else made[method]()
+    model = made[method]()
+    if method == "mlp" and not classification:
+        model = TransformedTargetRegressor(model, transformer=StandardScaler())
+    return make_pipeline(StandardScaler(), model) if method in ("gmm-em", "softmax-em", "linear", "mlp") else model
 
 
 def measure(cell: Cell, cache: Path, quick: bool = False) -> dict[str, Any]:
