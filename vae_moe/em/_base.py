@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax, logsumexp
+from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from vae_moe.em._em import EMResult, Experts, Gate, initial_log_resp, run_em
 from vae_moe.em._numerics import row_blocks
 from vae_moe.parameters import check_numbers, check_option, weighted_rows
+from vae_moe.probabilities import normalised_logs
 
 DTYPES = [np.float64, np.float32]  # what X may be held in; all arithmetic is in float64
 
@@ -121,7 +122,7 @@ class MixtureOfExperts(BaseEstimator, ABC):
 
     def _log_gate(self, X: np.ndarray) -> np.ndarray:
         """Return log p(k | x) as [N, K], by Bayes from whatever joint the gate models."""
-        return log_softmax(self.gate_.log_prob(X), axis=1)
+        return normalised_logs(self.gate_.log_prob(X))
 
     def gate_proba(self, X: Any) -> np.ndarray:
         """Return p(k | x) as [N, K], inputs [N, D]."""
@@ -210,7 +211,7 @@ class MixtureOfClassifiers(ClassifierMixin, MixtureOfExperts):
         for rows, block in row_blocks(X, self.experts_.biases.size):
             log_joint = self._log_gate(block)[:, :, None] + self.experts_.log_proba(block)  # [n, K, C]
             log_proba[rows] = logsumexp(log_joint, axis=1)
-        return log_proba
+        return normalised_logs(log_proba)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return p(y = c | x) as [N, C], columns as `classes_`."""

@@ -12,6 +12,7 @@ from vae_moe.layers.noise import normal
 from vae_moe.looping import LoopingModel
 from vae_moe.models import serving
 from vae_moe.pipelines import map_batches
+from vae_moe.probabilities import normalised_logs, normalised_tensor
 
 #: Samples of z over which readouts average p(c|z) where q(c|x) is Bayes' rule.
 READOUT_SAMPLES = 16
@@ -165,10 +166,11 @@ class GatedModel(TermModel):
             seed: of those samples.
 
         Returns:
-            [N, K] log-probabilities.
+            [N, K] log-probabilities, float64.
         """
         noise = self._noise(n_samples, seed)
-        return map_batches(lambda rows: self._c_log_probs(rows, noise), check_rows(x, self.gate_layer()))
+        rows = check_rows(x, self.gate_layer())
+        return normalised_logs(map_batches(lambda batch: self._c_log_probs(batch, noise), rows))
 
     def export(self, filepath, *, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> None:
         """Write what the model tells as a SavedModel: TensorFlow alone, without this package, loads and serves it.
@@ -198,7 +200,7 @@ class GatedModel(TermModel):
         """
 
         def cluster(x):
-            probabilities = tf.exp(self.gate_layer().c_log_probs(x, noise))  # [B, K]
+            probabilities = normalised_tensor(tf.exp(self.gate_layer().c_log_probs(x, noise)))  # [B, K]
             return {"probabilities": probabilities, "component": tf.argmax(probabilities, -1)}
 
         return {"cluster": cluster}

@@ -19,6 +19,7 @@ from vae_moe.layers import Experts, LatentMixture, SoftmaxGate
 from vae_moe.models.base import READOUT_SAMPLES, GatedModel, check_rows
 from vae_moe.models.readouts import LatentReadouts
 from vae_moe.pipelines import map_batches
+from vae_moe.probabilities import normalised, normalised_tensor
 
 tfd = tfp.distributions
 
@@ -150,7 +151,8 @@ class MixtureOfExperts(GatedModel):
 
     def expert_predictions(self, x) -> np.ndarray:
         """Every expert's mean of y, or its class probabilities, x [N, D] -> [N, K, O]."""
-        return self.experts.mean(self.expert_params(x)).numpy()
+        means = self.experts.mean(self.expert_params(x)).numpy()
+        return normalised(means) if self.experts.task == "classification" else means
 
     def predict_mean(self, x, routing: str = "soft", n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
         """The gate-weighted mean of the experts' predictions (report, section 4.1).
@@ -169,7 +171,8 @@ class MixtureOfExperts(GatedModel):
         gate = self.gate_proba(x, n_samples, seed)
         if routing == "hard":
             gate = np.eye(gate.shape[1], dtype=gate.dtype)[gate.argmax(-1)]
-        return np.einsum("nk,nko->no", gate, self.expert_predictions(x))
+        mean = np.einsum("nk,nko->no", gate, self.expert_predictions(x))
+        return normalised(mean) if self.experts.task == "classification" else mean
 
     def predict_proba(self, x, routing: str = "soft", n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
         """Class probabilities p(y|x), [N, D] -> [N, C]; arguments as in ``predict_mean``.
@@ -183,7 +186,7 @@ class MixtureOfExperts(GatedModel):
 
     def predictive_distribution(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0):
         """p(y|x) as a ``tfd.MixtureSameFamily`` with batch shape [N]: mean, variance, log_prob, sample."""
-        gate = tfd.Categorical(logits=self.c_log_proba(x, n_samples, seed))
+        gate = tfd.Categorical(logits=self.c_log_proba(x, n_samples, seed).astype(np.float32))
         return tfd.MixtureSameFamily(gate, self.experts.y_likelihood.distribution(tf.constant(self.expert_params(x))))
 
     def nll(self, x, y, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
@@ -212,13 +215,16 @@ class MixtureOfExperts(GatedModel):
 
     def signatures(self, noise):
         """The gate's, and "predict": ``y_mean`` [B, O], or ``y_probabilities`` [B, C], and ``gate_probabilities``."""
-        name = "y_mean" if self.experts.task == "regression" else "y_probabilities"
+        regression = self.experts.task == "regression"
+        name = "y_mean" if regression else "y_probabilities"
 
         def predict(x):
-            gate = tf.exp(self.gate.c_log_probs(x, noise))  # [B, K]
+            gate = normalised_tensor(tf.exp(self.gate.c_log_probs(x, noise)))  # [B, K]
             inputs = self.gate.features(x) if self.expert_input == "features" else x
             means = self.experts.mean(self.experts(inputs))  # [B, K, O]
-            return {name: tf.einsum("bk,bko->bo", gate, means), "gate_probabilities": gate}
+            mean = tf.einsum("bk,bko->bo", gate, means)
+            mean = mean if regression else normalised_tensor(mean)
+            return {name: mean, "gate_probabilities": gate}
 
         return {**super().signatures(noise), "predict": predict}
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from vae_moe.layers import LatentMixture
 from vae_moe.models.base import check_rows
 from vae_moe.pipelines import map_batches
+from vae_moe.probabilities import normalised_logs
 
 
 class LatentReadouts:
@@ -73,7 +74,7 @@ class LatentReadouts:
         n_latent = self.mixture.latent_dim
         noise = np.random.default_rng(seed).standard_normal((len(x), n_latent), np.float32)
         joined = map_batches(self._posterior, x, noise)  # [N, 2 L + K]
-        return joined[:, :n_latent], joined[:, n_latent : 2 * n_latent], joined[:, 2 * n_latent :]
+        return joined[:, :n_latent], joined[:, n_latent : 2 * n_latent], normalised_logs(joined[:, 2 * n_latent :])
 
     def signatures(self, noise):
         """The model's, and "encode": ``z_mean`` [B, L]; "reconstruct": ``x_mean``, as x is."""
