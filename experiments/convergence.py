@@ -160,9 +160,8 @@ def table(records: grids.Records) -> str:
                     ", ".join(str(record["seed"]) for record in group),
                 ]
                 lines.append(cells)
-    note = grids.footnote(
-        records, "Epochs of the bound, seconds from nothing, medians; accuracy on MNIST's test set", ""
-    )
+    what = f"Epochs of the bound, seconds from nothing, medians; accuracy on MNIST's test set; {grids.CHOSEN}"
+    note = grids.footnote(records, what, "")
     return grids.markdown(names, lines, note)
 
 

@@ -21,6 +21,10 @@ Records = list[dict[str, Any]]
 
 #: Warm starts, which all cells of one seed share.
 CACHE = Path("results/cache")
+#: Seeds with which the recipes were chosen, as docs/design.md tells; figures of these are not fresh.
+CHOSEN = "the recipes were chosen with seeds 0 to 2"
+#: Below the table of a first look.
+QUICK_NOTE = "A first look, at few rows and epochs: it shows that all runs, and no ranking; without --quick it does."
 #: Cells measured at a time, unless told: small matrices do not keep two cores busy, and each process has its memory.
 JOBS = min(2, os.cpu_count() or 1)
 #: What tells TensorFlow, OpenMP and BLAS how many threads a process may have.
@@ -61,11 +65,11 @@ class Grid:
     picture: Callable[[Records], Any]
     timed: bool = False
 
-    def publish(self, folder: Path | None = None) -> str:
-        """Write the table of a folder's records beside them, with its picture; returns the table."""
+    def publish(self, folder: Path | None = None, note: str = "") -> str:
+        """Write the table of a folder's records beside them, a note below it, with its picture; returns the text."""
         folder = folder or self.folder
         records = read(folder)
-        text = self.table(records)
+        text = "\n\n".join([self.table(records), *([note] if note else [])])
         (folder / "README.md").write_text(f"# {self.title}\n\n{text}\n", encoding="utf-8")
         self.picture(records).savefig(folder / "figure.png")
         return text
@@ -74,7 +78,9 @@ class Grid:
 def parser(module: str, grid: Grid, methods: Sequence[str]) -> argparse.ArgumentParser:
     """The options every grid has: --seeds, --methods (or --models), --quick, --folder, --jobs."""
     options = argparse.ArgumentParser(prog=f"python -m {module}", description=f"{grid.title}.")
-    options.add_argument("--seeds", action=_Seeds, nargs="+", default=[0, 1, 2], help="0 1 2 or 0-2; default: 0-2")
+    options.add_argument(
+        "--seeds", action=_Seeds, nargs="+", default=[0, 1, 2], help="0 1 2 or 0-2; default: %(default)s"
+    )
     options.add_argument(
         "--methods", "--models", nargs="+", choices=list(methods), default=list(methods), help="default: all"
     )
@@ -121,7 +127,7 @@ def run(grid: Grid, wanted: Sequence[Cell], folder: Path, quick: bool = False, j
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    text = grid.publish(folder)
+    text = grid.publish(folder, QUICK_NOTE if quick else "")
     print(f"\n{text}\n\n{folder / 'README.md'}, {folder / 'figure.png'}")
     return 0
 

@@ -4,8 +4,9 @@ This file imports neither TensorFlow nor the library, so that ``make help`` and 
 
 ``paper`` is the report of November 2018: its networks, optimiser, temperature and prior, 500 epochs, no warm start.
 ``default`` is ours: an autoencoder first, a spectral start on the neighbour graph of its latents, then the bound with
-q(c|x) held to the start's core and against small adversarial changes of x. It uses no labels and knows nothing of
-images. Mixtures of experts start alike; their experts are fitted by EM before the gate is trained.
+q(c|x) held to the start's core and against small adversarial changes of x. Its training uses no labels and knows
+nothing of images; its numbers were chosen with labels (docs/design.md, what chose what). Mixtures of experts start
+alike; their experts are fitted by EM before the gate is trained.
 ``augment`` is for images: ``default`` where q(c|x) is also held against small rotations, shifts and zooms.
 ``scratch`` is a DMVAE from random weights: the bound, and q(c|x) held against small adversarial changes, in one stage.
 ``warm`` is a DeepMoE that has all a DVMoE has by ``default`` but the generative half of its gate: the same start, which

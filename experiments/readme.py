@@ -68,7 +68,8 @@ def table(records: Path) -> str:
     machines = sorted({record["machine"] for group in groups.values() for record in group})
     lines += [
         "",
-        f"Test set, which nothing was chosen by; mean ± standard deviation over the seeds. {'; '.join(machines)}.",
+        "Test set, single runs of seeds with which the recipes were chosen; mean ± standard deviation over the seeds. "
+        f"{'; '.join(machines)}.",
     ]
     return "\n".join(lines)
 

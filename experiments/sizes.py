@@ -71,9 +71,9 @@ _MNIST = Size(
     start_learning_rate=0.002,
     convolutions=Convolutions((8, 16, 32), autoencoder_epochs=20),
 )
-# The report's code gives Reuters and HHAR VaDE's networks, 500-500-2000, and a latent of 10. These and CIFAR-10 have
-# not been run yet: their epochs are about MNIST's number of steps, and the radii are guessed from the length of a row,
-# which is the square root of the number of columns in both.
+# The report's code gives Reuters and "HHAR", which is UCI HAR and not the HHAR of VaDE's paper, VaDE's networks,
+# 500-500-2000, and a latent of 10. These and CIFAR-10 have not been run yet: their epochs are about MNIST's number of
+# steps, and the radii are guessed from the length of a row, the square root of the number of columns in both.
 _REUTERS = replace(
     _MNIST,
     encoder=VADE,

@@ -117,7 +117,7 @@ def table(records: grids.Records) -> str:
         if any(errors):
             cells = [f"{error:g}" for error in published] + grids.row(errors)
             lines.append([dataset, str(row), *cells])
-    note = grids.footnote(records, "Test error, the sum over outputs of the mean squared error")
+    note = grids.footnote(records, f"Test error, the sum over outputs of the mean squared error; {grids.CHOSEN}")
     return grids.markdown(["data", rows, *names], lines, note)
 
 

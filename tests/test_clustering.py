@@ -55,6 +55,41 @@ def test_the_choice_without_labels_is_the_lowest_loss():
     assert "| 80.00 ± 14.14 | 70.00 | 70.00 |" in row
 
 
+def test_the_table_is_of_fresh_seeds_where_there_are_any():
+    """Seeds with which the recipes were chosen stay records, and are told where they are all there is."""
+    facts = {"nmi": 0.5, "seconds": 60.0, "machine": "m", "finished_at": "2026-01-01", "git_commit": "c"}
+    records = [
+        {"dataset": "digits", "method": method, "preset": preset, "seed": seed, "clustering_accuracy": accuracy} | facts
+        for method, preset, seed, accuracy in (
+            *(("dmvae", "default", seed, 0.99) for seed in range(5)),
+            *(("dmvae", "default", seed, 0.9) for seed in (5, 6)),
+            ("vade", "default", 0, 0.95),
+            ("k-means", None, 0, 0.7),
+        )
+    ]
+    rows = [line.split(" | ") for line in clustering.table(records).splitlines() if line.startswith("| digits")]
+    assert [(row[1], row[2], row[-1]) for row in rows] == [
+        ("DMVAE, default", "90.00 ± 0.00", "5, 6 |"),
+        ("VaDE, default", "95.00", "0 |"),
+        ("KMeans", "70.00", "0 |"),
+    ]
+    caption = clustering.table(records).splitlines()[-1]
+    assert "chosen with seeds 0 to 2, seeds 5 to 9 were used in no choice" in caption
+    assert "these rows are not of them yet, and flatter: VaDE, default on digits; mean" in caption
+    assert "flatter" not in clustering.table(records[:-2])
+
+
+def test_the_command_without_options_measures_the_table_on_fresh_seeds(monkeypatch):
+    """One command makes all cells of the headline, and those alone."""
+    wanted = []
+    monkeypatch.setattr(grids, "run", lambda grid, cells, *_: wanted.extend(cells) or 0)
+    assert clustering.main(["--methods", "dmvae", "vade"]) == 0
+    assert {cell.seed for cell in wanted} == {5, 6, 7, 8, 9}
+    names = {(cell.dataset, cell.method, cell.preset) for cell in wanted}
+    committed = {(r["dataset"], r["method"], r["preset"]) for r in grids.read(clustering.FOLDER)}
+    assert names == {name for name in committed if name[1] in clustering.MODELS} and len(wanted) == 5 * len(names)
+
+
 def test_components_are_compared_by_bound_and_stability(digits_for_all, tmp_path):
     arguments = ["--data", "digits", "--methods", "vade", "k-means", "--components", "3", "--quick"]
     assert clustering.main([*arguments, "--folder", str(tmp_path)]) == 0

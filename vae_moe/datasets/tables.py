@@ -53,6 +53,8 @@ def reuters10k(*, data_dir: PathLike | None = None, seed: int = 0) -> Dataset:
 def hhar(*, data_dir: PathLike | None = None, seed: int = 0) -> Dataset:
     """Load the activities of 30 persons with a smartphone (UCI HAR, Anguita et al. 2013), HHAR in the report's code.
 
+    It is not the HHAR that VaDE's paper names (Stisen et al. 2015), with whose figures it cannot be compared.
+
     x are the 561 features, each with mean 0 and variance 1 over the training rows (0 where it is constant there).
     A row is 2.56 seconds, half of which it shares with the next one; rows are split at random, so that persons, and
     such halves, are in all splits: scores are not those of unseen persons.
