@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from experiments import strategies
 from vae_moe import DMVAE, DeepMoE, VaDE, pipelines
+from vae_moe.divergence import StopOnNaN
 
 #: A DeepMoE without luck, batches in order and no noise; and the autoencoder of a VaDE, its order the seed's. Prints
 #: their losses and the weights' sums of squares.
@@ -75,6 +76,58 @@ def test_devices_and_workers_train_as_one_device():
     finally:
         for worker in workers:
             worker.kill()
+
+
+#: Strategies of one device: a machine with one GPU, a cluster of one.
+ALONE = {
+    "default": contextlib.nullcontext,
+    "mirrored": lambda: tf.distribute.MirroredStrategy(["CPU:0"]).scope(),
+    "one device": lambda: tf.distribute.OneDeviceStrategy("CPU:0").scope(),
+    "worker": lambda: tf.distribute.MultiWorkerMirroredStrategy().scope(),
+}
+
+
+def _trained(strategy, scaled=lambda optimizer: optimizer):
+    """A model trained under a strategy on batches that loops take without one, and its history."""
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(size=(40, 6)).astype("f"), rng.normal(size=(40, 2)).astype("f")
+    with ALONE[strategy]():
+        model = DeepMoE(6, 3, 2, hidden_sizes=(8,), seed=1, regularization={"balance": 1.0})
+        model.compile(scaled(keras.optimizers.Adam(0.01)), jit_compile=True)
+        data = pipelines.batches(x, y, batch_size=10)
+        return model, model.fit(data, epochs=2, shuffle=False, verbose=0, validation_data=(x, y)).history
+
+
+@pytest.fixture(scope="module")
+def alone():
+    model, history = _trained("default")
+    return history, model.get_weights()
+
+
+@pytest.mark.parametrize("strategy", sorted(set(ALONE) - {"default"}))
+def test_a_strategy_of_one_device_trains_as_none(strategy, alone):
+    model, history = _trained(strategy)
+    assert list(history) == list(alone[0])
+    for name, values in history.items():
+        np.testing.assert_allclose(values, alone[0][name], rtol=1e-4, err_msg=name)
+    for weight, expected in zip(model.get_weights(), alone[1], strict=True):
+        np.testing.assert_allclose(weight, expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("strategy", ["default", "mirrored"])
+def test_a_scaled_loss_trains_as_the_loss(strategy, alone):
+    history = _trained(strategy, keras.optimizers.LossScaleOptimizer)[1]
+    for name, values in history.items():
+        np.testing.assert_allclose(values, alone[0][name], rtol=1e-4, err_msg=name)
+
+
+def test_what_diverges_under_a_strategy_is_told():
+    with ALONE["mirrored"]():
+        model = DeepMoE(6, 3, 2, hidden_sizes=(8,))
+        model.compile("adam", run_eagerly=True)
+        with pytest.raises(FloatingPointError, match="step 1 or before: nll is no longer finite"):
+            model.fit(np.full((8, 6), np.nan), np.zeros((8, 2)), verbose=0, callbacks=[StopOnNaN()])
 
 
 def test_a_dropped_model_leaves_no_graph(rng):

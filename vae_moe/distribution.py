@@ -15,7 +15,8 @@ class DistributedModel(keras.Model):
 
     def train_step(self, data):
         """Keras' step; the logs of one of several workers are [1]."""
-        return _joinable(_without_exchange(super().train_step, data))
+        step = super().train_step
+        return _joinable(_without_exchange(step, data) if self._has_no_exchange() else step(data))
 
     def test_step(self, data):
         """Keras' step; the logs of one of several workers are [1]."""
@@ -34,6 +35,15 @@ class DistributedModel(keras.Model):
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
 
+    def _has_no_exchange(self) -> bool:
+        """Whether no strategy is in force, and the optimizer needs none: only then can a step leave its replica.
+
+        Under a strategy variables belong to replicas, of one device as of several; a LossScaleOptimizer goes in and out
+        by itself.
+        """
+        scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        return not scaled and self._distribute_strategy is None and not tf.distribute.has_strategy()
+
 
 def batch_mean(loss):
     """The mean of a loss [B], as a share of the global batch's: under a strategy replicas' gradients are added up."""
@@ -47,13 +57,11 @@ def several_workers() -> bool:
 
 
 def _without_exchange(step, data):
-    """A training step in which a single replica adds up no gradients with itself.
+    """A training step in which the only replica adds up no gradients with itself.
 
     TensorFlow keeps a gradient of each such sum it traces, and with it the step's whole graph, for as long as the
     process lives: 5 MiB a model. Outside its replica context (``merge_call``) Keras' optimizer leaves the sum out.
     """
-    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-        return step(data)
     return tf.distribute.get_replica_context().merge_call(lambda _, batch: step(batch), args=(data,))
 
 

@@ -53,7 +53,7 @@ class StopOnNaN(keras.callbacks.Callback):
         logs = logs or {}
         if bad := [name for name, value in logs.items() if not np.all(np.isfinite(value))]:
             terms = [name for name in bad if name != "loss"] or bad
-            self._stop(f"epoch {self._epoch + 1}, step {int(self.model.optimizer.iterations)} or before", terms)
+            self._stop(f"epoch {self._epoch + 1}, step {int(self.model.optimizer.iterations.numpy())} or before", terms)
         self._terms = {name: float(np.mean(value)) for name, value in logs.items()}
 
     def on_epoch_end(self, epoch, logs=None):

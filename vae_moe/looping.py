@@ -22,7 +22,7 @@ class Loop(NamedTuple):
 class LoopingModel(DistributedModel):
     """Abstract: a model whose ``fit`` on a data set of equal batches takes several steps in an XLA loop.
 
-    It does so where XLA compiles the steps (``jit_compile``) and one replica takes them. The steps are the same ones;
+    It does so where XLA compiles the steps (``jit_compile``) and no strategy shares them. The steps are the same ones;
     Keras' progress bar, and callbacks of batches, count the loops.
 
     Attributes:
@@ -56,9 +56,8 @@ class LoopingModel(DistributedModel):
     def _takes_loops(self, x, args, options) -> bool:
         ours = type(self).train_step is LoopingModel.train_step  # a subclass's would not know what a loop is
         wanted = ours and self.steps_per_loop > 1 and self.compiled and self.jit_compile
-        one_replica = self.distribute_strategy.num_replicas_in_sync == 1
         plain = not args and all(options.get(name) is None for name in ("steps_per_epoch", "class_weight"))
-        return wanted and one_replica and plain and _equal_batches(x)
+        return wanted and self._has_no_exchange() and plain and _equal_batches(x)
 
 
 def loops(data: tf.data.Dataset, most: int) -> tf.data.Dataset:
