@@ -11,7 +11,6 @@ import pandas as pd
 import pyarrow
 import pytest
 import skops.io
-from PIL import Image
 from pyarrow import parquet
 
 from vae_moe import columns, image_folder, reading, tables
@@ -239,42 +238,6 @@ def test_bounds_hold_before_anything_is_read(tmp_path, monkeypatch):
         reading.read(tmp_path / "wide.csv")
     with pytest.raises(DatasetError, match="is not there"):
         reading.read(tmp_path / "none.csv")
-
-
-def test_a_folder_of_images_is_read_as_it_is(tmp_path):
-    written = own_files.write_digits(tmp_path, 12)
-    (tmp_path / "notes.txt").write_text("not an image")
-    images = reading.read(tmp_path)
-    assert images.names == sorted(written) and images.image_shape == (8, 8)
-    assert images.classes == [name.split("/")[0] for name in images.names]
-    np.testing.assert_array_equal(images.pixels, [written[name] for name in images.names])
-    assert images.x.shape == (12, 64) and images.x.max() == 1
-    assert image_folder.read(tmp_path, side=5).image_shape == (5, 5)
-
-
-def test_images_of_all_kinds_come_to_one_form(tmp_path):
-    Image.new("RGB", (40, 20), "red").save(tmp_path / "a.jpg")
-    Image.new("RGBA", (9, 9), (0, 0, 0, 0)).save(tmp_path / "b.png")
-    Image.fromarray(np.full((7, 7), 65535, np.uint16)).save(tmp_path / "c.png")
-    images = image_folder.read(tmp_path)
-    assert images.image_shape == (32, 32, 3) and images.classes is None
-    red, white, bright = images.pixels[:, 16, 16].tolist()
-    assert red[0] > 250 and max(red[1:]) < 5 and white == bright == [255, 255, 255]
-
-
-def test_images_that_cannot_be_used_are_named(tmp_path, monkeypatch):
-    with pytest.raises(DatasetError, match="holds no image"):
-        image_folder.read(tmp_path)
-    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n junk")
-    with pytest.raises(DatasetError, match=r"broken.png cannot be read as an image"):
-        image_folder.read(tmp_path)
-    Image.new("L", (60, 60)).save(tmp_path / "broken.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3000)
-    with pytest.raises(DatasetError, match=r"broken.png has more pixels than is safe"):
-        image_folder.read(tmp_path)
-    monkeypatch.setattr(image_folder, "MAX_IMAGES", 0)
-    with pytest.raises(DatasetError, match="holds 1 images, 0 at most"):
-        image_folder.read(tmp_path)
 
 
 def test_text_is_what_a_person_would_call_the_same():

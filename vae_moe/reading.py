@@ -1,4 +1,4 @@
-"""Own files: CSV, Parquet, NPY and NPZ as tables or images, folders of PNG and JPEG as images.
+"""Own files: CSV, Parquet, NPY and NPZ as tables or images, image files and folders of them as images.
 
 What a file may hold is bounded before it is read into memory. Nothing is unpickled.
 """
@@ -26,12 +26,14 @@ MISSING = ["?"]  # read as a missing value besides pandas' own (empty, NA, NaN, 
 ENDINGS = ".csv, .parquet, .npy, .npz"
 
 
-def read(path: str | Path, image_shape: Sequence[int] | None = None, side: int | None = None) -> pd.DataFrame | Images:
+def read(
+    path: str | Path, image_shape: Sequence[int] | None = None, side: int | None = None, white: int | None = None
+) -> pd.DataFrame | Images:
     """Read a table or images.
 
     Args:
-        path: a .csv, .parquet, .npy or .npz file, or a folder of images.
-        image_shape, side: to bring the images of a folder to (``image_folder.read``).
+        path: a .csv, .parquet, .npy or .npz file, an image file or a folder of these.
+        image_shape, side, white: what to bring image files to (``image_folder.read``).
 
     Returns:
         A table; or images, of a folder or of an array [N, H, W] or [N, H, W, 3] of bytes. An array [N, D] is a table of
@@ -41,8 +43,9 @@ def read(path: str | Path, image_shape: Sequence[int] | None = None, side: int |
         DatasetError: nothing there, another format, broken, or larger than the bounds above; it says what to do.
     """
     path = Path(path)
-    if path.is_dir():
-        return image_folder.read(path, image_shape, side)
+    is_image = path.is_file() and path.suffix.lower() in image_folder.ENDINGS
+    if path.is_dir() or is_image:
+        return image_folder.read(path, image_shape, side, white)
     if not path.is_file():
         raise DatasetError(f"{path} is not there. Give a file ({ENDINGS}) or a folder of images.")
     readers = {".csv": _csv, ".parquet": _parquet, ".npy": _npy, ".npz": _npz}

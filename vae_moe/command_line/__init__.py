@@ -13,7 +13,7 @@ TASKS = ("regression", "classification")
 WRONG_INPUT = 2
 INTERRUPTED = 130
 
-_DATA = "a .csv, .parquet, .npy or .npz file, or a folder of .png and .jpg images"
+_DATA = "a .csv, .parquet, .npy or .npz file, or a folder of images"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

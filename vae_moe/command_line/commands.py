@@ -161,6 +161,7 @@ def _config(options: Namespace, source: inputs.Source) -> dict[str, Any]:
         "epochs": options.epochs,
         "drop": list(options.drop),
         "image_shape": source.image_shape,
+        "image_white": source.images and source.images.white,
         "n_rows": len(source.rows),
         "versions": folder.versions(),
     }

@@ -15,6 +15,7 @@ from vae_moe.image_folder import Images
 from vae_moe.tables import Preparation
 
 FOLDER = "folder"  # the column of an image's class
+SIXTEEN_BITS = 2**16 - 1  # white of deep images, where an early config.json does not say
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +43,11 @@ class Source:
         return None if self.images is None else list(self.images.image_shape)
 
 
-def read(path: Path, image_shape: Sequence[int] | None = None, side: int | None = None) -> Source:
+def read(
+    path: Path, image_shape: Sequence[int] | None = None, side: int | None = None, white: int | None = None
+) -> Source:
     """Read a table or images; arguments as in ``reading.read``."""
-    found = reading.read(path, image_shape, side)
+    found = reading.read(path, image_shape, side, white)
     if isinstance(found, pd.DataFrame):
         return Source(path, found, None)
     classes = {} if found.classes is None else {FOLDER: found.classes}
@@ -82,7 +85,7 @@ def prepare_again(path: Path, config: dict[str, Any], preparation: Preparation |
         What was read, and x [N, D] float32.
     """
     shape = config["image_shape"]
-    source = read(path, shape)
+    source = read(path, shape, white=config.get("image_white", SIXTEEN_BITS))
     if source.image_shape != shape:
         received = "a table" if source.images is None else f"images of {source.image_shape}"
         wanted = "a table" if shape is None else f"images of {shape}"

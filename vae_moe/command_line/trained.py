@@ -102,7 +102,7 @@ class Trained:
         images = self.source.images
         assert images is not None
         n_classes = None if images.classes is None else len(set(images.classes))
-        return data.of_images(len(images.names), images.image_shape, n_classes)
+        return data.of_images(len(images.names), images.image_shape, n_classes, images.notes)
 
     def curves(self) -> tuple[list[Block], dict[str, bytes]]:
         """The section about training."""

@@ -36,12 +36,15 @@ def of_table(found: Columns, features: Sequence[Feature], n_rows: int) -> list[B
     return blocks
 
 
-def of_images(n_images: int, image_shape: Sequence[int], n_classes: int | None) -> list[Block]:
-    """Of a folder of images."""
+def of_images(
+    n_images: int, image_shape: Sequence[int], n_classes: int | None, notes: Sequence[str] = ()
+) -> list[Block]:
+    """Of a folder of images, with a line on each kind of file that was left out or not read as it is."""
     height, width, *channels = image_shape
     words = f"{n_images} images, brought to {width} x {height} pixels, {'in colour' if channels else 'grey'}"
     folders = f", in {n_classes} sub-folders" if n_classes else ""
-    return [page.text(f"{words}{folders}. A pixel is a number from 0 to 1.")]
+    described = page.text(f"{words}{folders}. A pixel is a number from 0 to 1.")
+    return [described, *(page.text(note, "soft") for note in notes)]
 
 
 def _becomes(kind: str, features: Sequence[Feature]) -> str:
