@@ -13,8 +13,8 @@ import nbformat
 import pytest
 import yaml
 
-from experiments import recipes
-from vae_moe import command_line
+from experiments import clustering, recipes
+from vae_moe import command_line, datasets
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -157,3 +157,19 @@ def test_the_reference_is_made_without_warnings(tmp_path):
 def test_the_citation_is_whole():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert {"cff-version", "message", "title", "authors", "license", "references"} <= set(citation)
+
+
+def test_the_pages_say_what_labels_chose():
+    """Training sees no label, but recipes were chosen with labels: no page says otherwise, and one tells which."""
+    for page in PAGES:
+        text = " ".join(page.read_text(encoding="utf-8").split())
+        assert not re.search(r"nothing was chosen by|[Nn]o label trains or chooses", text), page
+    assert "## What chose what" in (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    for page in ("README.md", "docs/results.md"):
+        assert "design.md#what-chose-what" in (ROOT / page).read_text(encoding="utf-8").replace("\n", "")
+
+
+def test_what_is_published_names_its_paper_and_hhar_its_data():
+    assert all(re.search(r"\([A-Z]\w+ et al\. \d{4}\)$", name) for name in clustering.PUBLISHED)
+    for text in (datasets.hhar.__doc__, (ROOT / "docs" / "training.md").read_text(encoding="utf-8")):
+        assert "UCI HAR" in text and "Stisen et al. 2015" in text
