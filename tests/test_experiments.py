@@ -225,15 +225,25 @@ def test_a_warm_deepmoe_learns_the_start_of_its_dvmoe(tmp_path, monkeypatch):
     learned = []
     monkeypatch.setattr(initialization, "distill", lambda *args, **options: learned.append((*args, options)))
     dataset = datasets.digits().head(64)
-    for name, preset in (("digits-dvmoe", "default"), ("digits-deepmoe", "warm")):
+    for name, preset, folder in (
+        ("digits-dvmoe", "default", "shared"),
+        ("digits-deepmoe", "warm", "shared"),
+        ("digits-deepmoe", "warm", "alone"),
+    ):
         recipe = recipes.smoke(recipes.get(name, preset))
-        trained = training.train(recipe, dataset, training.targets(recipe, dataset), cache=tmp_path, verbose=0)
-        assert learned[-1][0] is trained.model.gate
-    (_, x, resp, options), (_, warm_x, warm_resp, warm_options) = learned
-    np.testing.assert_array_equal(x, warm_x)
-    np.testing.assert_array_equal(resp, warm_resp)
-    assert {**options, "backup": None} == {**warm_options, "backup": None}
-    assert len(list(tmp_path.glob("*.npz"))) == 1 and trained.shared_seconds > 0
+        trained = training.train(recipe, dataset, training.targets(recipe, dataset), cache=tmp_path / folder, verbose=0)
+        assert learned[-1][0] is trained.model.gate and (trained.shared_seconds > 0) == (len(learned) == 2)
+    (_, x, resp, options), *others = learned
+    for _, warm_x, warm_resp, warm_options in others:
+        np.testing.assert_array_equal(x, warm_x)
+        np.testing.assert_array_equal(resp, warm_resp)
+        assert {**options, "backup": None} == {**warm_options, "backup": None}
+    (shared,), (alone,) = (list((tmp_path / folder).glob("*.npz")) for folder in ("shared", "alone"))
+    assert shared.name == alone.name
+    with np.load(shared) as one, np.load(alone) as two:
+        assert one.files == two.files
+        for part in set(one.files) - {"seconds"}:
+            np.testing.assert_array_equal(one[part], two[part])
 
 
 def test_table1_measures_each_cell_once(tmp_path, capsys):
