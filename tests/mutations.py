@@ -19,6 +19,7 @@ PRIOR, MIXTURE = "vae_moe/layers/mixture_prior.py", "vae_moe/layers/latent_mixtu
 GUMBEL, LIKELIHOODS = "vae_moe/layers/gumbel_softmax.py", "vae_moe/likelihoods.py"
 CONSISTENCY, BASE = "vae_moe/layers/consistency.py", "vae_moe/models/base.py"
 EXPERTS, MIXTURES = "vae_moe/layers/experts.py", "vae_moe/models/mixture_of_experts.py"
+OBJECTIVES = "vae_moe/models/objectives.py"
 GENERALIZED_EM, RUN_EM = "vae_moe/generalized_em.py", "vae_moe/em/_em.py"
 GATE, EM_EXPERTS = "vae_moe/em/_gaussian_gate.py", "vae_moe/em/_experts.py"
 SOFTMAX, MOMENTS = "vae_moe/em/_softmax_regression.py", "vae_moe/em/_numerics.py"
@@ -33,6 +34,7 @@ TESTS = {
     BASE: ["mixture_vae", "mixture_of_experts", "consistency"],
     EXPERTS: ["mixture_of_experts", "generalized_em"],
     MIXTURES: ["mixture_of_experts"],
+    OBJECTIVES: ["mixture_of_experts"],
     GENERALIZED_EM: ["generalized_em", "mixture_of_experts"],
     **{path: ["em", "generalized_em"] for path in (RUN_EM, GATE, EM_EXPERTS, SOFTMAX, MOMENTS)},
 }
@@ -82,9 +84,12 @@ MUTANTS = [
     (CONSISTENCY, "first = probe * radius", "first = radius"),
     (CONSISTENCY, "return -tf.reduce_sum(tf.exp(c_logits) * c_logits, -1)", "return -tf.reduce_sum(c_logits, -1)"),
     (EXPERTS, "self.kernels) + self.biases", "self.kernels) - self.biases"),
-    (MIXTURES, "return -tf.reduce_logsumexp(c_logits + experts", "return -tf.reduce_logsumexp(c_logits - experts"),
-    (MIXTURES, "return -tf.reduce_sum(tf.exp(c_logits)", "return -tf.reduce_sum(c_logits"),
+    (OBJECTIVES, "return -tf.reduce_logsumexp(c_logits + experts", "return -tf.reduce_logsumexp(c_logits - experts"),
+    (OBJECTIVES, "return -tf.reduce_sum(tf.exp(c_logits)", "return -tf.reduce_sum(c_logits"),
+    (OBJECTIVES, "tf.where(known[:, tf.newaxis], c_logits + experts.log_prob(params, y), params.dtype.min)",
+     "c_logits + experts.log_prob(params, y)"),
     (MIXTURES, "tf.where(known, nll, 0.0)", "nll"),
+    (BASE, "_product(sample_weight, rows.get(name))", "sample_weight"),
     (GENERALIZED_EM, "log_resp = log_gate + fitted.log_prob(inputs, y)\n", "log_resp = log_gate\n"),
     (GENERALIZED_EM, "counts @ variances / counts.sum()", "counts @ variances"),
     (GENERALIZED_EM, "_sparse(log_softmax(log_resp, 1)) + log_weights", "_sparse(log_softmax(log_resp, 1))"),

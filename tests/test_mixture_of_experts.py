@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.special
 import scipy.stats
@@ -9,6 +10,7 @@ import tensorflow as tf
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from vae_moe import DeepMoE, DVMoE, VaDEMoE, datasets, targets
+from vae_moe.generalized_em import fit_experts
 
 SMALL = {"latent_dim": 2, "z_encoder_sizes": (8,), "decoder_sizes": (8,)}
 MODELS = {
@@ -106,6 +108,73 @@ def test_rows_without_y_give_the_elbo_alone(name, task, x, rng):
     np.testing.assert_allclose(model.compute_loss(y=tf.constant(missing), y_pred=outputs), bound, rtol=1e-5)
 
 
+def _alike(model, y):
+    """What trains, scores and fits a model of y, in numbers that have to agree between shapes of y."""
+    x = np.linspace(0, 1, 4 * len(y), dtype="f").reshape(-1, 4)
+    weights = model.get_weights()
+    model.compile("sgd", run_eagerly=True)
+    trained = model.fit(x, y, shuffle=False, verbose=0).history["loss"]
+    scores = [*model.evaluate(x, y, verbose=0), model.nll(x, y).mean(), fit_experts(model, x, y)[-1]]
+    model.set_weights(weights)
+    return [*trained, *scores]
+
+
+@pytest.mark.parametrize(
+    ("n_outputs", "task", "y", "others"),
+    [
+        (1, "regression", np.linspace(-1, 1, 12)[:, None], [np.ravel, pd.DataFrame, lambda y: pd.Series(y[:, 0])]),
+        (3, "classification", np.arange(12) % 3, [lambda y: y[:, None], lambda y: y.astype("uint8"), pd.Series]),
+    ],
+)
+def test_y_may_be_a_column_or_flat(n_outputs, task, y, others):
+    model = DeepMoE(4, 2, n_outputs, task, hidden_sizes=(3,))
+    expected = _alike(model, y)
+    for other in others:
+        np.testing.assert_allclose(_alike(model, other(y)), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("n_outputs", "task", "y", "message"),
+    [
+        (1, "regression", np.zeros((8, 3)), r"y must be \[N, 1\] or \[N\] for n_outputs=1, got shape \(8, 3\)"),
+        (3, "regression", np.zeros(8), r"y must be \[N, 3\] for n_outputs=3, got shape \(8,\)"),
+        (1, "regression", np.full(8, "a"), "y must be numbers, got string: number classes from 0 on"),
+        (3, "classification", np.eye(3)[[0] * 8], r"got shape \(8, 3\): of one-hot rows give the numbers"),
+    ],
+)
+def test_y_of_another_shape_is_refused_by_all(n_outputs, task, y, message):
+    model, x = DeepMoE(4, 2, n_outputs, task, hidden_sizes=(3,)), np.zeros((8, 4), "f")
+    model.compile("sgd", run_eagerly=True)
+    numbers = y.dtype.kind == "f"  # of others Keras has a message of its own
+    for use in (model.nll, *([model.fit, model.evaluate] if numbers else []), lambda x, y: fit_experts(model, x, y)):
+        with pytest.raises(ValueError, match=message):
+            use(x, y)
+
+
+def test_classes_and_rows_that_are_not_there_are_named(x):
+    model = DeepMoE(4, 2, 3, "classification", hidden_sizes=(3,))
+    with pytest.raises(ValueError, match="classes must be below n_outputs=3, got 3 in row 2: number them from 0 on"):
+        model.nll(x[:4], [0, 1, 3, 7])
+    with pytest.raises(ValueError, match="x and y must have as many rows, got 30 and 4"):
+        fit_experts(model, x, np.zeros(4, int))
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_reported_nll_is_the_mean_over_the_rows_with_y(task, x, rng):
+    model = MODELS["DeepMoE"](n_outputs=2, task=task)
+    y = rng.normal(size=(30, 2)) if task == "regression" else rng.integers(0, 2, 30)
+    y[::3] = np.nan if task == "regression" else -1
+    known, weights = np.arange(30) % 3 > 0, rng.uniform(0.5, 1.5, 30)
+    nll = model.nll(x, y)
+    np.testing.assert_array_equal(np.isnan(nll), ~known)
+    model.compile("sgd", run_eagerly=True)
+    scores = model.evaluate(x, y, batch_size=7, verbose=0, return_dict=True)
+    np.testing.assert_allclose(scores["nll"], nll[known].mean(), rtol=1e-5)
+    np.testing.assert_allclose(scores["loss"], nll[known].sum() / 30, rtol=1e-5)  # each row's share of the bound
+    scores = model.evaluate(x, y, sample_weight=weights, batch_size=30, verbose=0, return_dict=True)
+    np.testing.assert_allclose(scores["nll"], np.average(nll[known], weights=weights[known]), rtol=1e-5)
+
+
 def test_vade_gate_converges_to_the_exact_posterior(rng):
     model = VaDEMoE(3, 3, 1, latent_dim=1, z_encoder_sizes=(8,), decoder_sizes=(8,), likelihood="gaussian")
     _randomise(model, rng)
@@ -162,6 +231,20 @@ def test_the_released_objective_is_one_sum_over_the_batch(x, rng):
     mixture = DeepMoE(4, 3, 2, seed=1)
     each = mixture.nll(x, y)
     np.testing.assert_allclose(nll, np.full(30, -scipy.special.logsumexp(-each)), rtol=1e-4)
+
+
+def test_the_released_objective_leaves_rows_without_y_out(x, rng):
+    model = DeepMoE(4, 3, 2, objective="as-released", seed=1)
+    y = (40 + rng.normal(size=(30, 2))).astype("f")  # far from every expert's: a row with y = 0 would be the whole sum
+    alone = model.loss_terms(tf.constant(y[:26]), model(x[:26]))["nll"]
+    y[26:] = np.nan
+    with tf.GradientTape(persistent=True) as tape:
+        nll = model.loss_terms(tf.constant(y), model(x))["nll"]
+        none = tf.reduce_sum(model.loss_terms(tf.fill([30, 2], np.nan), model(x))["nll"])
+    np.testing.assert_allclose(nll, [*alone, 0, 0, 0, 0], rtol=1e-5)
+    assert alone[0] > 1000 and none == 0
+    for gradient in tape.gradient(none, model.trainable_variables):
+        assert not np.any(gradient)
 
 
 def test_class_probabilities_are_a_classifications(x):

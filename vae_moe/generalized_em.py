@@ -49,7 +49,7 @@ def fit_experts(
     Args:
         model: built; its experts are set.
         x: [N, D].
-        y: [N, O] outputs, a row with a NaN being one without y; or [N] classes, -1 for none.
+        y: as the model's ``fit`` takes it.
         resume: begin with the experts as they are, where they are good already; else with the gate alone.
         tied: all Gaussian experts have the same variances, their mean. Where a component holds rows of two maps, its
             expert would otherwise explain them, and others, by a large variance, and EM ends there.
@@ -70,10 +70,10 @@ def fit_experts(
         The mean of log p(y|x) after each M step, nats.
 
     Raises:
-        ValueError: if no row has a y.
+        ValueError: if no row has a y, or y is not of the model's outputs or classes.
     """
     experts = model.experts
-    known = y >= 0 if experts.task == "classification" else np.isfinite(y).all(-1)  # [N]
+    y, known = experts.targets_of_rows(y, len(x))
     if not known.any():
         raise ValueError("no row has a y: give outputs (or classes from 0 on) for some rows at least.")
     x, y = x[known], y[known]
@@ -118,12 +118,13 @@ def shared_kernel(
     Args:
         experts: a mixture's; they tell regression from classification, and stay as they are.
         inputs: what they see, [N, F].
-        y: [N, O] outputs, or [N] classes.
+        y: [N, O] outputs, or [N] classes, of all rows.
         sample_weight: [N], positive.
 
     Returns:
         [F, O]: of least squares with the ridge of greatest evidence, or of a logistic regression with a ridge of 1.
     """
+    y, _ = experts.targets_of_rows(y, len(inputs))
     log_weights = np.log(np.ones(len(y)) if sample_weight is None else sample_weight)[:, np.newaxis]  # [N, 1]
     if experts.task == "classification":
         return CategoricalExperts(experts.n_outputs, 1.0, INNER_MAX_ITER).fit(inputs, y, log_weights).kernels[0]

@@ -1,6 +1,7 @@
 """The experts p(y | x, c): one affine map each, all in one product."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vae_moe import likelihoods
@@ -73,17 +74,77 @@ class Experts(keras.layers.Layer):
             params = tf.concat([params, tf.broadcast_to(self.log_vars, tf.shape(params))], -1)  # [B, K, 2 O]
         return params
 
+    def targets(self, y):
+        """Bring y into the shape that ``log_prob`` takes, and tell which rows have one.
+
+        Args:
+            y: [B, O] outputs, or [B] of one output; a NaN or an infinity in a row makes it one without y. Or classes,
+                [B] or [B, 1]; a number below 0, or a NaN, is none.
+
+        Returns:
+            y [B, O], or classes [B] int32, with zeros where there is none; and whether there is one, [B].
+
+        Raises:
+            ValueError: if y has another shape, or is no numbers.
+        """
+        y = tf.convert_to_tensor(y)
+        if not (y.dtype.is_floating or y.dtype.is_integer or y.dtype.is_bool):
+            raise ValueError(f"y must be numbers, got {y.dtype.name}: number classes from 0 on.")
+        return self._outputs(y) if self.task == "regression" else self._classes(y)
+
+    def targets_of_rows(self, y, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """The arrays that ``targets`` gives of all N rows.
+
+        Raises:
+            ValueError: as ``targets`` does, if there are not ``n_rows``, or if a class is not below ``n_outputs``.
+        """
+        y, known = (tensor.numpy() for tensor in self.targets(np.asarray(y)))
+        if len(y) != n_rows:
+            raise ValueError(f"x and y must have as many rows, got {n_rows} and {len(y)}.")
+        if self.task == "classification" and (y >= self.n_outputs).any():
+            row = int(np.argmax(y >= self.n_outputs))
+            raise ValueError(
+                f"classes must be below n_outputs={self.n_outputs}, got {y[row]} in row {row}: number them from 0 on."
+            )
+        return y, known
+
+    def _outputs(self, y):
+        if y.shape.rank == 1 and self.n_outputs == 1:
+            y = y[:, tf.newaxis]
+        if not y.shape.is_compatible_with([None, self.n_outputs]):
+            also = " or [N]" if self.n_outputs == 1 else ""
+            raise ValueError(
+                f"y must be [N, {self.n_outputs}]{also} for n_outputs={self.n_outputs}, got shape {tuple(y.shape)}: "
+                "give the model as many outputs as y has columns."
+            )
+        y = tf.ensure_shape(y, [None, self.n_outputs])
+        y = y if y.dtype.is_floating else tf.cast(y, self.variable_dtype)
+        known = tf.reduce_all(tf.math.is_finite(y), -1)
+        return tf.where(known[:, tf.newaxis], y, 0.0), known
+
+    def _classes(self, y):
+        if y.shape.rank == 2 and y.shape[1] in (1, None):
+            y = tf.ensure_shape(y, [None, 1])[:, 0]
+        if not y.shape.is_compatible_with([None]):
+            raise ValueError(
+                f"y must be [N] classes, got shape {tuple(y.shape)}: of one-hot rows give the numbers, y.argmax(-1)."
+            )
+        y = tf.cast(y, tf.int32) if y.dtype.is_bool else tf.ensure_shape(y, [None])
+        known = y >= 0
+        return tf.cast(tf.where(known, y, 0), tf.int32), known
+
     def log_prob(self, params, y):
         """log p(y | x, c = k).
 
         Args:
             params: [B, K, P].
-            y: [B, O] outputs, or [B] classes.
+            y: [B, O] outputs, or [B] classes, as ``targets`` gives them.
 
         Returns:
             [B, K] nats.
         """
-        return self.y_likelihood.log_prob(params, tf.expand_dims(y, 1))
+        y = tf.expand_dims(y, 1)
+        return self.y_likelihood.log_prob(params, tf.cast(y, params.dtype) if self.task == "regression" else y)
 
     def mean(self, params):
         """E[y | x, c = k], or the probabilities of the classes: params [B, K, P] -> [B, K, O]."""

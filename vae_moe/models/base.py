@@ -55,10 +55,10 @@ class TermModel(LoopingModel):
         Returns:
             A scalar.
         """
-        terms = self.loss_terms(y, y_pred)
+        terms, rows = self.loss_terms(y, y_pred), self.term_rows(y)
         loss = tf.zeros(())
         for name, term in terms.items():
-            self.term_trackers[name].update_state(term, sample_weight)
+            self.term_trackers[name].update_state(term, _product(sample_weight, rows.get(name)))
             loss += self._weight(name, training) * term  # [B]
         if sample_weight is not None:
             loss *= tf.cast(tf.reshape(sample_weight, [-1]), loss.dtype)
@@ -68,6 +68,11 @@ class TermModel(LoopingModel):
         """The terms {name: [B]} of a batch from its targets and outputs; a model with targets adds theirs."""
         del y
         return y_pred["terms"]
+
+    def term_rows(self, y):
+        """The rows over which a term's reported mean goes, {name: [B] booleans}; all of them, where it is not named."""
+        del y
+        return {}
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """The means of the terms this batch has; a term that was not computed is not reported."""
@@ -256,6 +261,14 @@ class GatedModel(TermModel):
             "adversarial_probe": self.adversarial_probe,
             "adversarial_share": self.adversarial_share,
         }
+
+
+def _product(sample_weight, rows):
+    """Weights of a reported mean from those of the examples and the rows that have it; each [B], or None: all alike."""
+    if rows is None or sample_weight is None:
+        return sample_weight if rows is None else rows
+    weights = tf.reshape(sample_weight, [-1])
+    return weights * tf.cast(rows, weights.dtype)
 
 
 def check_rows(x, gate) -> np.ndarray:

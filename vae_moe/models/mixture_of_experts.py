@@ -17,6 +17,7 @@ import tensorflow_probability as tfp
 
 from vae_moe.layers import Experts, LatentMixture, SoftmaxGate
 from vae_moe.models.base import READOUT_SAMPLES, GatedModel, check_rows
+from vae_moe.models.objectives import OBJECTIVES
 from vae_moe.models.readouts import LatentReadouts
 from vae_moe.pipelines import map_batches
 from vae_moe.probabilities import normalised, normalised_tensor
@@ -28,7 +29,7 @@ class MixtureOfExperts(GatedModel):
     """Abstract: a gate and affine experts.
 
     ``fit`` takes x [N, D], or images [N, *image_shape], and y: [N, O] outputs, a row with a NaN being one without y; or
-    [N] classes, -1 for none.
+    [N] classes, -1 for none (:meth:`Experts.targets`). The reported ``nll`` is the mean over the rows that have y.
 
     Args:
         input_dim: D, columns of x, or entries of an image.
@@ -121,11 +122,13 @@ class MixtureOfExperts(GatedModel):
         """The gate's terms, and ``nll`` [B]: 0 where there is no y."""
         if y is None:
             return y_pred["terms"]
-        regression = self.experts.task == "regression"
-        known = tf.reduce_all(tf.math.is_finite(y), -1) if regression else tf.reshape(y, [-1]) >= 0  # [B]
-        y = tf.where(known[:, tf.newaxis], y, 0.0) if regression else tf.maximum(tf.reshape(y, [-1]), 0)
-        nll = OBJECTIVES[self.objective](self.experts, y_pred["c_logits"], y_pred["y_params"], y)
+        y, known = self.experts.targets(y)
+        nll = OBJECTIVES[self.objective](self.experts, y_pred["c_logits"], y_pred["y_params"], y, known)
         return {**y_pred["terms"], "nll": tf.where(known, nll, 0.0)}
+
+    def term_rows(self, y):
+        """The rows that have y are those of ``nll``."""
+        return {} if y is None else {"nll": self.experts.targets(y)[1]}
 
     def gate_proba(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
         """p(c|x), deterministic; a VaDE gate averages p(c|z) over samples of z (report, section 5.1).
@@ -190,8 +193,14 @@ class MixtureOfExperts(GatedModel):
         return tfd.MixtureSameFamily(gate, self.experts.y_likelihood.distribution(tf.constant(self.expert_params(x))))
 
     def nll(self, x, y, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
-        """-log p(y|x), [N] nats."""
-        return -self.predictive_distribution(x, n_samples, seed).log_prob(y).numpy()
+        """-log p(y|x), [N] nats; NaN for a row without y. y is as ``fit`` takes it.
+
+        Raises:
+            ValueError: if y has another shape or number of rows, or holds a class that the model has not.
+        """
+        y, known = self.experts.targets_of_rows(y, len(x))
+        p = self.predictive_distribution(x, n_samples, seed)
+        return np.where(known, -p.log_prob(tf.cast(y, p.dtype)).numpy(), np.nan)
 
     def get_config(self):
         """The constructor's arguments, flat."""
@@ -235,31 +244,6 @@ class MixtureOfExperts(GatedModel):
     @tf.function(reduce_retracing=True)
     def _y_params(self, inputs):
         return self.experts(inputs)
-
-
-def _mixture_nll(experts, c_logits, params, y):
-    """-log sum_k p(c=k|x) p(y|x, c=k), for each example: [B]."""
-    return -tf.reduce_logsumexp(c_logits + experts.log_prob(params, y), -1)
-
-
-def _jensen_nll(experts, c_logits, params, y):
-    """-sum_k p(c=k|x) log p(y|x, c=k), [B]."""
-    return -tf.reduce_sum(tf.exp(c_logits) * experts.log_prob(params, y), -1)
-
-
-def _blend_nll(experts, c_logits, params, y):
-    """-log p(y | sum_k p(c=k|x) params_k), [B]."""
-    return -experts.y_likelihood.log_prob(tf.einsum("bk,bkp->bp", tf.exp(c_logits), params), y)
-
-
-def _as_released_nll(experts, c_logits, params, y):
-    """-log sum_b sum_k p(c=k|x_b) p(y_b|x_b, c=k): one number for the whole batch, given to each example, [B]."""
-    total = -tf.reduce_logsumexp(c_logits + experts.log_prob(params, y))  # the released code had no log-sum-exp
-    return tf.fill([tf.shape(c_logits)[0]], total)
-
-
-#: The experts' terms, by name.
-OBJECTIVES = {"mixture": _mixture_nll, "jensen": _jensen_nll, "blend": _blend_nll, "as-released": _as_released_nll}
 
 
 @keras.saving.register_keras_serializable("vae_moe")
