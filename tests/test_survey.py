@@ -73,6 +73,7 @@ def table(tmp_path):
         (f"made('model'); said({REFUSAL!r}); sys.exit(2)", "lost"),
         ("said('error: y_prob is above 1'); sys.exit(2)", "lost"),
         (f"said({REFUSAL!r}); sys.exit(1)", "lost"),
+        ("while True: pass", "not ended"),
         ("time.sleep(60)", "not ended"),
     ],
 )
@@ -84,7 +85,8 @@ def test_the_end_of_a_run_is_judged(script, outcome, table, monkeypatch):
         "    os.mkdir('out'); open('out/' + name, 'w').close(); open('out/metrics.json', 'w').write('{\"ari\": 0.5}')\n"
     )
     monkeypatch.setattr(survey, "_MAIN", helpers + script)
-    found = survey.attempt(["cluster", table.name], table, 0.5 if outcome == "not ended" else 30)
+    monkeypatch.setattr(survey, "PATIENCE", 0.5 if "sleep" in script else 60)
+    found = survey.attempt(["cluster", table.name], table, 1)
     assert found["outcome"] == outcome
     assert ("ari" in found) == (outcome == "page")
 
@@ -96,7 +98,7 @@ def test_the_advice_to_drop_columns_is_followed_and_kept(table, monkeypatch):
     def attempt(arguments, path, limit):
         calls.append(arguments)
         said = ["'a1'", "'a2'", advice][min(len(calls), 3) - 1]
-        return {"outcome": "refused", "said": f"error: column {said}: --drop {said}, or not.", "run_seconds": 1.0}
+        return {"outcome": "refused", "said": f"error: column {said}: --drop {said}, or not.", "cpu_seconds": 1.0}
 
     monkeypatch.setattr(survey, "attempt", attempt)
     monkeypatch.setattr(survey.tables, "csv_of", lambda _: table)

@@ -11,7 +11,9 @@ import argparse
 import ast
 import os
 import re
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,8 +29,8 @@ FOLDER = Path("results/survey")
 PAGE = Path("docs/survey.md")
 COMMANDS = ("cluster", "experts")
 EXPERTS, COMPONENTS = 4, 5
-#: Seconds that a run may take.
-LIMIT = 900
+#: Seconds of processor time that a run may take, however busy the machine is; and how many times that by the clock.
+LIMIT, PATIENCE = 900, 10
 #: Columns that may be refused, one after the other.
 MOST_DROPPED = 30
 _MAIN = "import sys, vae_moe_command; sys.exit(vae_moe_command.main())"
@@ -73,9 +75,9 @@ def measure(cell: Cell, cache: Path, quick: bool = False) -> dict[str, Any]:
         quick: one epoch.
 
     Returns:
-        ``outcome`` ("page", "refused", "not ended" or "lost"), ``said`` (the last line of stderr), ``run_seconds`` and
-        ``arguments`` of the last attempt, ``dropped`` (columns that were refused before it, and what was said of each),
-        and figures of what was trained.
+        ``outcome`` ("page", "refused", "not ended" or "lost"), ``said`` (the last line of stderr), ``run_seconds`` by
+        the clock, ``cpu_seconds`` and ``arguments`` of the last attempt, ``dropped`` (columns that were refused before
+        it, and what was said of each), and figures of what was trained.
     """
     table = tables.TABLES[cell.table]
     path = tables.csv_of(table)
@@ -101,31 +103,38 @@ def _options(command: str, table: tables.Table, n_values: int) -> list[str]:
     return ["--components", str(COMPONENTS)]
 
 
-def attempt(arguments: list[str], path: Path, limit: float) -> dict[str, Any]:
+def attempt(arguments: list[str], path: Path, limit: int) -> dict[str, Any]:
     """Run the command beside a copy of a table, and see how it ends.
 
     Args:
         arguments: of vae-moe, less ``--out``: the command, the table's file, options.
         path: of the table.
-        limit: seconds until it is stopped.
+        limit: seconds of processor time until it is stopped.
     """
     checkout = str(Path(__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([checkout, os.environ.get("PYTHONPATH", "")])}
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(path, folder)
         command = [sys.executable, "-c", _MAIN, *arguments, "--out", "out"]
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), _cpu_of_children()
         try:
             done = subprocess.run(
-                command, cwd=folder, env=environment, capture_output=True, text=True, timeout=limit, check=False
+                command,
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=PATIENCE * limit,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 10)),
             )
             code, lines = done.returncode, done.stderr.strip().splitlines()
         except subprocess.TimeoutExpired:
             code, lines = None, []
-        seconds = time.perf_counter() - started
+        seconds, cpu_seconds = time.perf_counter() - started, _cpu_of_children() - cpu_started
         out = Path(folder, "out")
         page = (out / "report.html").is_file()
-        if code is None:
+        if code in (None, -signal.SIGXCPU):
             outcome = "not ended"
         elif code == 0 and page:
             outcome = "page"
@@ -138,8 +147,14 @@ def attempt(arguments: list[str], path: Path, limit: float) -> dict[str, Any]:
         "exit_code": code,
         "said": "" if outcome == "page" or not lines else lines[-1],
         "run_seconds": round(seconds, 1),
+        "cpu_seconds": round(cpu_seconds, 1),
         **{name: metrics[name] for name in _FIGURES if name in metrics},
     }
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _is_refusal(lines: list[str], file: str) -> bool:
@@ -166,8 +181,8 @@ def table(records: grids.Records) -> str:
     heads = ["table", "rows", "columns", *(head for command in COMMANDS for head in (f"`{command}`", "s", "scores"))]
     note = grids.footnote(
         records,
-        "Scores of `cluster`: accuracy of the best map to the classes, ARI; of `experts`: accuracy or R² on held-out "
-        "rows, then a linear model's",
+        "Seconds of processor time of the last attempt. Scores of `cluster`: accuracy of the best map to the classes, "
+        "ARI; of `experts`: accuracy or R² on held-out rows, then a linear model's",
         "",
     )
     told = [line for record in records for line in _told(record)]
@@ -182,8 +197,8 @@ def _summary(records: grids.Records) -> str:
     missing = len(tables.TABLES) * len(COMMANDS) - len(records)
     return (
         f"{len(records)} runs: {counts['page']} end with a page, {after} of them after columns were left out as "
-        f"refusals advised; {counts['refused']} are refused; {counts['not ended']} were stopped after {LIMIT} s; "
-        f"{counts['lost']} are lost{f'; {missing} are still to be done' if missing else ''}."
+        f"refusals advised; {counts['refused']} are refused; {counts['not ended']} were stopped after {LIMIT} s of "
+        f"processor time; {counts['lost']} are lost{f'; {missing} are still to be done' if missing else ''}."
     )
 
 
@@ -195,7 +210,7 @@ def _cells(record: dict[str, Any] | None) -> list[str]:
     n_dropped = len(record["dropped"])
     without = f" without {n_dropped} column{'s' if n_dropped > 1 else ''}" if n_dropped else ""
     scores = [record[name] for name in _FIGURES[2:9] if name in record and name != "nmi"]
-    return [outcome + without, f"{record['run_seconds']:.0f}", ", ".join(f"{score:.2f}" for score in scores)]
+    return [outcome + without, f"{record['cpu_seconds']:.0f}", ", ".join(f"{score:.2f}" for score in scores)]
 
 
 def _told(record: dict[str, Any]) -> list[str]:
@@ -205,15 +220,17 @@ def _told(record: dict[str, Any]) -> list[str]:
 
 
 def picture(records: grids.Records):
-    """Seconds over cells (rows times columns) of every run with a page, both on logarithmic axes: a Figure."""
+    """Processor time over cells (rows times columns) of every run with a page, on logarithmic axes: a Figure."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.add_subplot(xscale="log", yscale="log", xlabel="rows times columns", ylabel="seconds")
+    axes = figure.add_subplot(
+        xscale="log", yscale="log", xlabel="rows times columns", ylabel="seconds of processor time"
+    )
     for command in COMMANDS:
         ended = [record for record in records if record["command"] == command and record["outcome"] == "page"]
         sizes = [record["rows"] * record["columns"] for record in ended]
-        axes.plot(sizes, [record["run_seconds"] for record in ended], ".", label=command)
+        axes.plot(sizes, [record["cpu_seconds"] for record in ended], ".", label=command)
     axes.legend()
     return figure
 
