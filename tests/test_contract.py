@@ -159,6 +159,15 @@ def test_every_trainable_weight_gets_a_finite_gradient(name, x):
         assert gradient is not None and np.isfinite(gradient).all() and np.any(gradient), weight.path
 
 
+def test_sizes_may_be_numpys():
+    sizes = np.array([8, 4])
+    shape = {"image_shape": np.array((3, 2, 1)), "filters": sizes, "encoder": "conv", "decoder": "conv"}
+    network = {"latent_dim": sizes[1], "trunk_sizes": sizes, "decoder_sizes": sizes, "z_encoder_sizes": sizes}
+    for each in (models.VaDE, models.DMVAE):
+        assert each(6, n_components=np.int64(3), **network, **shape).decode(np.zeros((1, 4))).size == 6
+    assert models.DVMoE(6, np.int64(3), np.int64(2), **network).predict_mean(np.zeros((1, 6))).shape == (1, 2)
+
+
 @pytest.mark.parametrize("name", READOUTS)
 def test_same_seed_same_training(name, x):
     def train():

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 GMM = (GMMGatedRegressor, GMMGatedClassifier)
 SOFTMAX = (SoftmaxGatedRegressor, SoftmaxGatedClassifier)
 ALL = GMM + SOFTMAX
+RIDGES = {"alpha", "alpha_gate"}
 REGRESSORS = (GMMGatedRegressor, SoftmaxGatedRegressor)
 CLASSIFIERS = (GMMGatedClassifier, SoftmaxGatedClassifier)
 
@@ -466,6 +467,7 @@ def test_pickle_clone_and_random_state(estimator):
 
 @pytest.mark.parametrize("estimator", ALL)
 def test_weights_are_repetitions(estimator, rng):
+    """Penalties are those of as many rows as there are: over the repeated rows they are as many times as large."""
     X, Y, labels = spiral(100)
     model = estimator(
         2, init=rng.dirichlet([1, 1], 100), max_iter=10, **({"shrinkage": 0.2} if estimator in GMM else {})
@@ -473,9 +475,24 @@ def test_weights_are_repetitions(estimator, rng):
     y, weight = targets(model, Y, labels), rng.integers(4, size=100)
     rows = np.repeat(np.arange(100), weight)
     weighted = clone(model).fit(X, y, sample_weight=weight)
-    repeated = clone(model).set_params(init=model.init[rows]).fit(X[rows], y[rows])
+    ridges = {name: len(rows) / (weight > 0).sum() * getattr(model, name) for name in RIDGES & set(model.get_params())}
+    repeated = clone(model).set_params(init=model.init[rows], **ridges).fit(X[rows], y[rows])
     np.testing.assert_allclose(weighted.lower_bounds_, repeated.lower_bounds_, rtol=1e-8)
     np.testing.assert_allclose(weighted.log_likelihood(X, y), repeated.log_likelihood(X, y), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("estimator", ALL)
+def test_weights_have_no_unit(estimator, rng):
+    X, Y, labels = spiral(100)
+    model = estimator(2, max_iter=3, tol=0.0, random_state=0)
+    y, weight = targets(model, Y, labels), rng.uniform(0.5, 2, size=100)
+    known = clone(model).fit(X, y, weight)
+    for unit in (1e-6, 1e4, 1e308):
+        np.testing.assert_allclose(clone(model).fit(X, y, unit * weight / 2).lower_bounds_, known.lower_bounds_)
+    alike = clone(model).fit(X, y, np.full(100, 0.01))  # 1 / N
+    assert alike.lower_bounds_ == clone(model).fit(X, y).lower_bounds_
+    some = np.where(np.arange(100) < 60, 7.0, 0.0)
+    assert clone(model).fit(X, y, some).lower_bounds_ == clone(model).fit(X[:60], y[:60]).lower_bounds_
 
 
 def test_restarts_keep_the_best_bound_under_one_prior():

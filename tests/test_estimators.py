@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from vae_moe import estimators
+from vae_moe.parameters import weighted_rows
 
 CLUSTERINGS = (estimators.VaDEClustering, estimators.DMVAEClustering)
 REGRESSORS = (estimators.DVMoERegressor, estimators.VaDEMoERegressor, estimators.DeepMoERegressor)
@@ -202,15 +203,35 @@ def test_held_out_rows_choose_the_epoch(diabetes):
     assert len(losses) == model.n_iter_ < 100
     assert model.n_iter_ == model.best_epoch_ + 2
     assert model.best_epoch_ == 0 or np.argmin(losses) + 1 == model.best_epoch_
+    for each in (model, estimators.DeepMoERegressor(1, **SHORT)):  # of 40 rows none are held out
+        each.fit(diabetes[0][:40], diabetes[1][:40])
+        assert each.best_epoch_ == each.n_iter_ == 0 and each.history_ == {}
 
 
 def test_weights_of_experts_are_repetitions(diabetes):
-    """An expert by EM alone, as training holds nothing out of 48 rows: doubled rows and doubled weights are alike."""
-    X, y = diabetes[0][:32], diabetes[1][:32]
+    """An expert by EM alone, as training holds nothing out of 48 rows: doubled rows and doubled weights are alike.
+
+    y has little noise, so that the ridge, which is that of 32 rows in one fit and of 48 in the other, decides nothing.
+    """
+    X = StandardScaler().fit_transform(diabetes[0][:32])
+    y = 150 + X @ np.arange(10.0) + 0.1 * np.random.default_rng(0).normal(size=32)
     model = estimators.DeepMoERegressor(1, **SHORT)
     weight = np.where(np.arange(32) < 16, 2.0, 1.0)
     weighted, repeated = clone(model).fit(X, y, weight), clone(model).fit(np.vstack([X, X[:16]]), np.r_[y, y[:16]])
     np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-3)
+
+
+def test_weights_have_no_unit(diabetes, rng):
+    """Of surveys they are about 1 / N, and millions where they count people."""
+    X, weight = diabetes[0], rng.uniform(0, 2, 442) * (np.arange(442) > 9)
+    expected = weight[10:] * 432 / weight.sum()
+    for unit in (1 / 442, 1e-6, 1e4, 1e307):
+        found, rows = weighted_rows(unit * weight / 2, X)
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        assert rows.tolist() == list(range(10, 442))
+    model = estimators.DeepMoERegressor(2, **{**SHORT, "start": None})
+    alike = clone(model).fit(*diabetes, sample_weight=np.full(442, 1 / 442))
+    np.testing.assert_array_equal(alike.predict(X), model.fit(*diabetes).predict(X))
 
 
 # ---------------------------------------------------------------- scikit-learn around them
@@ -278,8 +299,9 @@ def test_wrong_data_are_refused(clusterings, wine):
         estimators.DMVAEClustering(2, **SHORT).fit(csr_array(X))
     with pytest.raises(ValueError, match="NaN"):
         estimators.DeepMoEClassifier(2, **SHORT).fit(np.where(X > 1000, np.nan, X), y)
-    with pytest.raises(ValueError, match="one class"):
-        estimators.DeepMoEClassifier(2, **SHORT).fit(X, np.zeros(len(X), int))
+    for y_of_one, name in ((np.zeros(len(X), int), "0"), (np.full(len(X), "barolo"), "'barolo'")):
+        with pytest.raises(ValueError, match=f"y holds one class, {name}. Give"):
+            estimators.DeepMoEClassifier(2, **SHORT).fit(X, y_of_one)
     with pytest.raises(ValueError, match="n_samples=178 is less than n_components=200"):
         estimators.VaDEClustering(200, **SHORT).fit(X)
     with pytest.raises(ValueError, match=r"Z must be \[N, 10\], got shape \(5, 13\)"):
@@ -307,3 +329,22 @@ def test_ridge_is_not_far_from_the_default(diabetes):
     for regressor in REGRESSORS:
         model = regressor(epochs=10, start_epochs=20, random_state=0).fit(X, y)
         assert np.sqrt(np.square(model.predict(X_test) - y_test).mean()) < 1.05 * error
+
+
+def numpy_kind(value):
+    """A parameter as NumPy holds it: what a grid over np.arange or np.logspace gives."""
+    if isinstance(value, tuple):
+        return np.array(value)
+    kinds = {int: np.int64, float: np.float32}
+    return kinds[type(value)](value) if type(value) in kinds else value
+
+
+@pytest.mark.parametrize(
+    "estimator", [estimators.DMVAEClustering, estimators.VaDEMoERegressor, estimators.DeepMoEClassifier]
+)
+def test_numbers_of_numpy_are_numbers(estimator, wine, tmp_path, monkeypatch):
+    monkeypatch.setattr(estimators._base, "LEAST_STEPS", 1)
+    parameters = estimator(3, **SHORT).get_params()
+    model = estimator(**{name: numpy_kind(value) for name, value in parameters.items()}).fit(*wine)
+    model.save(tmp_path / "model")
+    assert estimators.load(tmp_path / "model").hidden_layer_sizes == (8,)

@@ -61,7 +61,10 @@ def check_option(name: str, value: Any, options: tuple[str | None, ...]) -> None
 
 
 def weighted_rows(sample_weight: Any, X: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-    """Return the weights above 0 of rows of X [N, D], or None where none are given, and the numbers of these rows.
+    """Return the weights above 0 of rows of X [N, D], of mean 1, or None where all are alike, and these rows' numbers.
+
+    Weights have no unit: penalties and learning rates are made for rows of weight 1. A row of weight 0 is not there,
+    also in the mean.
 
     Raises
     ------
@@ -71,7 +74,9 @@ def weighted_rows(sample_weight: Any, X: np.ndarray) -> tuple[np.ndarray | None,
     if sample_weight is None:
         return None, np.arange(len(X))
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    weight /= max(weight.max(initial=0.0), POSITIVE)  # their sum may overflow
     rows = np.flatnonzero(weight)
     if len(rows) < 2:
         raise ValueError(f"sample_weight is positive for {len(rows)} rows. Give two rows at least a weight.")
-    return weight[rows], rows
+    weight = weight[rows] / weight[rows].mean()
+    return (None if (weight == weight[0]).all() else weight), rows

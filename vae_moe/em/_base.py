@@ -60,7 +60,7 @@ class MixtureOfExperts(BaseEstimator, ABC):
         self._check_parameters()
         init = self._check_init(len(X))
         weight, rows = weighted_rows(sample_weight, X)
-        if weight is not None:
+        if len(rows) < len(X):
             X, Y, init = X[rows], Y[rows], init if isinstance(init, str) else init[rows]
         self._check_count(len(X))
         random_state = check_random_state(self.random_state)
@@ -143,7 +143,8 @@ class MixtureOfRegressors(RegressorMixin, MixtureOfExperts):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MixtureOfRegressors:
         """Fit to the inputs X [N, D] and the targets y [N] or [N, O].
 
-        A row of weight 2 in sample_weight [N] counts as two rows, one of weight 0 as none.
+        A row of weight 2 in sample_weight [N] counts as two of weight 1, one of weight 0 as none. Weights have no
+        unit: their mean is made 1, as the penalties are for so many rows as there are.
 
         Raises
         ------
@@ -191,7 +192,8 @@ class MixtureOfClassifiers(ClassifierMixin, MixtureOfExperts):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MixtureOfClassifiers:
         """Fit to the inputs X [N, D] and the class labels y [N].
 
-        A row of weight 2 in sample_weight [N] counts as two rows, one of weight 0 as none.
+        A row of weight 2 in sample_weight [N] counts as two of weight 1, one of weight 0 as none. Weights have no
+        unit: their mean is made 1, as the penalties are for so many rows as there are.
 
         Raises
         ------

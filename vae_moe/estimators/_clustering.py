@@ -58,8 +58,8 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> KerasClustering:
         """Fit to the rows of X [N, D]; y is not looked at.
 
-        sample_weight [N] are weights of the rows' losses; rows of weight 0 are left out. The start
-        sees all others alike.
+        sample_weight [N] are weights of the rows' losses, without a unit: their mean is made 1. Rows of weight 0 are
+        left out. The start sees all others alike.
 
         Raises
         ------

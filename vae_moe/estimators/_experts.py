@@ -82,6 +82,7 @@ class KerasMixtureOfExperts(KerasEstimator):
         options = {"center": center, "reg_variance": REG_VARIANCE, "sample_weight": weights[rows]}
         generalized_em.fit_experts(self.model_, x[rows], y[rows], max_iter=MAX_ITER, tol=TOL, **options)
         self.history_: dict[str, list[float]] = {}
+        self.best_epoch_ = 0
         if len(held_out):
             best = KeepBest(lambda: self._nll(x[held_out], y[held_out], weights[held_out]), self.patience)
             self.model_.experts.trainable = False

@@ -90,7 +90,7 @@ def _write(estimator: KerasEstimator, folder: Path) -> None:
         "versions": {name: metadata.version(name) for name in ("vae_moe", "keras", "tensorflow", "scikit-learn")},
     }
     try:
-        text = json.dumps(description, indent=2, default=_number)
+        text = json.dumps(description, indent=2, default=_plain)
     except TypeError as error:
         raise SaveError(f"a parameter is no plain value ({error}). Give random_state as an integer.") from error
     (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
@@ -106,10 +106,10 @@ def without_optimizer(model: keras.Model) -> keras.Model:
     return copy
 
 
-def _number(value: Any) -> Any:
-    """Return NumPy's number as Python's."""
-    if isinstance(value, np.generic):
-        return value.item()
+def _plain(value: Any) -> Any:
+    """Return NumPy's numbers as Python's."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
     raise TypeError(f"{value!r} is a {type(value).__name__}")
 
 

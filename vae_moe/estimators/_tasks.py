@@ -24,8 +24,8 @@ class Regressor(RegressorMixin, KerasMixtureOfExperts):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Regressor:
         """Fit to the inputs X [N, D] and the targets y [N] or [N, O].
 
-        sample_weight [N] are weights of the rows' losses; rows of weight 0 are left out. The start
-        sees all others alike.
+        sample_weight [N] are weights of the rows' losses, without a unit: their mean is made 1. Rows of weight 0 are
+        left out. The start sees all others alike.
 
         Raises
         ------
@@ -71,8 +71,8 @@ class Classifier(ClassifierMixin, KerasMixtureOfExperts):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Classifier:
         """Fit to the inputs X [N, D] and the class labels y [N].
 
-        sample_weight [N] are weights of the rows' losses; rows of weight 0 are left out. The start
-        sees all others alike.
+        sample_weight [N] are weights of the rows' losses, without a unit: their mean is made 1. Rows of weight 0 are
+        left out. The start sees all others alike.
 
         Raises
         ------
@@ -87,7 +87,7 @@ class Classifier(ClassifierMixin, KerasMixtureOfExperts):
         weight, rows = parameters.weighted_rows(sample_weight, X)
         self.classes_, codes = np.unique(column_or_1d(y, warn=True)[rows], return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y holds one class, {self.classes_[0]!r}. Give rows of two classes at least.")
+            raise ValueError(f"y holds one class, {self.classes_.tolist()[0]!r}. Give rows of two classes at least.")
         self._fit_model(self._scale(X[rows], weight), codes.astype(np.int32), len(self.classes_), weight)
         return self
 

@@ -45,7 +45,7 @@ def hold_out(y: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.
     counts = np.bincount(y) if y.ndim == 1 else None
     can_share = counts is not None and counts.min() > 1 and len(counts) <= fraction * len(y)
     stratify = y if can_share else None
-    train_rows, held_out = train_test_split(rows, test_size=fraction, random_state=seed, stratify=stratify)
+    train_rows, held_out = train_test_split(rows, test_size=float(fraction), random_state=seed, stratify=stratify)
     return np.sort(train_rows), np.sort(held_out)
 
 

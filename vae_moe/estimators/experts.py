@@ -59,7 +59,7 @@ class DVMoERegressor(Regressor, DVGated):
     n_iter_ : int
         Epochs.
     best_epoch_ : int
-        After which the gate is kept, from 1 on; 0: the start.
+        After which the gate is kept, from 1 on; 0: the start, also where no rows were held out.
     n_features_in_ : int
     feature_names_in_ : array [D]
         If X had names that are text.

@@ -22,9 +22,9 @@ class _ConvNetwork(keras.layers.Layer):
         super().__init__(**kwargs)
         if not filters:
             raise ValueError("filters must have the channels of one block at least, got none.")
-        self.image_shape = tuple(image_shape)
-        self.filters = tuple(filters)
-        self.hidden_sizes = tuple(hidden_sizes)
+        self.image_shape = tuple(map(int, image_shape))  # Keras takes none of NumPy's
+        self.filters = tuple(map(int, filters))
+        self.hidden_sizes = tuple(map(int, hidden_sizes))
         self.seed = seed
         self.network = keras.Sequential(self._stack(_kernels(seed)), name="network")
 
@@ -56,8 +56,8 @@ class _ConvNetwork(keras.layers.Layer):
 
     @property
     def _height_width_channels(self) -> tuple[int, int, int]:
-        height, width, *channels = self.image_shape
-        return (height, width, *(channels or [1]))
+        height, width, channels = (*self.image_shape, 1)[:3]
+        return height, width, channels
 
 
 @keras.saving.register_keras_serializable("vae_moe")
@@ -116,7 +116,7 @@ class ConvDecoder(_ConvNetwork):
         seed: int | None = None,
         **kwargs,
     ):
-        self.n_maps = n_maps
+        self.n_maps = int(n_maps)
         super().__init__(image_shape, filters, hidden_sizes, seed, **kwargs)
 
     def get_config(self):

@@ -89,8 +89,8 @@ class LatentMixture(keras.layers.Layer):
             raise ValueError(f"input_dim must be at least 1, got {input_dim!r}: it is the number of columns of x.")
         batch_part.check_share("bound_share", bound_share)
         self.input_dim = input_dim
-        self.n_components = n_components
-        self.latent_dim = latent_dim
+        self.n_components = int(n_components)
+        self.latent_dim = int(latent_dim)
         self.trunk_sizes = tuple(trunk_sizes)
         self.z_encoder_sizes = tuple(z_encoder_sizes)
         self.c_encoder_sizes = tuple(c_encoder_sizes)

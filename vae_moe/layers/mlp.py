@@ -30,8 +30,8 @@ class MLP(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.hidden_sizes = tuple(hidden_sizes)
-        self.output_size = output_size
+        self.hidden_sizes = tuple(map(int, hidden_sizes))  # Keras takes none of NumPy's
+        self.output_size = None if output_size is None else int(output_size)
         self.activation = activation
         self.seed = seed
         self.batch_normalization = batch_normalization
@@ -42,8 +42,8 @@ class MLP(keras.layers.Layer):
                 self.layers += [self._dense(size, None, i), normalization, keras.layers.Activation(activation)]
             else:
                 self.layers.append(self._dense(size, activation, i))
-        if output_size is not None:
-            self.layers.append(self._dense(output_size, None, len(self.hidden_sizes)))
+        if self.output_size is not None:
+            self.layers.append(self._dense(self.output_size, None, len(self.hidden_sizes)))
 
     def _dense(self, size: int, activation, i: int) -> keras.layers.Dense:
         kernel = keras.initializers.GlorotUniform(nth_seed(self.seed, i))

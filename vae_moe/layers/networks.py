@@ -105,7 +105,7 @@ def check_image_shape(image_shape: Sequence[int] | None, input_dim: int) -> tupl
         raise ValueError(
             f"image_shape must be (H, W) or (H, W, C) of input_dim={input_dim} entries, got {tuple(image_shape)}."
         )
-    return tuple(image_shape)
+    return tuple(map(int, image_shape))
 
 
 def rows(x):
