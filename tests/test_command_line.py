@@ -1,10 +1,16 @@
 """The command ``vae-moe``, from files to a folder and predictions."""
 
+import contextlib
+import errno
 import json
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +19,7 @@ import pandas as pd
 import pytest
 
 from vae_moe import estimators
-from vae_moe.command_line import main
+from vae_moe.command_line import clusters, commands, failures, folder, kept, main
 from vae_moe.command_line.intervals import Predictive
 
 
@@ -175,10 +181,15 @@ def test_the_report_is_written_again(wine):
 def test_a_folder_of_another_kind_than_its_estimator_is_named(wine, data, tmp_path, capsys):
     shutil.copytree(wine, tmp_path / "wine")
     config = json.loads((wine / "config.json").read_text())
-    (tmp_path / "wine" / "config.json").write_text(json.dumps(config | {"kind": "experts"}))
+    experts = {"kind": "experts", "target": ["hue"], "task": "regression"}
+    (tmp_path / "wine" / "config.json").write_text(json.dumps(config | experts))
     assert run("predict", tmp_path / "wine", data / "wine.csv", "--out", tmp_path / "found.csv") == 2
     assert "config.json is damaged: its kind is 'experts', its estimator a DMVAE" in capsys.readouterr().err
     assert not (tmp_path / "found.csv").exists()
+    for name in ("kind", "image_shape", "seconds"):
+        (tmp_path / "wine" / "config.json").write_text(json.dumps({**config, name: "x"}))
+        assert run("report", tmp_path / "wine", "--data", "x") == 2
+        assert f"config.json is damaged: its {name} is 'x'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kept", ["{", "[]", "{}", '{"title": "a", "subtitle": "b", "sections": {"c": [[]]}}'])
@@ -230,16 +241,164 @@ def test_an_out_that_is_in_use_is_kept(wine, data, tmp_path, capsys):
     assert run(*options, "--out", data / "wine.csv", "--overwrite") == 2 and (data / "wine.csv").exists()
 
 
-def test_what_fails_or_is_interrupted_leaves_nothing(wine, data, tmp_path, monkeypatch, capsys):
-    from vae_moe.command_line import clusters
+@pytest.fixture
+def untrained(wine, data, tmp_path, monkeypatch):
+    """The command for a clustering of the wines that takes no time: its arguments, ``--out`` being tmp_path / "out"."""
+    trained = kept.read(wine)
+    monkeypatch.setattr(commands, "_train", lambda *_, **__: trained)
+    return ["cluster", data / "wine.csv", "--components", 3, "--labels", "cultivar", "--out", tmp_path / "out"]
 
-    def interrupted(*_):
-        raise KeyboardInterrupt
 
-    monkeypatch.setattr(clusters, "tell", interrupted)
-    monkeypatch.setattr("vae_moe.command_line.commands._train", lambda *_, **__: None)
-    assert run("cluster", data / "wine.csv", "--components", 3, "--out", tmp_path / "out") == 130
-    assert not list(tmp_path.iterdir()) and "interrupted" in capsys.readouterr().err
+@contextlib.contextmanager
+def full_disk(size=2000):
+    """No file can become larger than that."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def raising(error):
+    def raise_it(*_, **__):
+        raise error
+
+    return raise_it
+
+
+def test_a_failure_of_the_page_costs_the_page_alone(untrained, wine, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(clusters, "findings", raising(ValueError("deep inside")))
+        assert run(*untrained) == 1
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and "ValueError: deep inside" in error and "--debug" in error
+        assert f"What was trained is in {out}: vae-moe report {out} makes its page." in error
+        assert not (out / "report.html").exists() and not list(tmp_path.glob(".*"))
+        assert run("report", out, "--debug") == 1 and "Traceback" in capsys.readouterr().err
+    assert run("predict", out, untrained[1], "--out", tmp_path / "found.csv", "--quiet") == 0
+    assert run("report", out) == 0 and "health:" in capsys.readouterr().out
+    assert (out / "report.html").read_bytes() == (wine / "report.html").read_bytes()
+    assert (out / "metrics.json").read_bytes() == (wine / "metrics.json").read_bytes()
+
+
+def test_a_page_is_made_of_the_rows_of_the_training_alone(diabetes, data, tmp_path, capsys):
+    out, moved = tmp_path / "out", tmp_path / "moved.csv"
+    shutil.copytree(diabetes, out)
+    (out / "report.json").unlink()
+    frame = own_files.diabetes()
+    frame.to_csv(moved, index=False)
+    assert run("report", out, "--data", moved, "--quiet") == 0
+    assert (out / "report.html").read_bytes() == (diabetes / "report.html").read_bytes()
+    frame.iloc[::-1].to_csv(moved, index=False)
+    assert run("report", out, "--data", moved) == 2
+    assert f"moved.csv is not what {out} was trained on" in capsys.readouterr().err
+    assert run("report", out, "--data", tmp_path / "gone.csv") == 2
+    assert "gone.csv is not there, and the page shows its rows" in capsys.readouterr().err
+
+
+def test_a_page_of_images_is_made_again(digits, tmp_path):
+    shutil.copytree(digits, tmp_path / "out")
+    (tmp_path / "out" / "report.json").unlink()
+    assert run("report", tmp_path / "out", "--quiet") == 0
+    assert (tmp_path / "out" / "report.html").read_bytes() == (digits / "report.html").read_bytes()
+
+
+def test_what_fails_in_training_is_no_input_error_and_leaves_nothing(data, tmp_path, monkeypatch, capsys):
+    options = ["cluster", data / "wine.csv", "--components", 3, "--out", tmp_path / "deep" / "out"]
+    failures = [
+        (ValueError("deep inside"), "vae-moe itself is at fault, with ValueError: deep inside"),
+        (FloatingPointError("loss is NaN: do this"), "error: loss is NaN: do this."),
+        (MemoryError(), "there is not enough memory: give fewer rows"),
+    ]
+    for error, words in failures:
+        monkeypatch.setattr(commands, "_train", raising(error))
+        assert run(*options) == 1
+        said = capsys.readouterr().err
+        assert words in said and said.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (getattr(signal, "SIGHUP", signal.SIGTERM), None)]
+)
+def test_a_signal_leaves_what_was_trained_or_nothing(number, code, untrained, tmp_path, monkeypatch, capsys):
+    def stop(*_, **__):
+        os.kill(os.getpid(), number)
+        time.sleep(10)
+
+    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    with monkeypatch.context() as patch:
+        patch.setattr(clusters, "findings", stop)
+        assert run(*untrained) == (code or 128 + number)
+        assert f"interrupted: What was trained is in {tmp_path / 'out'}" in capsys.readouterr().err
+    assert run("report", tmp_path / "out", "--quiet") == 0
+    shutil.rmtree(tmp_path / "out")
+    for name in ("_train", "_finish"):
+        monkeypatch.setattr(commands, name, stop)
+        assert run(*untrained) == (code or 128 + number) and not list(tmp_path.iterdir())
+        assert "interrupted: nothing is kept." in capsys.readouterr().err
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
+def test_a_signal_while_the_folder_is_written_leaves_the_former_one(wine, tmp_path, monkeypatch):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "config.json").write_text('{"made_by": "vae-moe"}')
+    rename, calls = Path.rename, []
+
+    def once(path, target):  # the first moves the former folder away, the second puts the new one in its place
+        calls.append(path)
+        if len(calls) == 2:
+            raise failures.Stopped(15)
+        return rename(path, target)
+
+    for stop_early in (True, False):
+        if not stop_early:
+            monkeypatch.setattr(Path, "rename", once)
+        with pytest.raises(KeyboardInterrupt), folder.new(tmp_path / "out", overwrite=True) as made:
+            (made / "a").touch()
+            if stop_early:
+                raise KeyboardInterrupt
+        assert [path.name for path in tmp_path.rglob("*")] == ["out", "config.json"]
+
+
+def test_a_full_disk_leaves_nothing_half_made(untrained, wine, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "system"))
+    (tmp_path / "system").mkdir()
+    with full_disk():
+        assert run(*untrained) == 1
+    assert "File too large" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.rglob("*")] == ["system"]
+    shutil.copytree(wine, tmp_path / "out")
+    (tmp_path / "out" / "report.json").unlink()
+    with full_disk((wine / "report.html").stat().st_size - 1):
+        assert run("report", tmp_path / "out") == 1
+    assert "report.html: File too large" in capsys.readouterr().err and not list(tmp_path.rglob(".*"))
+    assert (tmp_path / "out" / "report.html").read_bytes() == (wine / "report.html").read_bytes()
+    with full_disk():
+        assert run("predict", wine, untrained[1], "--out", tmp_path / "found.csv") == 1
+    assert "File too large" in capsys.readouterr().err and not list(tmp_path.glob("*found.csv*"))
+
+
+@pytest.mark.parametrize(("refused", "parent"), [(1, "."), (2, "system")])
+def test_what_cannot_be_written_to_its_place_is_kept_elsewhere(
+    refused, parent, untrained, tmp_path, monkeypatch, capsys
+):
+    def fill(trained, made):
+        places.append(made)
+        if len(places) <= refused:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(made))
+        write(trained, made)
+
+    places, write = [], kept.write
+    monkeypatch.setattr(kept, "write", fill)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "system"))
+    (tmp_path / "system").mkdir()
+    assert run(*untrained) == 1
+    (found,) = (tmp_path / parent).glob("out-*")
+    error = capsys.readouterr().err
+    assert "No space left on device" in error and f"What was trained is in {found}" in error
+    assert kept.read(found).config["n_components"] == 3 and not list(tmp_path.rglob(".*"))
 
 
 def test_folders_of_others_are_refused(tmp_path, data, capsys):
@@ -248,4 +407,7 @@ def test_folders_of_others_are_refused(tmp_path, data, capsys):
     with pytest.raises(SystemExit) as end:
         run("cluster", data / "wine.csv", "--components", 0, "--out", tmp_path / "a")
     assert end.value.code == 2 and "must be 1 or more" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run("cluster", data / "wine.csv", "--components", 2, "--out", tmp_path / "a", "--seed", 2**32)
+    assert f"must be 0 or more and below {2**32}, got {2**32}" in capsys.readouterr().err
     assert not list(Path(tmp_path).iterdir())

@@ -62,17 +62,29 @@ def write(folder: Path, contents: Mapping[str, bytes]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, content in contents.items():
-            part = folder / f".{file}.{os.getpid()}.part"
-            try:
-                with part.open("wb") as stream:
-                    stream.write(content)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                part.replace(folder / file)
-            finally:
-                part.unlink(missing_ok=True)
+            write_whole(folder / file, content)
     except OSError as error:
         raise DatasetError(f"Cannot write to {folder}: {error}. Set VAE_MOE_DATA to a folder with space.") from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is there as a whole or not at all, even if the machine stops meanwhile.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # which a disk that is full does not say
+        raise
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def md5(content: bytes) -> str:

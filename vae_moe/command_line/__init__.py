@@ -4,42 +4,45 @@ import argparse
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
+
+from vae_moe.command_line import failures
 
 CLUSTERINGS = ("dmvae", "vade")
 EXPERTS = ("dvmoe", "vademoe", "deepmoe")
 TASKS = ("regression", "classification")
-WRONG_INPUT = 2
-INTERRUPTED = 130
+SEEDS = 2**32  # NumPy's
 
 _DATA = "a .csv, .parquet, .npy or .npz file, or a folder of images"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line. Returns the exit code: 0; 2 for input that cannot be used; 130 if interrupted."""
+    """The command line. Returns the exit code: 0, or as ``failures.explain``."""
     options = parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(format="%(message)s")
     logging.getLogger("vae_moe").setLevel(logging.ERROR if options.quiet else logging.INFO)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    from vae_moe.command_line.commands import COMMANDS
-    from vae_moe.idx import DatasetError
-
     try:
-        COMMANDS[options.command](options)
-    except (DatasetError, ValueError, FloatingPointError) as error:
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
-        return WRONG_INPUT
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted: nothing is kept\n")
-        return INTERRUPTED
+        with failures.signals_raised():
+            from vae_moe.command_line.commands import COMMANDS
+
+            COMMANDS[options.command](options)
+    except (Exception, KeyboardInterrupt) as error:
+        if options.debug:
+            traceback.print_exc()
+        line, code = failures.explain(error, options.kept)
+        sys.stderr.write(f"{line}\n")
+        return code
     return 0
 
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     parser = argparse.ArgumentParser(prog="vae-moe", description=__doc__)
+    parser.set_defaults(kept=None)  # the folder, as soon as what was trained is in it
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     cluster = commands.add_parser("cluster", help="find clusters")
@@ -61,11 +64,13 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("folder", type=Path, metavar="DIR", help="the --out of cluster or experts")
     predict.add_argument("data", type=Path, help=_DATA)
     predict.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .csv file, one line a row")
+    predict.add_argument("--overwrite", action="store_true", help="replace an earlier --out")
     _add_common(predict)
 
     report = commands.add_parser("report", help="write report.html again, or of a run of experiments.train")
     report.add_argument("folder", type=Path, metavar="DIR", help="the --out of cluster or experts, or a run's folder")
-    report.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    report.add_argument("--data", type=Path, metavar="DATA", help="where the rows of the training are now")
+    _add_common(report)
     return parser
 
 
@@ -76,19 +81,27 @@ def _add_training(parser: argparse.ArgumentParser, models: Sequence[str]) -> Non
     )
     parser.add_argument("--model", choices=models, default=models[0], help=f"default: {models[0]}")
     parser.add_argument("--epochs", type=_positive, metavar="N", help="passes over the rows; default: the model's")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random; default: 0")
+    parser.add_argument("--seed", type=_seed, default=0, help="of everything random; default: 0")
     parser.add_argument("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to leave out")
     parser.add_argument("--size", type=_positive, metavar="PIXELS", help="side that images are brought to")
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier --out")
     _add_common(parser)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--overwrite", action="store_true", help="replace an earlier --out")
     parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error, to report it")
 
 
 def _positive(words: str) -> int:
     number = int(words)
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
+    return number
+
+
+def _seed(words: str) -> int:
+    number = int(words)
+    if not 0 <= number < SEEDS:
+        raise argparse.ArgumentTypeError(f"must be 0 or more and below {SEEDS}, got {number}")
     return number

@@ -1,13 +1,13 @@
-"""What is told of a clustering."""
+"""Figures, lines and page of a clustering."""
 
 import numpy as np
 
-from vae_moe.command_line.trained import Told, Trained, use
+from vae_moe.command_line.trained import Findings, Trained, use
 from vae_moe.report import groups, page
 from vae_moe.report.page import Page
 
 
-def tell(trained: Trained, labels: np.ndarray | None) -> Told:
+def findings(trained: Trained, labels: np.ndarray | None) -> Findings:
     """Of a clustering, compared with known classes if there are any.
 
     Args:
@@ -58,4 +58,4 @@ def tell(trained: Trained, labels: np.ndarray | None) -> Told:
     made = Page(
         f"Clusters of {config['dataset']}", subtitle, sections, {**card_pictures, **latent_pictures, **curve_pictures}
     )
-    return Told({**trained.figures, **found}, summary, made)
+    return Findings({**trained.figures, **found}, summary, made)

@@ -1,14 +1,17 @@
-"""What the commands do: read, prepare, train, look, write. Each takes the options of :mod:`vae_moe.command_line`.
+"""What the commands do: read, prepare, train, keep, look. Each takes the options of :mod:`vae_moe.command_line`.
 
-TensorFlow is imported where it is needed, so that input which cannot be used is refused at once.
+TensorFlow is imported where it is needed, so that input which cannot be used is refused at once. What was trained is
+kept before anything else is done with it, so that nothing that comes later can lose it.
 """
 
 from __future__ import annotations
 
+import datetime
 import logging
 import sys
 import time
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +19,14 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from vae_moe import columns
-from vae_moe.command_line import folder, inputs, targets
-from vae_moe.idx import DatasetError
+from vae_moe import files
+from vae_moe.command_line import folder, inputs, kept, targets
+from vae_moe.files import DatasetError
 from vae_moe.report.page import Page
 from vae_moe.tables import Preparation
 
 if TYPE_CHECKING:
-    from vae_moe.command_line.trained import Told, Trained
+    from vae_moe.command_line.trained import Trained
 
 logger = logging.getLogger(__name__)
 
@@ -42,88 +45,83 @@ EXPERTS = {
 
 def cluster(options: Namespace) -> None:
     """Find clusters of rows, and write a folder."""
-    with folder.new(options.out, options.overwrite) as made:
-        source = inputs.read(options.data, side=options.size)
-        labels = _labels(source, options.labels)
-        every = np.arange(len(source.rows))
-        x, preparation = inputs.prepare(source, every, [*options.drop, *([options.labels] if options.labels else [])])
-        _check_rows(source.path, len(x), options.components)
-        from vae_moe.command_line import clusters
-
-        config = {"kind": "cluster", "n_components": options.components, **_config(options, source)}
-        name = CLUSTERINGS[options.model]
-        trained = _train(options, config, source, x, preparation, name, n_components=options.components)
-        told = clusters.tell(trained, labels)
-        _write(made, trained, told)
-    _say(options.out, told)
+    folder.check_free(options.out, options.overwrite)
+    source = inputs.read(options.data, side=options.size)
+    inputs.labels(source, options.labels)  # refused before training, if they are not there
+    apart = {options.labels: "known classes, not trained on"} if options.labels else {}
+    x, preparation = inputs.prepare(source, np.arange(len(source.rows)), options.drop, apart)
+    _check_rows(source.path, len(x), options.components)
+    config = {"kind": "cluster", "n_components": options.components, "labels": options.labels}
+    config |= _config(options, source)
+    _finish(
+        options,
+        _train(options, config, source, x, preparation, CLUSTERINGS[options.model], n_components=options.components),
+    )
 
 
 def experts(options: Namespace) -> None:
-    """Fit a mixture of experts, score it on held-out rows, and write a folder."""
-    with folder.new(options.out, options.overwrite) as made:
-        source = inputs.read(options.data, side=options.size)
-        with inputs.about(source.path):
-            target = targets.read(source.frame, _target_names(source, options.target), options.task)
-        known = np.flatnonzero(target.known)
-        _check_rows(source.path, len(known), options.experts)
-        classes = target.y[known] if target.task == "classification" else None
-        train, test = train_test_split(known, test_size=HELD_OUT, random_state=options.seed, stratify=classes)
-        x, preparation = inputs.prepare(
-            source, train, [*options.drop, *(target.names if source.images is None else [])]
-        )
-        logger.info("%s, %d rows to train, %d held out", target.task, len(train), len(test))
-        from vae_moe.command_line import mixtures
-
-        config = {"kind": "experts", "n_experts": options.experts, "task": target.task, "target": target.names}
-        config |= _config(options, source)
-        name = EXPERTS[options.model, target.task]
-        trained = _train(options, config, source, x, preparation, name, train, target.y, n_experts=options.experts)
-        told = mixtures.tell(trained, target, train, test)
-        _write(made, trained, told)
-    _say(options.out, told)
+    """Fit a mixture of experts, write a folder, and score it on held-out rows."""
+    folder.check_free(options.out, options.overwrite)
+    source = inputs.read(options.data, side=options.size)
+    with inputs.naming(source.path):
+        target = targets.read(source.frame, _target_names(source, options.target), options.task)
+    known = np.flatnonzero(target.known)
+    _check_rows(source.path, len(known), options.experts)
+    classes = target.y[known] if target.task == "classification" else None
+    train, test = train_test_split(known, test_size=HELD_OUT, random_state=options.seed, stratify=classes)
+    apart = dict.fromkeys(target.names if source.images is None else [], "what is predicted")
+    x, preparation = inputs.prepare(source, train, options.drop, apart)
+    logger.info("%s, %d rows to train, %d held out", target.task, len(train), len(test))
+    config = {"kind": "experts", "n_experts": options.experts, "task": target.task, "asked_task": options.task}
+    config |= {"target": target.names, **_config(options, source)}
+    name = EXPERTS[options.model, target.task]
+    _finish(
+        options,
+        _train(options, config, source, x, preparation, name, (train, test), target.y, n_experts=options.experts),
+    )
 
 
 def predict(options: Namespace) -> None:
     """Write the clusters, or the predicted targets, of new rows."""
     config = folder.trained(options.folder)
     folder.check_file(options.out, options.overwrite)
-    preparation = Preparation.load(options.folder / "preparation") if config["image_shape"] is None else None
+    preparation = inputs.preparation(options.folder, config)
     source, x = inputs.prepare_again(options.data, config, preparation)
     for name, new in (preparation.unseen(source.frame) if preparation else {}).items():
         shown = ", ".join(map(repr, new[:5])) + (", ..." if len(new) > 5 else "")
         logger.warning("column %r has values that training did not see, taken as rare ones: %s", name, shown)
-    from vae_moe import estimators
-
-    estimator = estimators.load(options.folder / "estimator")
-    if (config["kind"] == "cluster") == hasattr(estimator, "gate_proba"):
-        raise DatasetError(
-            f"{options.folder / 'config.json'} is damaged: its kind is {config['kind']!r}, its estimator a "
-            f"{type(estimator).__name__}. Train again."
-        )
+    estimator = kept.estimator(options.folder, config)
     predicted = pd.DataFrame({"row": source.rows, **_predictions(config, estimator, x)})
-    folder.write_whole(options.out, predicted.to_csv(index=False))
+    files.write_whole(options.out, predicted.to_csv(index=False).encode())
     logger.info("%d rows: %s", len(predicted), options.out)
 
 
 def report(options: Namespace) -> None:
-    """Write ``report.html`` of a folder again, or of a run of ``experiments.train``."""
-    if folder.config(options.folder).get("made_by") == folder.MADE_BY:
-        html = _kept_page(options.folder)
-    else:
+    """Write ``report.html`` of a folder again, or of a run of ``experiments.train``.
+
+    The page of a folder that has none yet, or that ``--data`` asks for, is made from its estimator and its rows.
+    """
+    if folder.config(options.folder).get("made_by") != folder.MADE_BY:
         from vae_moe.command_line import runs
 
-        html = runs.page_of(options.folder).html
-    folder.write_whole(options.folder / "report.html", html)
+        runs.page_of(options.folder).write_html(options.folder)
+    elif options.data is None and (options.folder / "report.json").exists():
+        _write_kept_page(options.folder)
+    else:
+        _look(options, options.folder, kept.read(options.folder, options.data))
+        return
     logger.info("%s", options.folder / "report.html")
 
 
-def _kept_page(path: Path) -> str:
+def _write_kept_page(path: Path) -> None:
     try:
-        return Page.read(path).html
+        Page.read(path).write_html(path)
     except OSError:
         raise
     except Exception as error:  # the template raises anything where blocks are damaged
-        raise DatasetError(f"{path / 'report.json'} is damaged: {error}. Train again.") from error
+        raise DatasetError(
+            f"{path / 'report.json'} is damaged: {error}. Remove it: then the page is made from the estimator."
+        ) from error
 
 
 def _train(
@@ -133,28 +131,58 @@ def _train(
     x: np.ndarray,
     preparation: Preparation | None,
     name: str,
-    rows: np.ndarray | slice = slice(None),
+    rows: tuple[np.ndarray | slice, np.ndarray | None] = (slice(None), None),
     y: np.ndarray | None = None,
     **size: int,
 ) -> Trained:
-    """Train an estimator of a name on some of the rows."""
+    """Train an estimator of a name on the first of ``rows``, the second being held out."""
     from vae_moe import estimators
     from vae_moe.command_line.trained import Trained
 
+    train, held_out = rows
     epochs = {} if options.epochs is None else {"epochs": options.epochs}
     verbose = int(sys.stdout.isatty() and not options.quiet)  # Keras' progress bars
     estimator = getattr(estimators, name)(**size, **epochs, random_state=options.seed, verbose=verbose)
-    logger.info("%s on %d rows of %d numbers", name, *x[rows].shape)
+    logger.info("%s on %d rows of %d numbers", name, *x[train].shape)
     started = time.perf_counter()
-    estimator.fit(x[rows]) if y is None else estimator.fit(x[rows], y[rows])
-    return Trained(config, source, x, preparation, estimator, time.perf_counter() - started)
+    estimator.fit(x[train]) if y is None else estimator.fit(x[train], y[train])
+    config["seconds"] = round(time.perf_counter() - started, 1)
+    config["finished_at"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    return Trained(config, source, x, preparation, estimator, held_out)
+
+
+def _finish(options: Namespace, trained: Trained) -> None:
+    """Keep what was trained, then look at it."""
+    fill = partial(kept.write, trained)
+    try:
+        options.kept = folder.write(options.out, options.overwrite, fill)
+    except (OSError, DatasetError):
+        options.kept = folder.write_elsewhere(options.out, fill)
+        raise
+    _look(options, options.out, trained)
+
+
+def _look(options: Namespace, out: Path, trained: Trained) -> None:
+    """Score what was trained, and write its page."""
+    from vae_moe.command_line import clusters, mixtures
+
+    config, source = trained.config, trained.source
+    if config["kind"] == "cluster":
+        found = clusters.findings(trained, inputs.labels(source, config.get("labels")))
+    else:
+        found = mixtures.findings(trained, targets.read(source.frame, config["target"], config.get("asked_task")))
+    found.write(out)
+    if not options.quiet:
+        sys.stdout.write("\n".join([*found.summary, f"report: {out / 'report.html'}", ""]))
 
 
 def _config(options: Namespace, source: inputs.Source) -> dict[str, Any]:
     return {
         "made_by": folder.MADE_BY,
         "dataset": source.path.name,
-        "data": str(source.path),
+        "data": str(source.path.absolute()),
+        "fingerprint": source.fingerprint,
+        "size": options.size,
         "out": options.out.name,
         "model": options.model,
         "seed": options.seed,
@@ -165,15 +193,6 @@ def _config(options: Namespace, source: inputs.Source) -> dict[str, Any]:
         "n_rows": len(source.rows),
         "versions": folder.versions(),
     }
-
-
-def _labels(source: inputs.Source, name: str | None) -> np.ndarray | None:
-    """Known classes to compare with: a column's, or the images' sub-folders."""
-    if name is None:
-        return source.frame[inputs.FOLDER].to_numpy(str) if source.images and inputs.FOLDER in source.frame else None
-    with inputs.about(source.path):
-        columns.check_names(source.frame, [name], "--labels")
-    return columns.text(source.frame[name]).to_numpy(str)
 
 
 def _target_names(source: inputs.Source, names: list[str] | None) -> list[str]:
@@ -191,17 +210,6 @@ def _check_rows(path: Path, n_rows: int, n_groups: int) -> None:
     least = max(10, 2 * n_groups)
     if n_rows < least:
         raise DatasetError(f"{path} has {n_rows} rows, {least} at least for {n_groups}. Give more, or ask for fewer.")
-
-
-def _write(made: Path, trained: Trained, told: Told) -> None:
-    trained.estimator.save(made / "estimator")
-    if trained.preparation is not None:
-        (made / "preparation").mkdir()
-        trained.preparation.save(made / "preparation")
-    pd.DataFrame(trained.estimator.history_).to_csv(made / "history.csv", index_label="epoch")
-    folder.write_json(made / "config.json", trained.config)
-    folder.write_json(made / "metrics.json", told.metrics)
-    told.page.write(made)
 
 
 def _predictions(config: dict[str, Any], estimator: Any, x: np.ndarray) -> dict[str, np.ndarray]:
@@ -223,11 +231,6 @@ def _predictions(config: dict[str, Any], estimator: Any, x: np.ndarray) -> dict[
         f"predicted_{name}{end}": c[:, i] for i, name in enumerate(config["target"]) for end, c in columns_.items()
     }
     return {**found, "expert": gate.argmax(-1), "expert_probability": gate.max(-1)}
-
-
-def _say(out: Path, told: Told) -> None:
-    if logger.isEnabledFor(logging.INFO):
-        sys.stdout.write("\n".join([*told.summary, f"report: {out / 'report.html'}", ""]))
 
 
 COMMANDS = {"cluster": cluster, "experts": experts, "predict": predict, "report": report}

@@ -1,18 +1,36 @@
 """The folder a command writes: made beside its place, and moved there when all is in it."""
 
 import json
-import os
+import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from vae_moe.idx import DatasetError
+from vae_moe import files
+from vae_moe.files import DatasetError
 
 MADE_BY = "vae-moe"
+#: What ``config.json`` holds that ``predict`` needs, of every training and of each kind; and what a page needs besides.
+FIELDS: dict[str, Any] = {"kind": str, "image_shape": list | None}
+FIELDS_OF_KIND: dict[str, dict[str, Any]] = {"cluster": {}, "experts": {"target": list, "task": str}}
+FIELDS_OF_PAGES: dict[str, Any] = {
+    "dataset": str,
+    "data": str,
+    "fingerprint": str,
+    "size": int | None,
+    "out": str,
+    "model": str,
+    "seed": int,
+    "n_rows": int,
+    "versions": dict,
+    "seconds": int | float,
+    "finished_at": str,
+}
 PACKAGES = ("vae_moe", "tensorflow", "keras", "tensorflow-probability", "numpy", "scikit-learn", "pandas")
 
 
@@ -21,33 +39,55 @@ def new(out: Path, overwrite: bool) -> Iterator[Path]:
     """A folder to write to, which becomes ``out`` if all goes well, and of which nothing is left otherwise.
 
     Raises:
-        DatasetError: ``out`` is not empty and may not be overwritten, or is not a folder of this command's, or its
-            place cannot be written to.
+        DatasetError: as ``check_free``.
+        OSError: it cannot be written.
     """
     check_free(out, overwrite)
     out = out.absolute()
-    there = next(parent for parent in out.parents if parent.exists())
+    made = _parent_that_exists(out) / f".{out.name}-{secrets.token_hex(4)}"
+    old = made.with_name(made.name + "-old")
     try:
-        made = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=there))
-    except OSError as error:
-        raise DatasetError(f"--out {out} cannot be made: {error.strerror}. Give another folder.") from error
-    try:
-        made.chmod(0o755)
+        made.mkdir()
         yield made
         out.parent.mkdir(parents=True, exist_ok=True)
-        old = made.with_name(made.name + "-old")
         if out.exists():
             out.rename(old)
         made.rename(out)
-        shutil.rmtree(old, ignore_errors=True)
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        if old.exists() and not out.exists():
+            old.rename(out)
+        for rest in (made, old):
+            shutil.rmtree(rest, ignore_errors=True)
+
+
+def write(out: Path, overwrite: bool, fill: Callable[[Path], None]) -> Path:
+    """Write a folder by a function that fills it; returns ``out``. Errors as ``new``."""
+    with new(out, overwrite) as made:
+        fill(made)
+    return out
+
+
+def write_elsewhere(out: Path, fill: Callable[[Path], None]) -> Path:
+    """Write what cannot be ``out`` beside it, or else to the system's temporary folder; returns where it is.
+
+    Raises:
+        OSError: there is no place for it.
+    """
+    name = f"{out.name}-{secrets.token_hex(4)}"
+    try:
+        return write(out.absolute().with_name(name), False, fill)
+    except (OSError, DatasetError):
+        return write(Path(tempfile.gettempdir()) / name, False, fill)
 
 
 def check_free(out: Path, overwrite: bool) -> None:
-    """Raise DatasetError unless a command may write its folder there."""
+    """Raise DatasetError unless a command may write its folder there, and can."""
     if out.is_file() or out.is_symlink():
         raise DatasetError(f"--out {out} is a file or a link. Give another folder.")
+    try:
+        tempfile.TemporaryFile(dir=_parent_that_exists(out.absolute())).close()
+    except OSError as error:
+        raise DatasetError(f"--out {out} cannot be made: {error.strerror}. Give another folder.") from error
     if not out.is_dir() or not any(out.iterdir()):
         return
     if not overwrite:
@@ -66,16 +106,8 @@ def check_file(out: Path, overwrite: bool) -> None:
         raise DatasetError(f"--out {out} is there already. Give another file, or --overwrite.")
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is whole or absent: to a temporary name beside it, then renamed."""
-    temporary = path.with_name(path.name + ".part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be written: {error.strerror}. Give another place.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+def _parent_that_exists(out: Path) -> Path:
+    return next(parent for parent in out.parents if parent.exists())
 
 
 def config(folder: Path) -> dict[str, Any]:
@@ -87,15 +119,25 @@ def config(folder: Path) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def trained(folder: Path) -> dict[str, Any]:
+def trained(folder: Path, further: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
     """``config.json`` of a folder that ``vae-moe cluster`` or ``experts`` wrote.
 
+    Args:
+        folder: to read.
+        further: fields that have to be there besides those ``predict`` needs, and their types.
+
     Raises:
-        DatasetError: it is none.
+        DatasetError: it is none, or damaged.
     """
     values = config(folder)
     if values.get("made_by") != MADE_BY:
         raise DatasetError(f"{folder} is no folder that vae-moe cluster or experts wrote. Give their --out.")
+    of_kind = FIELDS_OF_KIND.get(str(values.get("kind")), {"kind": ()})  # no value is of the type ()
+    for name, kind in {**FIELDS, **of_kind, **further}.items():
+        if name not in values or not isinstance(values[name], kind):
+            raise DatasetError(
+                f"{folder / 'config.json'} is damaged: its {name} is {values.get(name)!r:.100}. Train again."
+            )
     return values
 
 
@@ -106,7 +148,7 @@ def versions() -> dict[str, str]:
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write a JSON file."""
-    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    files.write_whole(path, (json.dumps(values, indent=2) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:

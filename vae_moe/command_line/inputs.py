@@ -1,6 +1,7 @@
 """What a command reads: rows as numbers, with what is needed to show them to a person."""
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,13 @@ import numpy as np
 import pandas as pd
 
 from vae_moe import columns, reading
-from vae_moe.idx import DatasetError
+from vae_moe.files import DatasetError
 from vae_moe.image_folder import Images
 from vae_moe.tables import Preparation
 
 FOLDER = "folder"  # the column of an image's class
 SIXTEEN_BITS = 2**16 - 1  # white of deep images, where an early config.json does not say
+CHUNK = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +44,19 @@ class Source:
         """(H, W) or (H, W, 3), of images."""
         return None if self.images is None else list(self.images.image_shape)
 
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the file, or of a folder's images and their names: the same data have the same one."""
+        found = hashlib.sha256()
+        if self.path.is_file():
+            with self.path.open("rb") as file:
+                while chunk := file.read(CHUNK):
+                    found.update(chunk)
+        elif self.images is not None:
+            found.update("\n".join(self.images.names).encode())
+            found.update(np.ascontiguousarray(self.images.pixels).data)
+        return found.hexdigest()
+
 
 def read(
     path: Path, image_shape: Sequence[int] | None = None, side: int | None = None, white: int | None = None
@@ -54,23 +69,45 @@ def read(
     return Source(path, pd.DataFrame(classes, index=range(len(found.names))), found)
 
 
-def prepare(source: Source, rows: np.ndarray, drop: Sequence[str]) -> tuple[np.ndarray, Preparation | None]:
+def labels(source: Source, name: str | None) -> np.ndarray | None:
+    """Known classes of the rows to compare with, [N]: a column's, or the images' sub-folders; None without.
+
+    Raises:
+        DatasetError: there is no such column.
+    """
+    if name is None:
+        return source.frame[FOLDER].to_numpy(str) if source.images and FOLDER in source.frame else None
+    with naming(source.path):
+        columns.check_names(source.frame, [name], "--labels")
+    return columns.text(source.frame[name]).to_numpy(str)
+
+
+def prepare(
+    source: Source, rows: np.ndarray, drop: Sequence[str], apart: Mapping[str, str]
+) -> tuple[np.ndarray, Preparation | None]:
     """Learn from some rows how to prepare a table, and prepare all rows; images need no learning.
 
     Args:
         source: N rows.
         rows: numbers of those to learn from.
         drop: columns to leave out.
+        apart: further columns that are not learned from, and why.
 
     Returns:
         x [N, D] float32, and the preparation of a table.
     """
-    with about(source.path):
+    with naming(source.path):
         if source.images is not None:
             columns.check_names(source.frame, drop, "--drop")
             return source.images.x, None
-        preparation = Preparation.fit(source.frame.iloc[rows], drop)
+        preparation = Preparation.fit(source.frame.iloc[rows], [*drop, *apart])
+        preparation.columns.left_out.update(apart)
         return preparation.transform(source.frame), preparation
+
+
+def preparation(folder: Path, config: Mapping[str, Any]) -> Preparation | None:
+    """What a training's folder holds to prepare tables; None of images."""
+    return Preparation.load(folder / "preparation") if config["image_shape"] is None else None
 
 
 def prepare_again(path: Path, config: dict[str, Any], preparation: Preparation | None) -> tuple[Source, np.ndarray]:
@@ -90,16 +127,21 @@ def prepare_again(path: Path, config: dict[str, Any], preparation: Preparation |
         received = "a table" if source.images is None else f"images of {source.image_shape}"
         wanted = "a table" if shape is None else f"images of {shape}"
         raise DatasetError(f"{path} holds {received}, the training data was {wanted}. Give data of the same form.")
-    if source.images is not None:
-        return source, source.images.x
-    assert preparation is not None
-    with about(path):
-        return source, preparation.transform(source.frame)
+    return source, prepared(source, preparation)
+
+
+def prepared(source: Source, preparation: Preparation | None) -> np.ndarray:
+    """Rows of a table as it was learned to prepare them, or of images: x [N, D] float32."""
+    if preparation is None:
+        assert source.images is not None
+        return source.images.x
+    with naming(source.path):
+        return preparation.transform(source.frame)
 
 
 @contextmanager
-def about(path: Path) -> Iterator[None]:
-    """Names the file in what is said about its columns."""
+def naming(path: Path) -> Iterator[None]:
+    """Names the file in errors that its columns raise."""
     try:
         yield
     except DatasetError as error:

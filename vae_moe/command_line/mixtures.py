@@ -1,4 +1,4 @@
-"""What is told of a mixture of experts: held-out scores beside a linear model, and what each expert does."""
+"""Figures, lines and page of a mixture of experts: held-out scores beside a linear model, and what each expert does."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 
 from vae_moe.command_line.intervals import Predictive
 from vae_moe.command_line.targets import Target
-from vae_moe.command_line.trained import Told, Trained, use
+from vae_moe.command_line.trained import Findings, Trained, use
 from vae_moe.report import experts, groups, page
 from vae_moe.report.experts import HeldOut
 from vae_moe.report.page import Block, Page
@@ -39,15 +39,16 @@ class Linear:
         return self.model.predict(x).reshape(len(x), -1) if self.task == "regression" else self.model.predict_proba(x)
 
 
-def tell(trained: Trained, target: Target, train: np.ndarray, test: np.ndarray) -> Told:
+def findings(trained: Trained, target: Target) -> Findings:
     """Figures, lines and page of a mixture of experts.
 
     Args:
-        trained: on the rows ``train``.
+        trained: on the rows that have a target and were not held out.
         target: of all rows.
-        train: row numbers.
-        test: row numbers held out.
     """
+    test = trained.held_out
+    assert test is not None  # of a mixture of experts
+    train = np.setdiff1d(np.flatnonzero(target.known), test)
     scene = trained.scene("expert", trained.estimator.gate_proba(trained.x))
     linear = Linear(trained.x[train], target.y[train], target.task)
     held_out = _held_out(trained, target, train, test, linear, scene)
@@ -94,7 +95,7 @@ def tell(trained: Trained, target: Target, train: np.ndarray, test: np.ndarray) 
         **({} if signs is None else {**signs.figures, "troubles": list(signs.troubles)}),
     }
     summary = [f"held-out {what}: {score}; of a linear model: {linear_score}", verdict["text"], *_notes(target)]
-    return Told({**trained.figures, **found}, summary, made)
+    return Findings({**trained.figures, **found}, summary, made)
 
 
 def _held_out(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from vae_moe import datasets, health
-from vae_moe.idx import DatasetError
+from vae_moe.files import DatasetError
 from vae_moe.report import groups, page, signs
 from vae_moe.report.page import Block, Page
 from vae_moe.report.scene import Scene

@@ -8,7 +8,7 @@ import pandas as pd
 from pandas.api import types
 
 from vae_moe import columns
-from vae_moe.idx import DatasetError
+from vae_moe.files import DatasetError
 
 #: Rows a class must have: some for training, one to be held out.
 LEAST_OF_A_CLASS = 5

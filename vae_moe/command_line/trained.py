@@ -1,8 +1,8 @@
 """An estimator and the rows it was trained on: figures, and the sections of a page that every training has."""
 
-import datetime
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,17 @@ SAMPLES_OF_IMAGES = 16
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
-    """What is told of a training: ``metrics.json``, lines for the terminal, and the page."""
+class Findings:
+    """What was found: figures for ``metrics.json``, lines for the terminal, and the page."""
 
     metrics: dict[str, Any]
     summary: list[str]
     page: Page
+
+    def write(self, folder_: Path) -> None:
+        """Write ``metrics.json`` and the page."""
+        folder.write_json(folder_ / "metrics.json", self.metrics)
+        self.page.write(folder_)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +39,12 @@ class Trained:
     """An estimator and what it was trained on.
 
     Attributes:
-        config: as ``config.json`` has it.
+        config: as ``config.json`` has it, with the training's end and how many seconds it took.
         source: what was read, N rows.
         x: [N, D].
         preparation: of a table.
         estimator: fitted.
-        seconds: that took.
+        held_out: numbers of rows that took no part in training; None of a clustering.
     """
 
     config: dict[str, Any]
@@ -47,7 +52,7 @@ class Trained:
     x: np.ndarray
     preparation: Preparation | None
     estimator: Any
-    seconds: float
+    held_out: np.ndarray | None
 
     @property
     def title(self) -> str:
@@ -67,15 +72,13 @@ class Trained:
     @property
     def figures(self) -> dict[str, Any]:
         """Figures that every training has."""
-        names = ("dataset", "model", "seed", "n_rows")
+        names = ("dataset", "model", "seed", "n_rows", "seconds", "finished_at")
         return {
             **{name: self.config[name] for name in names},
             "epochs": self.epochs,
-            "seconds": round(self.seconds, 1),
             "n_parameters": self.estimator.model_.count_params(),
             "n_features": self.x.shape[1],
-            **folder.versions(),
-            "finished_at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            **self.config["versions"],
         }
 
     def scene(self, kind: str, probs: np.ndarray, labels: np.ndarray | None = None) -> Scene:
@@ -106,10 +109,11 @@ class Trained:
 
     def curves(self) -> tuple[list[Block], dict[str, bytes]]:
         """The section about training."""
+        seconds, seed = self.config["seconds"], self.config["seed"]
         words = (
-            f"{self.epochs} epochs in {self.seconds:.0f} seconds, seed {self.config['seed']}. The loss is what is made "
-            "small: how badly x is reconstructed (recon), what the latents (kl_z) and the choice of a component (kl_c) "
-            "cost, and how badly the target is predicted (nll); all in nats a row."
+            f"{self.epochs} epochs in {seconds:.0f} seconds, seed {seed}. The loss is what is made small: how badly x "
+            "is reconstructed (recon), what the latents (kl_z) and the choice of a component (kl_c) cost, and how "
+            "badly the target is predicted (nll); all in nats a row."
         )
         if not self.epochs:
             return [page.text("So few rows were fitted by EM alone: there are no curves.", "soft")], {}
@@ -119,8 +123,7 @@ class Trained:
     @property
     def when(self) -> str:
         """Size and day of the training, for a subtitle."""
-        today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
-        return f"trained {self.epochs} epochs on {today}, seed {self.config['seed']}"
+        return f"trained {self.epochs} epochs on {self.config['finished_at'][:10]}, seed {self.config['seed']}"
 
     def health(self) -> tuple[health.Health | None, list[Block]]:
         """The signs of the latent mixture, if there is one, and their section."""

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits
 
 from vae_moe import drawing, score_plots
 
@@ -119,4 +120,5 @@ def _in_the_plane(z: np.ndarray, seed: int) -> np.ndarray:
     if z.shape[1] < 2 or len(z) < LEAST_ROWS:
         return np.pad(z, [(0, 0), (0, 1)])[:, :2]
     embedding = TSNE(perplexity=min(30.0, (len(z) - 1) / 3), max_iter=TSNE_ITERATIONS, random_state=seed)
-    return embedding.fit_transform(z)
+    with threadpool_limits(1):  # the same numbers; on busy cores its threads wait for each other tenfold
+        return embedding.fit_transform(z)

@@ -13,6 +13,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from vae_moe import files
+
 Block = dict[str, Any]
 Cell = str | dict[str, Any]
 
@@ -84,10 +86,14 @@ class Page:
         """Write ``report.html``, and what it is made of: ``report.json`` and ``figures/*.png``."""
         (folder / "figures").mkdir(exist_ok=True)
         for name, png in self.pictures.items():
-            (folder / "figures" / f"{name}.png").write_bytes(png)
+            files.write_whole(folder / "figures" / f"{name}.png", png)
         kept = {"title": self.title, "subtitle": self.subtitle, "sections": self.sections}
-        (folder / "report.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-        (folder / "report.html").write_text(self.html, encoding="utf-8")
+        files.write_whole(folder / "report.json", (json.dumps(kept, indent=1) + "\n").encode())
+        self.write_html(folder)
+
+    def write_html(self, folder: Path) -> None:
+        """Write ``report.html`` alone."""
+        files.write_whole(folder / "report.html", self.html.encode())
 
     @classmethod
     def read(cls, folder: Path) -> "Page":
