@@ -113,7 +113,7 @@ def test_new_images_are_scaled_as_those_of_training(tmp_path, caplog):
 def test_a_trained_folder_keeps_its_white(tmp_path):
     save(tmp_path / "training" / "a.png", GRADIENT // 16)
     save(tmp_path / "new" / "a.png", GRADIENT // 64)
-    options = Namespace(out=tmp_path, model="dmvae", seed=0, epochs=1, drop=[])
+    options = Namespace(size=None, out=tmp_path, model="dmvae", seed=0, epochs=1, drop=[])
     config = commands._config(options, inputs.read(tmp_path / "training"))
     for kept, white in ((config, 4095), ({"image_shape": [8, 8]}, 65535)):  # the second is of an earlier version
         _, x = inputs.prepare_again(tmp_path / "new", kept, None)
