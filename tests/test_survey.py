@@ -67,6 +67,7 @@ def table(tmp_path):
     ("script", "outcome"),
     [
         ("made('report.html')", "page"),
+        ("made('estimator/config.json'); sys.exit(1)", "no page"),
         ("made('model')", "lost"),
         (f"said({REFUSAL!r}); sys.exit(2)", "refused"),
         (f"said({TRAINING!r}); said({REFUSAL!r}); sys.exit(2)", "lost"),
@@ -82,7 +83,8 @@ def test_the_end_of_a_run_is_judged(script, outcome, table, monkeypatch):
         "import os, sys, time\n"
         "def said(line): sys.stderr.write(line + chr(10))\n"
         "def made(name):\n"
-        "    os.mkdir('out'); open('out/' + name, 'w').close(); open('out/metrics.json', 'w').write('{\"ari\": 0.5}')\n"
+        "    os.makedirs('out/estimator' if '/' in name else 'out')\n"
+        "    open('out/' + name, 'w').close(); open('out/metrics.json', 'w').write('{\"ari\": 0.5}')\n"
     )
     monkeypatch.setattr(survey, "_MAIN", helpers + script)
     monkeypatch.setattr(survey, "PATIENCE", 0.5 if "sleep" in script else 60)

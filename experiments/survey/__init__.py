@@ -3,8 +3,8 @@
 ``vae-moe cluster`` and ``vae-moe experts`` with their defaults, each in a process of its own, on 43 tables of KEEL and
 20 of R's packages (``tables.py``). Where a column is refused with the advice to ``--drop`` it, the advice is followed,
 and the record says so. A run ends with a page; or it is refused, in one line before it trains; or it is stopped at the
-limit of time; anything else is a loss. Every run is one record under ``results/survey/``: one that is there is not done
-again.
+limit of processor time; or what it trained is kept without a page; anything else is a loss. Every run is one record
+under ``results/survey/``: one that is there is not done again.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from experiments.survey import tables
 FOLDER = Path("results/survey")
 PAGE = Path("docs/survey.md")
 COMMANDS = ("cluster", "experts")
+OUTCOMES = ("page", "refused", "not ended", "no page", "lost")
 EXPERTS, COMPONENTS = 4, 5
 #: Seconds of processor time that a run may take, however busy the machine is; and how many times that by the clock.
 LIMIT, PATIENCE = 900, 10
@@ -75,9 +76,9 @@ def measure(cell: Cell, cache: Path, quick: bool = False) -> dict[str, Any]:
         quick: one epoch.
 
     Returns:
-        ``outcome`` ("page", "refused", "not ended" or "lost"), ``said`` (the last line of stderr), ``run_seconds`` by
-        the clock, ``cpu_seconds`` and ``arguments`` of the last attempt, ``dropped`` (columns that were refused before
-        it, and what was said of each), and figures of what was trained.
+        ``outcome``, one of ``OUTCOMES``; ``said``, the last line of stderr; ``run_seconds`` by the clock,
+        ``cpu_seconds`` and ``arguments`` of the last attempt; ``dropped``, the columns that were refused before it and
+        what was said of each; and figures of what was trained.
     """
     table = tables.TABLES[cell.table]
     path = tables.csv_of(table)
@@ -138,6 +139,8 @@ def attempt(arguments: list[str], path: Path, limit: int) -> dict[str, Any]:
             outcome = "not ended"
         elif code == 0 and page:
             outcome = "page"
+        elif (out / "estimator").is_dir():
+            outcome = "no page"
         else:
             untouched = [path.name for path in Path(folder).iterdir()] == [arguments[1]]
             outcome = "refused" if code == 2 and untouched and _is_refusal(lines, arguments[1]) else "lost"
@@ -190,23 +193,22 @@ def table(records: grids.Records) -> str:
 
 
 def _summary(records: grids.Records) -> str:
-    counts = {name: 0 for name in ("page", "refused", "not ended", "lost")}
-    for record in records:
-        counts[record["outcome"]] += 1
+    n = {name: sum(record["outcome"] == name for record in records) for name in OUTCOMES}
     after = sum(record["outcome"] == "page" and bool(record["dropped"]) for record in records)
     missing = len(tables.TABLES) * len(COMMANDS) - len(records)
-    return (
-        f"{len(records)} runs: {counts['page']} end with a page, {after} of them after columns were left out as "
-        f"refusals advised; {counts['refused']} are refused; {counts['not ended']} were stopped after {LIMIT} s of "
-        f"processor time; {counts['lost']} are lost{f'; {missing} are still to be done' if missing else ''}."
+    done = (
+        f"{len(records)} runs: {n['page']} end with a page, {after} of them after columns were left out as refusals "
+        f"advised; {n['refused']} are refused; {n['not ended']} were stopped after {LIMIT} s of processor time; "
+        f"{n['no page']} keep what they trained and have no page; {n['lost']} are lost"
     )
+    return f"{done}; {missing} are still to be done." if missing else f"{done}."
 
 
 def _cells(record: dict[str, Any] | None) -> list[str]:
     """Outcome, seconds and scores."""
     if record is None:
         return ["", "", ""]
-    outcome = f"**{record['outcome']}**" if record["outcome"] == "lost" else record["outcome"]
+    outcome = f"**{record['outcome']}**" if record["outcome"] in OUTCOMES[-2:] else record["outcome"]
     n_dropped = len(record["dropped"])
     without = f" without {n_dropped} column{'s' if n_dropped > 1 else ''}" if n_dropped else ""
     scores = [record[name] for name in _FIGURES[2:9] if name in record and name != "nmi"]
@@ -246,7 +248,7 @@ GRID = grids.Grid(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line. Returns the exit code: 0; 1 if a run was lost."""
+    """The command line. Returns the exit code: 0; 1 if a run was lost, or its page."""
     parser = argparse.ArgumentParser(prog="python -m experiments.survey", description=f"{GRID.title}.")
     parser.add_argument(
         "--tables", nargs="+", choices=list(tables.TABLES), default=list(tables.TABLES), metavar="TABLE"
@@ -263,4 +265,4 @@ def main(arguments: list[str] | None = None) -> int:
     for cell in wanted if options.again else ():
         (folder / f"{cell.name}.json").unlink(missing_ok=True)
     code = grids.run(GRID, wanted, options.folder, options.quick, options.jobs)
-    return code or int(any(record["outcome"] == "lost" for record in grids.read(folder)))
+    return code or int(any(record["outcome"] in OUTCOMES[-2:] for record in grids.read(folder)))
