@@ -38,9 +38,15 @@ def _ridge(n_classes: int, images: bool, seed: int) -> Any:
 
 
 def _mlp(n_classes: int, images: bool, seed: int) -> Any:
+    from sklearn.compose import TransformedTargetRegressor
     from sklearn.neural_network import MLPRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
-    return MLPRegressor(hidden_layer_sizes=(512, 256), max_iter=MLP_EPOCHS_IMAGES if images else 200, random_state=seed)
+    if images:
+        return MLPRegressor(hidden_layer_sizes=(512, 256), max_iter=MLP_EPOCHS_IMAGES, random_state=seed)
+    network = MLPRegressor(hidden_layer_sizes=(512, 256), random_state=seed)
+    return make_pipeline(StandardScaler(), TransformedTargetRegressor(network, transformer=StandardScaler()))
 
 
 def _boosting(n_classes: int, images: bool, seed: int) -> Any:

@@ -2,9 +2,17 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from experiments import baselines, label_efficiency, table1
 from vae_moe import datasets, targets
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Few rows: several threads of BLAS and OpenMP would only wait for each other."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -16,6 +24,16 @@ def test_a_baseline_beats_the_mean_on_the_spiral(method):
     assert figures["test_error"] < y.test.var(0).sum() and figures["rows"] == 350
     if method.endswith("-em"):
         assert (np.diff(figures["lower_bounds"]) > -1e-9).all()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("method", ["ridge", "mlp", "boosting", "forest"])
+def test_no_baseline_of_a_table_depends_on_the_unit_of_y(method):
+    data = datasets.spiral(n_train=60, n_validation=10, n_test=40)
+    y = targets.affine(data, 1, seed=0)
+    other = targets.Targets(*(1024 * part for part in (y.train, y.validation, y.test, y.kernels, y.biases)))
+    error, larger = (baselines.regression(method, data, each, seed=0)["test_error"] for each in (y, other))
+    np.testing.assert_allclose(larger / 1024**2, error, rtol=0.01)
 
 
 def test_every_column_has_a_method():
