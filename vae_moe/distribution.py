@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from vae_moe import forks
+
 
 class DistributedModel(keras.Model):
     """Abstract: a model, built when made, whose ``fit`` works under ``tf.distribute.MultiWorkerMirroredStrategy``.
@@ -11,7 +13,29 @@ class DistributedModel(keras.Model):
     axis they have not. Here nothing is left to build, and each worker's logs have that axis. Nor does a model, once it
     is dropped, leave its graphs in memory (:func:`_without_exchange`).
     Subclasses give their loss by ``compute_loss``, so that no loss or metric is left to build either.
+
+    In a process that cannot compute it says so (:mod:`vae_moe.forks`).
     """
+
+    def __call__(self, *args, **kwargs):
+        """Keras' call."""
+        forks.check()
+        return super().__call__(*args, **kwargs)
+
+    def make_train_function(self, force=False):
+        """Keras' compiled step of ``fit``."""
+        forks.check()
+        return super().make_train_function(force)
+
+    def make_test_function(self, force=False):
+        """Keras' compiled step of ``evaluate``."""
+        forks.check()
+        return super().make_test_function(force)
+
+    def make_predict_function(self, force=False):
+        """Keras' compiled step of ``predict``."""
+        forks.check()
+        return super().make_predict_function(force)
 
     def train_step(self, data):
         """Keras' step; the logs of one of several workers are [1]."""

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from vae_moe import forks
 from vae_moe.distribution import several_workers
 
 #: A step without a graph takes 0.1 s of Python, and to trace its graph 1 s.
@@ -182,7 +183,11 @@ def map_batches(function, *arrays, batch_size: int = READOUT_BATCH) -> np.ndarra
 
     Returns:
         [N, ...] array.
+
+    Raises:
+        RuntimeError: in a process where TensorFlow cannot compute (:mod:`vae_moe.forks`).
     """
+    forks.check()
     n_rows = len(arrays[0])
 
     def part(array, start: int):
