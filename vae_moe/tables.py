@@ -22,11 +22,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from vae_moe import columns
-from vae_moe.columns import OTHER, Columns
+from vae_moe.columns import MAX_CATEGORIES, OTHER, Columns
 from vae_moe.idx import DatasetError
 
-MAX_CATEGORIES = 30  # of a column, the rest being rare
-MIN_FREQUENCY = 10  # rows below which a category is rare; a fiftieth of the rows in a short table
 MAX_ENTRIES = 500_000_000  # rows times features: 4 GB as float64
 PARTS = ("year", "month", "weekday", "hour", "seconds", "missing")
 #: What skops may build besides what it trusts itself.
@@ -45,7 +43,8 @@ class DateParts(TransformerMixin, BaseEstimator):
         """Args: X [N, C]. Returns: [N, 6 C], NaN where a date is missing, but for the last part, which says so."""
         parts = []
         for seconds, first in zip(np.asarray(X, float).T, self.first_, strict=True):
-            date = pd.Series(pd.to_datetime(np.round(seconds * 1000), unit="ms")).dt
+            with np.errstate(invalid="ignore"):  # NaN becomes NaT
+                date = pd.Series(np.round(seconds * 1000).astype("datetime64[ms]")).dt
             known = [date.year, date.month, date.day_of_week, date.hour, seconds - first]
             parts += [np.asarray(part, float) for part in (*known, np.isnan(seconds))]
         return np.stack(parts, -1)
@@ -87,28 +86,32 @@ class Preparation:
         self.features = _features(found, transformer)
 
     @classmethod
-    def fit(cls, frame: pd.DataFrame, drop: Sequence[str] = ()) -> "Preparation":
+    def fit(
+        cls, frame: pd.DataFrame, drop: Sequence[str] = (), rows: Sequence[int] | np.ndarray | None = None
+    ) -> "Preparation":
         """Find out what each column is, and learn medians, scales and categories.
 
         Args:
-            frame: [N, C], N >= 2.
+            frame: [N, C], N >= 2, its columns named by text.
             drop: columns to leave out.
+            rows: positions of those to learn from; None: all.
 
         Raises:
-            DatasetError: a column that cannot be used, none that can, or too many features; it says what to do.
+            DatasetError: a column that cannot be used, none that can, or too many features; it says what to do. Rows
+                are counted from 1, whatever the frame's index.
         """
-        found = columns.look_at(frame, drop)
-        values = columns.typed(frame, found)
+        rows = np.arange(len(frame)) if rows is None else np.asarray(rows)
+        found = columns.look_at(frame, drop, rows)
+        values = columns.typed(frame, found).iloc[rows]
         widths = [min(values[name].nunique(), MAX_CATEGORIES + 1) for name in found.categories]
         n_features = 2 * len(found.numbers) + len(PARTS) * len(found.dates) + sum(widths)
         if len(frame) * n_features > MAX_ENTRIES:
             raise DatasetError(f"{len(frame)} rows of {n_features} features are {MAX_ENTRIES} at most: --drop columns.")
-        rare = max(2, min(MIN_FREQUENCY, len(frame) // 50))
         numbers = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
         dates = make_pipeline(DateParts(), SimpleImputer(strategy="median"), VarianceThreshold(), StandardScaler())
         categories = OneHotEncoder(
             handle_unknown="infrequent_if_exist",
-            min_frequency=rare,
+            min_frequency=columns.rare_below(len(rows)),
             max_categories=MAX_CATEGORIES + 1,
             sparse_output=False,
         )
@@ -128,9 +131,7 @@ class Preparation:
         if not np.isfinite(x).all():
             row, feature = np.argwhere(~np.isfinite(x))[0]
             name = self.features[feature].column
-            raise DatasetError(
-                f"column {name!r} is too large a number in row {frame.index[row] + 1}: rescale it, or --drop {name!r}."
-            )
+            raise DatasetError(f"column {name!r} is too large a number in row {row + 1}: correct or empty it.")
         return x
 
     def unseen(self, frame: pd.DataFrame) -> dict[str, list[str]]:
@@ -141,6 +142,13 @@ class Preparation:
         known = zip(self.columns.categories, self.transformer.named_transformers_["category"].categories_, strict=True)
         found = {name: sorted(set(values[name]) - set(seen)) for name, seen in known}
         return {name: new for name, new in found.items() if new}
+
+    def new_gaps(self, frame: pd.DataFrame) -> dict[str, int]:
+        """Cells without a value in columns of numbers or dates that had all when fitted; they count as the median."""
+        told = {feature.column for feature in self.features if feature.part == "missing"}
+        values = columns.typed(frame, self.columns)
+        gaps = {name: int(values[name].isna().sum()) for name in (*self.columns.numbers, *self.columns.dates)}
+        return {name: n for name, n in gaps.items() if n and name not in told}
 
     def restore(self, x) -> pd.DataFrame:
         """Features back to columns: x [N, D], such as a model generates -> [N, C], of a category the most probable."""
@@ -155,20 +163,30 @@ class Preparation:
             restored[name] = values[""] if name in self.columns.numbers else [day(value) for value in values["seconds"]]
         return pd.DataFrame(restored)
 
-    def save(self, folder: Path) -> None:
-        """Write ``columns.json`` and ``transformer.skops``: no pickle, so that loading runs no code of the file's."""
+    def save(self, folder: str | Path) -> None:
+        """Write ``columns.json`` and ``transformer.skops``: no pickle, so that loading runs no code of the file's.
+
+        Args:
+            folder: made if it is not there.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "columns.json").write_text(json.dumps(asdict(self.columns), indent=2) + "\n", encoding="utf-8")
         skops.io.dump(self.transformer, folder / "transformer.skops", compression=zipfile.ZIP_DEFLATED)
 
     @classmethod
-    def load(cls, folder: Path) -> "Preparation":
+    def load(cls, folder: str | Path) -> "Preparation":
         """Read what ``save`` wrote.
 
         Raises:
-            DatasetError: the files are not whole, or hold other code than scikit-learn's transformers.
+            DatasetError: there is nothing of it, or the files are not whole, or hold other code than scikit-learn's
+                transformers.
         """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise DatasetError(f"{folder} is no folder. Give the one that save() was given.")
         try:
-            found = Columns(**json.loads((folder / "columns.json").read_text(encoding="utf-8")))
+            found = Columns.of(json.loads((folder / "columns.json").read_text(encoding="utf-8")))
             return cls(found, skops.io.load(folder / "transformer.skops", trusted=TRUSTED))
         except Exception as error:  # damaged files make their readers raise anything
             raise DatasetError(f"{folder} is not whole, or was changed: {error}. Train again.") from error

@@ -26,7 +26,8 @@ def of_table(found: Columns, features: Sequence[Feature], n_rows: int) -> list[B
             missing = found.missing.get(name, 0)
             share = missing / n_rows
             gaps = page.bar(f"{missing} ({share:.1%})", -share) if missing else "none"
-            rows.append([name, kind, gaps, _becomes(kind, mine)])
+            what = f"{kind}: {found.read_as[name]}" if name in found.read_as else kind
+            rows.append([name, what, gaps, _becomes(kind, mine)])
     blocks = [page.table(["column", "is a", "missing", "what the model sees"], rows[:COLUMNS_SHOWN])]
     if len(rows) > COLUMNS_SHOWN:
         blocks.append(page.text(f"And {len(rows) - COLUMNS_SHOWN} columns more.", "soft"))

@@ -1,0 +1,296 @@
+"""What the columns of a table are taken for: numbers as people write them, gaps, dates, names, and what is refused."""
+
+import datetime
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vae_moe import columns, forms
+from vae_moe.columns import Columns
+from vae_moe.forms import Form
+from vae_moe.idx import DatasetError
+from vae_moe.tables import Preparation
+
+VALUES = np.random.default_rng(0).choice(np.arange(500, 9999, 10), 1000)
+
+
+def fit(cells, **options):
+    """The preparation of a table with the column "c" beside numbers, and the features of "c"."""
+    frame = pd.DataFrame({"a": np.random.default_rng(1).normal(size=len(cells))}).assign(c=cells)
+    preparation = Preparation.fit(frame, **options)
+    x = preparation.transform(frame)
+    mine = [i for i, feature in enumerate(preparation.features) if feature.column == "c"]
+    return preparation, {preparation.features[i].part: x[:, i] for i in mine}
+
+
+def standardised(values):
+    return (values - np.mean(values)) / np.std(values)
+
+
+@pytest.mark.parametrize(
+    ("written", "values"),
+    [
+        (lambda v: f"${v:,}", VALUES),
+        (lambda v: f"{v / 10:,.1f} €", VALUES / 10),
+        (lambda v: f"{v / 10:.1f}%", VALUES / 10),
+        (lambda v: f"{v} kg", VALUES),
+        (lambda v: f"({v:,})" if v > 5000 else f"{v:,}", np.where(VALUES > 5000, -VALUES, VALUES)),
+        (lambda v: f"\u2212{v}" if v > 5000 else str(v), np.where(VALUES > 5000, -VALUES, VALUES)),
+        (lambda v: f"{v + 1000:,}", VALUES + 1000),  # "1,230" is no decimal comma where nothing says so
+        (lambda v: f"{v / 100:g}".replace(".", ","), VALUES / 100),  # 5 beside 5,1
+        (lambda v: f"{v / 10:,.1f}".translate(str.maketrans(",.", ".,")), VALUES / 10),
+        (lambda v: f"{v:,}".replace(",", "\u00a0"), VALUES),
+        (lambda v: f"{v:,}".replace(",", "'"), VALUES),
+        (str, VALUES),
+    ],
+)
+def test_numbers_are_read_as_people_write_them(written, values):
+    _, found = fit([written(value) for value in VALUES])
+    assert list(found) == [""]
+    np.testing.assert_allclose(found[""], standardised(values), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series(VALUES.astype(str), dtype=object),
+        pd.Series(VALUES.astype(str), dtype="string[pyarrow]"),
+        pd.Categorical(VALUES),
+        pd.Categorical(VALUES.astype(str)),
+        pd.Series([int(v) if v > 5000 else str(v) for v in VALUES], dtype=object),
+    ],
+)
+def test_text_and_categories_that_are_numbers_are_numbers(column):
+    _, found = fit(column)
+    np.testing.assert_allclose(found[""], standardised(VALUES), atol=1e-6)
+
+
+def test_few_declared_categories_stay_so():
+    assert fit(pd.Categorical(VALUES // 4000))[0].columns.categories == ["c"]
+
+
+@pytest.mark.parametrize("gap", ["unknown", "-", "n/a", "Not available", "#N/A", "?"])
+def test_words_for_a_gap_among_numbers_are_gaps(gap, caplog):
+    caplog.set_level(logging.INFO, "vae_moe")
+    cells = np.where(np.arange(1000) % 4 == 0, gap, VALUES.astype(str))
+    preparation, found = fit(cells)
+    known = cells != gap
+    np.testing.assert_allclose(
+        found[""][known] * preparation.features[1].scale + preparation.features[1].mean, VALUES[known], rtol=1e-5
+    )
+    assert len(set(found["missing"][known])) == 1 and not set(found["missing"][known]) & set(found["missing"][~known])
+    assert preparation.columns.missing == {"c": 250}
+    assert preparation.columns.read_as == {"c": f"{gap!r} is read as missing"} and repr(gap) in caplog.text
+
+
+def test_what_was_read_otherwise_is_kept_in_words():
+    preparation, _ = fit([f"${value:,}" for value in VALUES])
+    assert preparation.columns.read_as == {"c": f"'${VALUES[0]:,}' is read as {VALUES[0]}"}
+    assert preparation.columns.forms == {"c": Form(".", ",", "$")}
+
+
+def test_new_rows_are_read_in_the_form_of_training(tmp_path):
+    preparation, _ = fit([f"{value / 10:,.1f}".translate(str.maketrans(",.", ".,")) for value in VALUES])
+    preparation.save(tmp_path / "kept")
+    loaded = Preparation.load(str(tmp_path / "kept"))
+    feature = loaded.features[1]
+    found = loaded.transform(pd.DataFrame({"a": 0.0, "c": ["1.230", "2,5", "7", "-"]}))[:, 1]
+    np.testing.assert_allclose(feature.mean + feature.scale * found[:3], [1230, 2.5, 7], atol=1e-3)
+    with pytest.raises(
+        DatasetError, match=r"numbers such as '1\.230,5', and has '1\.5' in row 2: correct or empty it\.$"
+    ):
+        loaded.transform(pd.DataFrame({"a": 0.0, "c": ["1.230", "1.5"]}))
+
+
+def test_decimal_commas_elsewhere_tell_what_a_point_is():
+    frame = pd.DataFrame({"b": ["1,5", "2,25"] * 20, "c": ["1.230", "900"] * 20})
+    assert Preparation.fit(frame).columns.forms["c"] == Form(",", ".")
+    points = frame.assign(d=["1.5", "2.5"] * 20)  # a table of both: 1.230 is what Python says it is
+    assert Preparation.fit(points).columns.forms.keys() == {"b"}
+    assert Preparation.fit(frame.assign(d=[1.5, 2.5] * 20)).columns.forms.keys() == {"b"}
+
+
+def some(word, every, of=None):
+    return np.where(np.arange(1000) % 10 < every, word, VALUES.astype(str) if of is None else of)
+
+
+DAYS = pd.date_range("2020", periods=1000).strftime("%Y-%m-%d")
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (some("<0.5", 3), r"partly numbers such as '1230\.5', and has '<0\.5' in row 1, one of 300 such cells"),
+        (some("<0.5", 6), "partly numbers .* '<0.5' in row 1"),
+        (some("often", 3), "partly numbers .* 'often' in row 1, one of 300 such cells: correct or empty them"),
+        (some("often", 6), "partly numbers .* 'often' in row 1"),
+        (some("often", 1), "is numbers, and has 'often' in row 1, one of 100"),
+        (some("5 m", 5, [f"{v} cm" for v in VALUES]), "partly numbers such as '1230.5cm', and has '5 m' in row 1"),
+        (some("soon", 3, DAYS), "partly dates such as '2024-12-31', and has 'soon' in row 1"),
+        (pd.Categorical([f"n{i}" for i in range(1000)]), "1000 different texts in 1000 rows, such as 'n0'"),
+        ([f"town {v}" for v in VALUES], r"different texts in 1000 rows.* beyond the 30 most frequent"),
+        (["a", "b", "c", "d"] * 2 + ["e"], None),
+        (list("abcdefghi"), "9 different texts in 9 rows"),
+    ],
+)
+def test_no_column_becomes_other_in_silence(cells, message):
+    if message is None:
+        assert fit(cells)[0].columns.categories == ["c"]
+        return
+    with pytest.raises(DatasetError, match=rf"column 'c' .*{message}.*--drop 'c'"):
+        fit(cells)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["<=50K", ">50K"] * 50,
+        ["<30", "30-50", ">50", "30-50"] * 25,
+        ["1. White"] * 90 + ["2. Black"] * 10,
+        ["2 doors"] * 50 + ["4 doors"] * 40 + ["estate"] * 10,
+        ["1", "2", "a"] * 30,
+        ["5 kg", "180 cm"] * 50,
+        pd.cut(np.arange(100), 4),
+        [True, False] * 50,
+    ],
+)
+def test_what_looks_a_little_like_numbers_stays_categories(cells):
+    preparation, found = fit(cells)
+    assert preparation.columns.categories == ["c"]
+    assert set(found) == {str(value) for value in pd.unique(pd.Series(cells))}
+
+
+def test_texts_of_few_rows_say_whether_there_is_one():
+    preparation, found = fit([f"remark {i}" if i % 4 == 0 else None for i in range(200)])
+    np.testing.assert_array_equal(found["(missing)"], np.arange(200) % 4 != 0)
+    assert "50 different texts" in preparation.columns.read_as["c"]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["x", None] * 50,
+        [True, None] * 50,
+        [1.5, np.nan] * 50,
+        pd.array([3, None] * 50, dtype="Int64"),
+        ["5", "unknown"] * 50,
+        pd.Series([pd.Timestamp("2020-01-01"), None] * 50),
+    ],
+)
+def test_one_value_and_gaps_say_which_rows_have_it(cells):
+    preparation, found = fit(cells)
+    assert preparation.columns.categories == ["c"] and len(found) == 2
+    for values in found.values():
+        assert sorted([values[0], values[1]]) == [0, 1] and np.array_equal(values, np.tile(values[:2], 50))
+
+
+def test_a_gap_or_two_beside_one_value_are_no_information():
+    preparation, found = fit(["x"] * 199 + [None])
+    assert not found and preparation.columns.left_out == {"c": "the same in every row that has a value, 1 not"}
+
+
+@pytest.mark.parametrize("kind", ["text", "objects", "datetime64"])
+def test_dates_of_all_years(kind, tmp_path):
+    days = ["0001-01-01", "9999-12-31", "2020-01-01", "1677-01-01"]
+    cells = pd.Series(days * 10)
+    if kind == "objects":
+        cells = cells.map(datetime.date.fromisoformat)
+    if kind == "datetime64":
+        cells = pd.Series(cells.to_numpy("datetime64[s]"))
+    preparation, _ = fit(cells)
+    assert preparation.columns.dates == ["c"]
+    frame = pd.DataFrame({"a": 0.0, "c": ["9999-12-31 10:00:00.123456789", *days]})
+    assert preparation.restore(preparation.transform(frame)).c.tolist()[1:] == days
+
+
+def test_dates_with_words_for_a_gap():
+    preparation, found = fit(some("unknown", 3, DAYS))
+    assert preparation.columns.missing == {"c": 300} and {"year", "month", "missing"} <= set(found)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [list("abcdefghij") * 2, pd.date_range("2020", periods=20), [7] * 20, np.arange(20) * 2.5, range(100, 80, -1)],
+)
+def test_bad_cells_are_found_by_their_position(index):
+    frame = pd.DataFrame({"c": [*map(str, range(19)), "x"], "n": np.arange(20.0)}, index=index)
+    with pytest.raises(DatasetError, match="'c' is numbers, and has 'x' in row 20"):
+        Preparation.fit(frame)
+    preparation = Preparation.fit(frame, drop="c")
+    with pytest.raises(DatasetError, match=r"'n' is numbers, and has 'y' in row 3: correct or empty it\.$"):
+        preparation.transform(frame.assign(n=["1", "2", "y", *["3"] * 17]))
+    with pytest.raises(DatasetError, match="'c' is numbers, and has 'x' in row 20"):
+        columns.look_at(frame, rows=np.arange(19, 0, -1))
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([0, 1], "a column named 0, of the type int"),
+        ([("a", 1), ("b", 1)], "a column named .'a', 1., of the type tuple"),
+        (["a", None], "a column named nan|a column named None"),
+        (["a", 1.5], "a column named 1.5, of the type float"),
+        (["a", "a"], "the column 'a' twice"),
+    ],
+)
+def test_names_that_are_no_text_or_not_of_one_column(names, message):
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 2)), columns=names)
+    with pytest.raises(DatasetError, match=message):
+        Preparation.fit(frame)
+
+
+def test_new_rows_may_have_any_further_columns():
+    frame = pd.DataFrame({"a": np.arange(20.0), "b": 1.0})
+    with pytest.raises(DatasetError, match=r"a table is a pandas\.DataFrame, got a ndarray"):
+        Preparation.fit(frame.to_numpy())
+    preparation = Preparation.fit(frame)
+    x = preparation.transform(frame)
+    np.testing.assert_array_equal(preparation.transform(frame.set_axis(["a", 1], axis=1)), x)
+    with pytest.raises(DatasetError, match="the column 'a' twice"):
+        preparation.transform(frame.set_axis(["a", "a"], axis=1))
+    with pytest.raises(DatasetError, match="lacks 'a'"):
+        preparation.transform(frame.set_axis([("a", 1), ("b", 1)], axis=1))
+
+
+@pytest.mark.parametrize("value", [1e300, -1e31, 10**40])
+def test_a_number_too_large_is_called_so(value):
+    with pytest.raises(DatasetError, match=r"column 'c' has -?1e\+\d+ in row 20, which is too large.*--drop 'c'"):
+        fit([*map(float, range(19)), value])
+    preparation, _ = fit([*map(float, range(20))])
+    with pytest.raises(DatasetError, match=r"column 'c' has -?1e\+\d+ in row 2, which is too large[^-]*$"):
+        preparation.transform(pd.DataFrame({"a": 0.0, "c": [1.0, float(value)]}))
+
+
+def test_gaps_that_training_had_none_of_are_counted():
+    frame = pd.DataFrame({"a": np.arange(20.0), "b": [1.0, np.nan] * 10, "d": DAYS[:20], "e": list("xy") * 10})
+    preparation = Preparation.fit(frame)
+    assert not preparation.new_gaps(frame)
+    new = frame.assign(a=frame.a.where(frame.a > 3), d=["-", *DAYS[1:20]], e=None)
+    assert preparation.new_gaps(new) == {"a": 4, "d": 1}
+
+
+def test_columns_become_plain_values_and_back():
+    found = fit([f"${value:,}" for value in VALUES])[0].columns
+    kept = {name: getattr(found, name) for name in found.__dataclass_fields__}
+    assert Columns.of({**kept, "forms": {"c": {"thousands": ",", "prefix": "$"}}}) == found
+    with pytest.raises(TypeError, match="a form of numbers"):
+        Form(",", ",")
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        (["$5", "$-6", "-$7", "($8.5)"], [5, -6, -7, -8.5]),
+        (["US$ 1,000", "US$ 5"], [1000, 5]),
+        (["EUR 1.234,50", "EUR 5"], [1234.5, 5]),
+        (["1,5e3", "2,5"], [1500, 2.5]),
+        (["0,123", "1,230"], [0.123, 1.23]),
+        (["12 km/h", "13 km/h"], [12, 13]),
+        (["12:30", "1.2.3", "a", "1-2", "2020-01-01", "3rd", "", "12,34"], [np.nan] * 7 + [12.34]),
+    ],
+)
+def test_forms(cells, numbers):
+    form = forms.best(dict.fromkeys(cells, 1))
+    np.testing.assert_array_equal(form.numbers(pd.Series(cells)), numbers)
