@@ -9,8 +9,8 @@ import pytest
 
 from vae_moe import columns, forms
 from vae_moe.columns import Columns
+from vae_moe.files import DatasetError
 from vae_moe.forms import Form
-from vae_moe.idx import DatasetError
 from vae_moe.tables import Preparation
 
 VALUES = np.random.default_rng(0).choice(np.arange(500, 9999, 10), 1000)

@@ -13,7 +13,7 @@ import pytest
 import skops.io
 from pyarrow import parquet
 
-from vae_moe import columns, image_folder, reading, tables
+from vae_moe import cells, image_folder, reading, tables
 from vae_moe.idx import DatasetError
 
 
@@ -129,14 +129,13 @@ TWENTY = list(range(20))
     [
         ([f"name {i}" for i in TWENTY], "'c' has 20 different texts in 20 rows.*--drop 'c'"),
         ([f"{i + 1}.12.2020" for i in TWENTY], "'c' has dates such as '1.12.2020': write"),
-        ([f"{i},5" for i in TWENTY], "'c' has decimal commas such as '0,5'"),
-        (["x", *map(str, TWENTY[1:])], "'c' is numbers but for 'x' in row 1"),
+        (["x", *map(str, TWENTY[1:])], "'c' is numbers, and has 'x' in row 1: correct or empty it, or --drop 'c'"),
         ([np.inf, *TWENTY[1:]], "'c' is numbers, and has 'inf' in row 1"),
         (["a" * 2000, *"b" * 19], "'c' has more than 1000 characters in row 1"),
         ([[1]] * 20, "'c' has lists or other nested cells"),
         (pd.to_timedelta(TWENTY), "'c' is of the type timedelta64"),
         ([1] * 20, "no column is left to learn from .'c' is the same in every row"),
-        (["2020-01-01"] * 19 + ["soon"], "'c' is dates, and has 'soon' in row 20"),
+        (["2020-01-01"] * 19 + ["soon"], "'c' is dates such as '2024-12-31', and has 'soon' in row 20"),
     ],
 )
 def test_a_column_that_cannot_be_used_is_named_with_its_cure(column, message):
@@ -173,6 +172,35 @@ def test_the_formats_agree(tmp_path, rng):
     pd.testing.assert_frame_equal(reading.read(tmp_path / "a.npy"), frame[["x0", "x1"]])
 
 
+@pytest.mark.parametrize(
+    ("content", "columns"),
+    [
+        ('"len, in, cm, x, y";w;l\n1.5;2;3\n4.5;5;6\n', {"len, in, cm, x, y": [1.5, 4.5], "w": [2, 5], "l": [3, 6]}),
+        ("a;b\n1,5;x\n2,5;y\n", {"a": ["1,5", "2,5"], "b": ["x", "y"]}),
+        ("sep=;\na;b\n1;2\n", {"a": [1], "b": [2]}),
+        ('\ufeff"SEP=|"\r\na|b,c,d\r\n1|2\r\n', {"a": [1], "b,c,d": [2]}),
+        ("\n\na,b\n1,2\n", {"a": [1], "b": [2]}),
+        ("0,1,2\n5,6,7\n", {"0": [5], "1": [6], "2": [7]}),  # as pandas writes an array
+        (",0,1\n0,5,6\n", {"": [0], "0": [5], "1": [6]}),
+        ("place,2001,2002\nx,5,6\n", {"place": ["x"], "2001": [5], "2002": [6]}),
+        ("401.5,402,402.5,403,403.5\n1,2,3,4,5\n", {"401.5": [1], "402": [2], "402.5": [3], "403": [4], "403.5": [5]}),
+        ("a;b\n1,5;1.230\n2,5;900\n", {"a": ["1,5", "2,5"], "b": ["1.230", "900"]}),
+        ("a;b\n1,5;1.5\n2,5;900\n", {"a": ["1,5", "2,5"], "b": [1.5, 900]}),
+        ("code,b,c\n01,2,0.5\n02,3,0\n", {"code": ["01", "02"], "b": [2, 3], "c": [0.5, 0]}),
+        ('"a\nq" ,b\n"x\ny",2\n', {"a\nq": ["x\ny"], "b": [2]}),
+    ],
+)
+def test_csv_as_people_have_it(content, columns, tmp_path):
+    (tmp_path / "a.csv").write_bytes(content.encode())
+    assert reading.read(tmp_path / "a.csv").to_dict("list") == columns
+
+
+def test_cells_stay_as_they_are_written_where_this_is_asked(tmp_path):
+    (tmp_path / "a.csv").write_text("a , b\n1.230,2\n900,3\n")
+    found = reading.read(str(tmp_path / "a.csv"), as_text=["a", "c"])
+    assert found.to_dict("list") == {"a": ["1.230", "900"], "b": [2, 3]}
+
+
 def saved(array, **options):
     buffer = io.BytesIO()
     np.save(buffer, array, **options)
@@ -202,6 +230,16 @@ def packed(compression=0, version=20):
         ("a.csv", b"a,b\n", "has 2 columns and no row"),
         ("a.csv", b"a,b\n1,2\n3,4,5\n", "Expected 2 fields in line 3, saw 3"),
         ("a.csv", b"a,b\n1,2,3\n", "more cells in its lines than names"),
+        ("a.csv", b"a,b\n1,2,3\n4,5,6\n", "has 3 cells in its lines and 2 names in the first, 'a, b'. Remove it if"),
+        (
+            "a.csv",
+            b"Sales of 2020\nplace,sum\nx,1\ny,2\n",
+            "has 2 cells .* 'Sales of 2020'. Remove it if it is a title",
+        ),
+        ("a.csv", b"1,2\n3,4\n", "has no names of columns: its first line is a row, 1, 2 .* Put a line above it"),
+        ("a.csv", b"1.5;0,5\n3;4\n", "its first line is a row, 1.5, 0,5"),
+        ("a.csv", b"5.1,3.5,1.4,0.2,setosa\n4.9,3,1.4,.2,setosa\n", "its first line is a row, 5.1, 3.5"),
+        ("a.csv", b"38, 59, 2, negative\n1, 2, 3, positive\n", "its first line is a row, 38, 59, 2, negative"),
         ("a.csv", b"a,a\n1,2\n", "the column 'a' twice"),
         ("a.csv", b"a,\n1,2\n", "no name for column 2"),
         ("a.csv", b"a,b\n\xff,2\n", "not UTF-8 at byte 4"),
@@ -241,5 +279,5 @@ def test_bounds_hold_before_anything_is_read(tmp_path, monkeypatch):
 
 
 def test_text_is_what_a_person_would_call_the_same():
-    cells = pd.Series([" a", "a ", 1.0, True, None], dtype=object)
-    assert columns.text(cells).tolist() == ["a", "a", "1", "True", columns.MISSING]
+    column = pd.Series([" a", "a ", 1.0, np.float32(2), True, None], dtype=object)
+    assert cells.text(column).tolist() == ["a", "a", "1", "2", "True", cells.MISSING]

@@ -5,8 +5,8 @@ import pandas as pd
 from pandas.api import types
 
 from vae_moe import forms
+from vae_moe.files import DatasetError
 from vae_moe.forms import PLAIN, Form
-from vae_moe.idx import DatasetError
 
 LARGEST = 1e30  # number: float32 holds no more than 1e38, float64 its square
 MISSING = "(missing)"

@@ -11,8 +11,8 @@ from pandas.api import types
 
 from vae_moe import cells, forms
 from vae_moe.cells import short, text
+from vae_moe.files import DatasetError
 from vae_moe.forms import PLAIN, Form
-from vae_moe.idx import DatasetError
 
 logger = logging.getLogger(__name__)
 

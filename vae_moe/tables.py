@@ -23,7 +23,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from vae_moe import columns
 from vae_moe.columns import MAX_CATEGORIES, OTHER, Columns
-from vae_moe.idx import DatasetError
+from vae_moe.files import DatasetError
 
 MAX_ENTRIES = 500_000_000  # rows times features: 4 GB as float64
 PARTS = ("year", "month", "weekday", "hour", "seconds", "missing")

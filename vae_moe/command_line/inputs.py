@@ -59,13 +59,17 @@ class Source:
 
 
 def read(
-    path: Path, image_shape: Sequence[int] | None = None, side: int | None = None, white: int | None = None
+    path: Path,
+    image_shape: Sequence[int] | None = None,
+    side: int | None = None,
+    white: int | None = None,
+    as_text: Sequence[str] = (),
 ) -> Source:
     """Read a table or images; arguments as in ``reading.read``."""
-    found = reading.read(path, image_shape, side, white)
+    found = reading.read(path, image_shape, side, white, as_text)
     if isinstance(found, pd.DataFrame):
         return Source(path, found, None)
-    classes = {} if found.classes is None else {FOLDER: found.classes}
+    classes = {} if found.classes is None else {FOLDER: pd.Categorical(found.classes)}
     return Source(path, pd.DataFrame(classes, index=range(len(found.names))), found)
 
 
@@ -100,7 +104,7 @@ def prepare(
         if source.images is not None:
             columns.check_names(source.frame, drop, "--drop")
             return source.images.x, None
-        preparation = Preparation.fit(source.frame.iloc[rows], [*drop, *apart])
+        preparation = Preparation.fit(source.frame, [*drop, *apart], rows)
         preparation.columns.left_out.update(apart)
         return preparation.transform(source.frame), preparation
 
@@ -122,7 +126,8 @@ def prepare_again(path: Path, config: dict[str, Any], preparation: Preparation |
         What was read, and x [N, D] float32.
     """
     shape = config["image_shape"]
-    source = read(path, shape, white=config.get("image_white", SIXTEEN_BITS))
+    as_text = list(preparation.columns.forms) if preparation else []
+    source = read(path, shape, white=config.get("image_white", SIXTEEN_BITS), as_text=as_text)
     if source.image_shape != shape:
         received = "a table" if source.images is None else f"images of {source.image_shape}"
         wanted = "a table" if shape is None else f"images of {shape}"
