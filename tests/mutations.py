@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PRIOR, MIXTURE = "vae_moe/layers/mixture_prior.py", "vae_moe/layers/latent_mixture.py"
 GUMBEL, LIKELIHOODS = "vae_moe/layers/gumbel_softmax.py", "vae_moe/likelihoods.py"
-CONSISTENCY, BASE = "vae_moe/layers/consistency.py", "vae_moe/models/base.py"
+CONSISTENCY, TERMS = "vae_moe/layers/consistency.py", "vae_moe/models/terms.py"
 EXPERTS, MIXTURES = "vae_moe/layers/experts.py", "vae_moe/models/mixture_of_experts.py"
 OBJECTIVES = "vae_moe/models/objectives.py"
 GENERALIZED_EM, RUN_EM = "vae_moe/generalized_em.py", "vae_moe/em/_em.py"
@@ -31,7 +31,7 @@ TESTS = {
     MIXTURE: ["mixture_vae", "mixture_of_experts"],
     LIKELIHOODS: ["likelihoods", "mixture_vae"],
     CONSISTENCY: ["consistency"],
-    BASE: ["mixture_vae", "mixture_of_experts", "consistency"],
+    TERMS: ["mixture_vae", "mixture_of_experts", "consistency"],
     EXPERTS: ["mixture_of_experts", "generalized_em"],
     MIXTURES: ["mixture_of_experts"],
     OBJECTIVES: ["mixture_of_experts"],
@@ -89,7 +89,7 @@ MUTANTS = [
     (OBJECTIVES, "tf.where(known[:, tf.newaxis], c_logits + experts.log_prob(params, y), params.dtype.min)",
      "c_logits + experts.log_prob(params, y)"),
     (MIXTURES, "tf.where(known, nll, 0.0)", "nll"),
-    (BASE, "_product(sample_weight, rows.get(name))", "sample_weight"),
+    (TERMS, "_product(sample_weight, rows.get(name))", "sample_weight"),
     (GENERALIZED_EM, "log_resp = log_gate + fitted.log_prob(inputs, y)\n", "log_resp = log_gate\n"),
     (GENERALIZED_EM, "counts @ variances / counts.sum()", "counts @ variances"),
     (GENERALIZED_EM, "_sparse(log_softmax(log_resp, 1)) + log_weights", "_sparse(log_softmax(log_resp, 1))"),
@@ -132,9 +132,9 @@ MUTANTS = [
     (MOMENTS, "np.where(held_samples(resp), resp, 0.0)", "resp"),
     (MOMENTS, "x_centred -= x_means[k]", "x_centred += x_means[k]"),
     (MOMENTS, "(Y[rows][held] - y_means[k])", "Y[rows][held]"),
-    (BASE, "loss += self._weight(name, training) * term", "loss += term"),
-    (BASE, "self.kl_weight if name in self.KL_TERMS", "1.0 if name in self.KL_TERMS"),
-    (BASE, "0.0 if name in self.TRAINING_TERMS else 1.0", "1.0"),
+    (TERMS, "loss += self._weight(name, training) * term", "loss += term"),
+    (TERMS, "self.kl_weight if name in self.KL_TERMS", "1.0 if name in self.KL_TERMS"),
+    (TERMS, "0.0 if name in self.TRAINING_TERMS else 1.0", "1.0"),
 ]  # fmt: skip
 
 

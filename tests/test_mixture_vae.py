@@ -11,6 +11,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from vae_moe import DMVAE, VAE, VaDE
+from vae_moe.initialization import pretrain_autoencoder
 from vae_moe.layers import LatentMixture
 from vae_moe.pipelines import map_batches
 
@@ -155,6 +156,52 @@ def test_fit_reports_every_term_and_val_loss_is_minus_the_elbo(digits):
     assert {"loss", "recon", "kl_z", "kl_c", "val_loss", "val_recon", "val_kl_z", "val_kl_c"} == set(history)
     assert history["loss"][1] < history["loss"][0]
     assert abs(history["val_loss"][-1] + model.elbo(x[600:], n_samples=5).mean()) < 0.2
+
+
+def _with_a_layer(l2, added):
+    """A layer of a user's that adds to the loss by a regularizer and, at each call, by ``add_loss``."""
+
+    class Adding(keras.layers.Dense):
+        def call(self, inputs, training=None):
+            self.add_loss(added * keras.ops.sum(self.bias + 1))
+            return super().call(inputs)
+
+    layer = Adding(4, kernel_regularizer=keras.regularizers.L2(l2))
+    sizes = {"latent_dim": 2, "z_encoder_sizes": (4,), "c_encoder_sizes": (4,), "decoder_sizes": (4,)}
+    held = {"adversarial": 1.0, "consistency": 1.0}  # these call the layer again
+    return DMVAE(6, n_components=2, encoder=layer, regularization=held, **sizes), layer
+
+
+def test_losses_of_a_users_layer_are_added_once(rng):
+    model, layer = _with_a_layer(l2=3.0, added=0.5)
+    x = rng.uniform(size=(8, 6)).astype("f")
+    expected = 3 * np.square(layer.kernel).sum() + 0.5 * 4
+    outputs = model({"x": x, "view": x}, training=True)
+    np.testing.assert_allclose(outputs["layer_losses"], expected, rtol=1e-5)
+    terms = {name: np.mean(term) for name, term in outputs["terms"].items()}
+    for weights in (None, np.full(8, 0.5, "f")):  # these are of the examples' terms alone
+        loss = model.compute_loss(y_pred=outputs, sample_weight=weights)
+        share = 1 if weights is None else 0.5
+        np.testing.assert_allclose(loss, share * sum(terms.values()) + expected, rtol=1e-5)
+    assert "layer_losses" not in model(x)  # minus the bound is what evaluation reports
+    plain = DMVAE(6, n_components=2, z_encoder_sizes=(4,), c_encoder_sizes=(4,), decoder_sizes=(4,))
+    assert "layer_losses" not in plain(x, training=True)
+
+
+@pytest.mark.parametrize("train", ["fit", "start"])
+def test_a_regularizer_of_a_users_layer_shrinks_its_kernel(train, rng):
+    x = rng.uniform(size=(8, 6)).astype("f")
+    norms = []
+    for l2 in (0.0, 1000.0):
+        model, layer = _with_a_layer(l2, added=0.0)
+        if train == "start":
+            pretrain_autoencoder(model.mixture, x, epochs=2, learning_rate=0.1, verbose=0)
+        else:
+            model.compile(keras.optimizers.Adam(0.1), run_eagerly=True)
+            history = model.fit(x, epochs=2, verbose=0).history
+            assert len(history["layer_losses"]) == 2
+        norms.append(np.square(layer.kernel).sum())
+    assert norms[1] < 0.8 * norms[0]
 
 
 def test_unknown_number_of_rows():

@@ -70,8 +70,13 @@ class DistributedModel(keras.Model):
 
 
 def batch_mean(loss):
-    """The mean of a loss [B], as a share of the global batch's: under a strategy replicas' gradients are added up."""
-    return tf.reduce_mean(loss) / tf.distribute.get_strategy().num_replicas_in_sync
+    """The mean of a loss [B], as a share of the global batch's."""
+    return replicas_share(tf.reduce_mean(loss))
+
+
+def replicas_share(loss):
+    """A replica's share of a loss: under a strategy replicas' gradients are added up."""
+    return loss / tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def several_workers() -> bool:

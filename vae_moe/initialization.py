@@ -19,7 +19,7 @@ import tensorflow as tf
 from sklearn.mixture import GaussianMixture
 
 from vae_moe.backup import Backup
-from vae_moe.distribution import batch_mean
+from vae_moe.distribution import batch_mean, replicas_share
 from vae_moe.divergence import StopOnNaN
 from vae_moe.layers import LatentMixture, MixturePrior, SoftmaxGate
 from vae_moe.looping import LoopingModel
@@ -193,7 +193,7 @@ class _Stage(LoopingModel):
         return self.network(inputs)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        return batch_mean(self.example_loss(y, y_pred))
+        return batch_mean(self.example_loss(y, y_pred)) + replicas_share(sum(self.losses))
 
 
 def _fit_stage(stage: _Stage, data, epochs, learning_rate, backup, callbacks=(), **fit_options):

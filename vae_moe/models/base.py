@@ -1,4 +1,4 @@
-"""What all models share: named terms -> loss, trackers, a gate's training terms, and its readouts."""
+"""What all models share: a gate, its training terms and its readouts."""
 
 from collections.abc import Mapping
 
@@ -6,84 +6,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vae_moe.distribution import batch_mean
 from vae_moe.layers import batch_part, consistency, networks
 from vae_moe.layers.noise import normal
-from vae_moe.looping import LoopingModel
 from vae_moe.models import serving
+from vae_moe.models.terms import LAYER_LOSSES, TermModel
 from vae_moe.pipelines import map_batches
 from vae_moe.probabilities import normalised_logs, normalised_tensor
 
 #: Samples of z over which readouts average p(c|z) where q(c|x) is Bayes' rule.
 READOUT_SAMPLES = 16
-
-
-class TermModel(LoopingModel):
-    """Abstract: a model whose loss is the weighted sum of named per-example terms.
-
-    ``call`` returns a dictionary with ``"terms": {name: [B] in nats}``. The terms become one number in one place,
-    ``compute_loss``. In evaluation every term of the bound counts once: ``val_loss`` is minus the bound itself,
-    whatever weights training is at.
-
-    Weights: ``kl_weight``, a non-trainable scalar that a warm-up callback raises.
-
-    Args:
-        term_weights: weight of each term in training, by name; ``"kl_z"`` and ``"kl_c"`` are times ``kl_weight``.
-    """
-
-    #: Terms whose training weight is multiplied by ``kl_weight``.
-    KL_TERMS = ("kl_z", "kl_c")
-    #: Terms that help training but are no part of the objective ``val_loss`` reports.
-    TRAINING_TERMS = ("consistency", "balance", "entropy", "adversarial", "start")
-
-    def __init__(self, term_weights: dict[str, float], **kwargs):
-        super().__init__(**kwargs)
-        self.term_weights = dict(term_weights)
-        self.kl_weight = self.add_weight(shape=(), initializer="ones", trainable=False, name="kl_weight")
-        self.term_trackers = {name: keras.metrics.Mean(name) for name in term_weights}
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Mean over the batch of the weighted sum of the terms, in nats.
-
-        Args:
-            x: unused; the terms know it.
-            y: targets, if the model has any.
-            y_pred: what ``call`` returned.
-            sample_weight: [B], or None.
-            training: whether training weights apply.
-
-        Returns:
-            A scalar.
-        """
-        terms, rows = self.loss_terms(y, y_pred), self.term_rows(y)
-        loss = tf.zeros(())
-        for name, term in terms.items():
-            self.term_trackers[name].update_state(term, _product(sample_weight, rows.get(name)))
-            loss += self._weight(name, training) * term  # [B]
-        if sample_weight is not None:
-            loss *= tf.cast(tf.reshape(sample_weight, [-1]), loss.dtype)
-        return batch_mean(loss)
-
-    def loss_terms(self, y, y_pred):
-        """The terms {name: [B]} of a batch from its targets and outputs; a model with targets adds theirs."""
-        del y
-        return y_pred["terms"]
-
-    def term_rows(self, y):
-        """The rows over which a term's reported mean goes, {name: [B] booleans}; all of them, where it is not named."""
-        del y
-        return {}
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """The means of the terms this batch has; a term that was not computed is not reported."""
-        absent = set(self.term_trackers) - set(self.loss_terms(y, y_pred))
-        results = super().compute_metrics(x, y, y_pred, sample_weight)
-        return {name: value for name, value in results.items() if name not in absent}
-
-    def _weight(self, name: str, training: bool):
-        if not training:
-            return 0.0 if name in self.TRAINING_TERMS else 1.0
-        return self.term_weights[name] * (self.kl_weight if name in self.KL_TERMS else 1.0)
 
 
 class GatedModel(TermModel):
@@ -159,6 +90,8 @@ class GatedModel(TermModel):
         gate = self.gate_layer()
         outputs = gate(inputs["x"], training=training)
         if training:
+            if losses := self.losses:  # taken here: the terms call its layers again
+                outputs[LAYER_LOSSES] = tf.add_n([tf.cast(loss, outputs["c_logits"].dtype) for loss in losses])
             outputs["terms"] = {**outputs["terms"], **self._training_terms(gate, outputs["c_logits"], **inputs)}
         return outputs
 
@@ -261,14 +194,6 @@ class GatedModel(TermModel):
             "adversarial_probe": self.adversarial_probe,
             "adversarial_share": self.adversarial_share,
         }
-
-
-def _product(sample_weight, rows):
-    """Weights of a reported mean from those of the examples and the rows that have it; each [B], or None: all alike."""
-    if rows is None or sample_weight is None:
-        return sample_weight if rows is None else rows
-    weights = tf.reshape(sample_weight, [-1])
-    return weights * tf.cast(rows, weights.dtype)
 
 
 def check_rows(x, gate) -> np.ndarray:
