@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 from vae_moe import estimators
-from vae_moe.command_line import clusters, commands, failures, folder, kept, main
+from vae_moe.command_line import clusters, commands, failures, folder, kept, main, startup
 from vae_moe.command_line.intervals import Predictive
 
 
@@ -45,12 +45,29 @@ def data(tmp_path_factory):
     return folder
 
 
+def in_a_process(code, *arguments, cwd=None):
+    """What a process of its own printed that runs some code, ``main`` being the console script's."""
+    beginning = (
+        f"import sys; sys.argv = ['bin/vae-moe', *{list(map(str, arguments))}]\nfrom vae_moe_command import main\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    return subprocess.run(
+        check=False,
+        args=[sys.executable, "-c", beginning + code],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**environment, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )
+
+
 @pytest.fixture(scope="module")
 def wine(data):
-    """A clustering of the wines."""
+    """A clustering of the wines, made in a process of its own, which says nothing."""
     out = data / "clusters"
     options = ["cluster", "--components", "3", "--labels", "cultivar", "--epochs", "4", "--quiet"]
-    assert run(*options, "--out", out, data / "wine.csv") == 0
+    done = in_a_process("sys.exit(main())", *options, "--out", out, data / "wine.csv")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     return out
 
 
@@ -73,32 +90,52 @@ def digits(data):
 
 def test_help_does_not_wait_for_tensorflow():
     code = (
-        "import sys; sys.argv = ['bin/vae-moe', '--help']\n"
-        "import vae_moe_command\n"
-        "try: vae_moe_command.main()\n"
+        "try: main()\n"
         "except SystemExit as end: print(end.code, sorted({'tensorflow', 'keras', 'pandas'} & set(sys.modules)))"
     )
-    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    printed = in_a_process(code, "--help").stdout
     assert "usage: vae-moe" in printed and printed.endswith("0 []\n")
 
 
 def test_wrong_input_does_not_wait_for_tensorflow(tmp_path):
     (tmp_path / "a.csv").write_text("name\n" + "".join(f"name {i}\n" for i in range(30)))
-    code = (
-        "import sys; sys.argv = ['bin/vae-moe', 'cluster', 'a.csv', '--components', '2', '--out', 'b']\n"
-        "from vae_moe_command import main\n"
-        "print(main(), sorted({'tensorflow', 'keras'} & set(sys.modules)))"
-    )
-    root = Path(__file__).parents[1]
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(root)},
-    )
+    code = "print(main(), sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    done = in_a_process(code, "cluster", "a.csv", "--components", 2, "--out", "b", cwd=tmp_path)
     assert done.stdout == "2 []\n" and done.stderr.count("\n") == 1 and "--drop 'name'" in done.stderr
+
+
+def test_errors_of_libraries_pass_and_descriptions_of_the_machine_do_not():
+    lines = [
+        "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
+        "I0000 00:00:1795854527.619270   15501 port.cc:153] oneDNN custom operations are on.",
+        "E0000 00:00:1795854527.619270   15501 cuda_platform.cc:51] failed call to cuInit: INTERNAL: CUDA error",
+        "2026-01-02 03:04:05.678: E external/xla/cuda_fft.cc:477] Unable to register cuFFT factory",
+        "W0000 00:00:1795854527.619270   15501 computation_placer.cc:177] computation placer already registered.",
+        "E0000 00:00:1795854527.619270   15501 env.cc:5] out of file handles",
+        "F0000 00:00:1795854527.619270   15501 cpu.cc:5] compiled to use AVX512F instructions",
+    ]
+    code = (
+        "import importlib, os\n"
+        "sys.modules['vae_moe'] = importlib.util.module_from_spec(importlib.util.find_spec('vae_moe'))\n"
+        "from vae_moe.command_line import startup\n"
+        f"with startup._without_descriptions(): os.write(2, {chr(10).join([*lines, ''])!r}.encode()); os.abort()"
+    )
+    done = in_a_process(code)
+    assert done.returncode == -signal.SIGABRT and done.stderr.splitlines() == lines[-2:]
+
+
+def test_tensorflow_is_imported_in_one_place_alone(wine, diabetes, data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(startup, "import_tensorflow", raising(RuntimeError("imported")))
+    shutil.copytree(wine, tmp_path / "page")
+    (tmp_path / "page" / "report.json").unlink()
+    for words in (
+        ["cluster", data / "wine.csv", "--components", 2, "--out", tmp_path / "out"],
+        ["experts", data / "diabetes.csv", "--target", "bmi", "--experts", 2, "--out", tmp_path / "out"],
+        ["predict", diabetes, data / "diabetes.csv", "--out", tmp_path / "out.csv"],
+        ["report", tmp_path / "page"],
+        ["report", tmp_path],
+    ):
+        assert run(*words) == 1 and "RuntimeError: imported" in capsys.readouterr().err
 
 
 def test_a_clustering_leaves_its_folder(wine):

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,7 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("vae_moe").setLevel(logging.ERROR if options.quiet else logging.INFO)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
-        with failures.signals_raised():
+        with failures.signals_raised(), warnings.catch_warnings():
+            if options.quiet:
+                warnings.simplefilter("ignore")
             from vae_moe.command_line.commands import COMMANDS
 
             COMMANDS[options.command](options)

@@ -20,7 +20,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from vae_moe import files
-from vae_moe.command_line import folder, inputs, kept, targets
+from vae_moe.command_line import folder, inputs, kept, startup, targets
 from vae_moe.files import DatasetError
 from vae_moe.report.page import Page
 from vae_moe.tables import Preparation
@@ -104,6 +104,7 @@ def report(options: Namespace) -> None:
     The page of a folder that has none yet, or that ``--data`` asks for, is made from its estimator and its rows.
     """
     if folder.config(options.folder).get("made_by") != folder.MADE_BY:
+        startup.import_tensorflow()
         from vae_moe.command_line import runs
 
         runs.page_of(options.folder).write_html(options.folder)
@@ -138,6 +139,7 @@ def _train(
     **size: int,
 ) -> Trained:
     """Train an estimator of a name on the first of ``rows``, the second being held out."""
+    startup.import_tensorflow()
     from vae_moe import estimators
     from vae_moe.command_line.trained import Trained
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from vae_moe.command_line import folder, inputs
+from vae_moe.command_line import folder, inputs, startup
 from vae_moe.files import DatasetError
 
 if TYPE_CHECKING:
@@ -53,9 +53,10 @@ def read(path: Path, data: Path | None = None) -> Trained:
     preparation = inputs.preparation(path, config)
     x = inputs.prepared(source, preparation)
     held_out = _held_out(path, config, source)
+    found = estimator(path, config)
     from vae_moe.command_line.trained import Trained
 
-    return Trained(config, source, x, preparation, estimator(path, config), held_out)
+    return Trained(config, source, x, preparation, found, held_out)
 
 
 def estimator(path: Path, config: dict[str, Any]) -> Any:
@@ -64,6 +65,7 @@ def estimator(path: Path, config: dict[str, Any]) -> Any:
     Raises:
         DatasetError: it is damaged, or another than ``config.json`` says.
     """
+    startup.import_tensorflow()
     from vae_moe import estimators
 
     try:
