@@ -2,8 +2,10 @@
 
 import keras
 import numpy as np
+import pytest
 
 from vae_moe import pipelines
+from vae_moe.layers.batch_part import terms_of_part
 
 
 def test_every_row_once_an_epoch_in_another_order():
@@ -68,14 +70,37 @@ def test_in_order_keeps_the_order():
     np.testing.assert_array_equal(np.concatenate([b[0] for b in pipelines.in_order(x, batch_size=3)]), x)
 
 
-def test_labelled_rows_are_in_every_batch():
+@pytest.mark.parametrize("kind", ["int64", "uint8", "float32"])
+def test_labelled_rows_are_in_every_batch_and_have_their_target_there_alone(kind):
     x = np.arange(40, dtype="f")[:, None]
-    y = np.where(np.arange(40) < 3, np.arange(40), -1)
-    data = pipelines.batches(x, y, batch_size=10, labelled=np.arange(3), n_labelled=4)
+    y = (x if kind == "float32" else np.arange(40)).astype(kind)  # of rows that are not listed, it stays
+    data = pipelines.batches(x, y, batch_size=10, seed=1, labelled=np.arange(3), n_labelled=4)
     assert len(data) == 4
-    for inputs, targets in data:
-        assert inputs.shape == (14, 1) and set(np.asarray(targets[10:])) <= {0, 1, 2}
-        np.testing.assert_array_equal(np.ravel(inputs[10:]), targets[10:])
+    places, in_turn = [], []
+    for inputs, given in data:
+        rows, targets = np.ravel(inputs).astype(int), np.ravel(given)
+        told = ~np.isnan(targets) if kind == "float32" else targets >= 0
+        np.testing.assert_array_equal(targets[told], rows[told])
+        drawn = told & (rows < 3)
+        assert inputs.shape == (14, 1) and drawn.sum() == 4
+        places += np.flatnonzero(drawn).tolist()
+        in_turn += rows[~drawn].tolist()
+    assert sorted(in_turn) == list(range(40))  # every row once an epoch
+    assert min(places) < 10 and len(set(places)) > 8  # anywhere
+
+
+def test_a_part_of_a_batch_has_its_share_of_labelled_rows():
+    x = np.where(np.arange(64) < 8, 1.0, 0.0).astype("f")[:, None]  # the labelled rows' alone
+    y = np.where(x[:, 0] > 0, 0, -1)
+    data = pipelines.batches(x, y, batch_size=16, labelled=np.arange(8), n_labelled=16)
+    whole, part = [], []
+    for _ in range(25):
+        for inputs, _ in data:
+            terms = terms_of_part(lambda x: {"recon": x[:, 0]}, 0.25, inputs)
+            whole.append(np.mean(inputs))
+            part.append(np.mean(terms["recon"]))
+    assert abs(np.mean(whole) - 9 / 16) < 0.01
+    assert abs(np.mean(part) - np.mean(whole)) < 4 * np.std(part) / 10  # of 100 batches
 
 
 def test_a_radius_stays_with_its_row():

@@ -50,7 +50,8 @@ def batches(
         radius: [N], how far adversarial changes of each row go, if not equally far.
         components: [N], where a start put each row, -1 for one that is held to none.
         labelled: [M] row numbers, those with a target where few have one.
-        n_labelled: rows drawn from ``labelled`` and appended to each batch, so that every step sees targets.
+        n_labelled: rows drawn from ``labelled`` for each batch, so that every step sees targets; they stand among the
+            others at random. When such a row comes in its turn it has no target, -1 or NaN: it would count twice.
         sample_weight: [N], of each row's loss.
         least_steps: of an epoch; fewer rows are gone through several times.
 
@@ -59,17 +60,24 @@ def batches(
         [B, D], or a dictionary of x and what was asked for: view [B, D], radius [B], component [B]. Images stay images.
     """
     n_rows = len(x)
+    labelled = labelled if n_labelled else None
+    if labelled is not None and y is not None:
+        y = np.concatenate([_without(y, labelled), y])  # [2 N, ...]: of row i in its turn, and drawn, as row N + i
     x, y = tf.constant(x), None if y is None else tf.constant(y)
     neighbors = None if neighbors is None else tf.constant(neighbors, tf.int32)
     radius = None if radius is None else tf.constant(radius, tf.float32)
     components = None if components is None else tf.constant(components, tf.int32)
-    labelled = None if labelled is None or not n_labelled else tf.constant(labelled, tf.int64)
+    labelled = None if labelled is None else tf.constant(labelled, tf.int64)
     sample_weight = None if sample_weight is None else tf.constant(sample_weight, tf.float32)
 
     def gather(rows, view_seed):
+        targets_rows = rows
         if labelled is not None:
             choice = tf.random.stateless_uniform([n_labelled], [view_seed, 1], maxval=len(labelled), dtype=tf.int32)
-            rows = tf.concat([rows, tf.gather(labelled, choice)], 0)  # [B + n_labelled]
+            drawn = tf.concat([rows, n_rows + tf.gather(labelled, choice)], 0)  # [B + n_labelled]
+            order = tf.argsort(tf.random.stateless_uniform(tf.shape(drawn), [view_seed, 2]))
+            targets_rows = tf.gather(drawn, order)
+            rows = targets_rows % n_rows
         inputs = {"x": tf.gather(x, rows)}
         if neighbors is not None or augment is not None:
             inputs["view"] = view(rows, view_seed)
@@ -79,8 +87,8 @@ def batches(
             inputs["component"] = tf.gather(components, rows)
         inputs = inputs if len(inputs) > 1 else inputs["x"]
         if sample_weight is not None:
-            return inputs, None if y is None else tf.gather(y, rows), tf.gather(sample_weight, rows)
-        return (inputs,) if y is None else (inputs, tf.gather(y, rows))
+            return inputs, None if y is None else tf.gather(y, targets_rows), tf.gather(sample_weight, rows)
+        return (inputs,) if y is None else (inputs, tf.gather(y, targets_rows))
 
     def view(rows, view_seed):
         if neighbors is not None:
@@ -202,6 +210,13 @@ def map_batches(function, *arrays, batch_size: int = READOUT_BATCH) -> np.ndarra
     finally:
         tf.get_logger().removeFilter(_is_no_advice_on_tracing)
     return np.concatenate(results)[:n_rows]
+
+
+def _without(y: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """y [N, ...] with no target in some rows: NaN of floats, -1 of classes."""
+    y = np.array(y, np.int64) if np.asarray(y).dtype.kind == "u" else np.array(y)
+    y[rows] = np.nan if y.dtype.kind == "f" else -1
+    return y
 
 
 def _is_no_advice_on_tracing(record: logging.LogRecord) -> bool:

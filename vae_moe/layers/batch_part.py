@@ -16,7 +16,10 @@ def check_share(name: str, share: float) -> None:
 
 
 def terms_of_part(function: Callable, share: float, *arrays) -> dict:
-    """The terms of a batch's first rows for those of all of it; batches come shuffled.
+    """The terms of a batch's first rows for those of all of it.
+
+    Rows in random order, as ``pipelines.batches`` and Keras' ``fit`` of arrays give them, make these a fair sample of
+    the batch; where certain rows stand last, their terms are never computed.
 
     Args:
         function: the first rows of the arrays, [n, ...] each -> {name: [n]}.

@@ -50,8 +50,8 @@ class LatentMixture(keras.layers.Layer):
         learn_weights: whether p(c) is learned or stays uniform.
         prior_stddev: of the normal the prior's means start from.
         trainable_prior: False keeps the prior where it starts.
-        bound_share: share of each training batch on which the bound is computed; q(c|x) is computed on all of it. The
-            bound's gradient stays unbiased, and where much else is to be learned from each row, costs less.
+        bound_share: share of each training batch, its first rows, on which the bound is computed; q(c|x) is on all of
+            it. If rows come in random order its gradient stays unbiased, and costs less.
         seed: of weights and samples.
     """
 

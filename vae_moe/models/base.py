@@ -35,8 +35,8 @@ class GatedModel(TermModel):
             "start": the cross-entropy of q(c|x) to the start's components.
         adversarial_radius: length of r, in units of x.
         adversarial_probe: how far from x the direction of r is sought, in units of that length.
-        adversarial_share: share of each training batch on which that term is computed; a gate with large networks
-            spends most of its time there.
+        adversarial_share: share of each training batch on which that term is computed, as ``bound_share`` of a
+            :class:`LatentMixture`; a gate with large networks spends most of its time there.
         seed: of the directions in which r is sought.
     """
 
