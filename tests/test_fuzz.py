@@ -25,10 +25,11 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from scipy import sparse
 from sklearn.utils import Bunch
 
-from vae_moe import cifar, datasets, files, idx, mat, pickles, streaming
+from vae_moe import cifar, datasets, files, idx, image_folder, mat, pickles, streaming
 from vae_moe.files import DatasetError
 
 MANY = os.environ.get("VAE_MOE_FUZZ")
@@ -341,6 +342,24 @@ def test_hhar(folder, content):
         for split in (data.train, data.validation, data.test):
             assert np.isfinite(split.x).all() and split.x.shape == (len(split.y), 561)
             assert set(split.y) <= set(range(6))
+
+
+def image_file(ending, pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, Image.registered_extensions()[ending])
+    return file.getvalue()
+
+
+COLOURS, DEEP = np.arange(108, dtype=np.uint8).reshape(6, 6, 3), np.arange(36, dtype=np.uint16).reshape(6, 6) * 999
+IMAGE_FILES = [(end, image_file(end, DEEP if end in (".pgm", ".tiff") else COLOURS)) for end in image_folder.ENDINGS]
+
+
+@tries(40)
+@given(st.sampled_from(IMAGE_FILES).flatmap(lambda file: st.tuples(st.just(file[0]), any_bytes(file[1]))))
+def test_own_images(folder, file):
+    images = outcome(lambda: image_folder.read(written(folder / f"image{file[0]}", file[1])))
+    if images is not None:
+        assert images.pixels.dtype == np.uint8 and images.pixels.shape == (1, *images.image_shape)
 
 
 @tries(15)

@@ -218,7 +218,8 @@ def _decoded(folder: Path, name: Path, shape: Sequence[int], white: int | None, 
             if levels.max() > white + 0.5:
                 unlike.add(f"levels above {white}, the white of training, are taken as white. Save them alike", name)
             levels[levels == image.info.get("transparency")] = white
-            image = Image.fromarray((levels * (255 / white)).clip(0, 255).round().astype(np.uint8))
+            levels *= 255 / white
+            image = Image.fromarray(np.rint(np.minimum(levels, 255, out=levels), out=levels).astype(np.uint8))
         elif image.has_transparency_data:  # the colour stored there is any
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -232,11 +233,12 @@ def _is_deep(image: Image.Image) -> bool:
 
 
 def _levels(image: Image.Image) -> np.ndarray:
-    """Those of a deep image, [H, W] float64."""
-    levels = np.asarray(image, np.float64)
-    if not 0 <= levels.min() <= levels.max() < 2**32:  # NaN is neither
-        raise ValueError(f"its levels are from {levels.min():.6g} to {levels.max():.6g}, they may be 0 to {2**32 - 1}")
-    return levels.copy()
+    """Those of a deep image, [H, W] float32; what a file claims to hold may be large, so that it is copied once."""
+    levels = np.array(image, np.float32)
+    least, greatest = float(levels.min()), float(levels.max())
+    if not 0 <= least <= greatest < 2**32:  # NaN is neither
+        raise ValueError(f"its levels are from {least:.6g} to {greatest:.6g}, they may be 0 to {2**32 - 1}")
+    return levels
 
 
 @contextmanager
