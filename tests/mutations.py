@@ -22,6 +22,7 @@ EXPERTS, MIXTURES = "vae_moe/layers/experts.py", "vae_moe/models/mixture_of_expe
 OBJECTIVES = "vae_moe/models/objectives.py"
 GENERALIZED_EM, RUN_EM = "vae_moe/generalized_em.py", "vae_moe/em/_em.py"
 GATE, EM_EXPERTS = "vae_moe/em/_gaussian_gate.py", "vae_moe/em/_experts.py"
+EVIDENCE = "vae_moe/em/_evidence.py"
 SOFTMAX, MOMENTS = "vae_moe/em/_softmax_regression.py", "vae_moe/em/_numerics.py"
 
 #: Names of the tests that each file's mutants have to pass, those that know it best first.
@@ -36,7 +37,7 @@ TESTS = {
     MIXTURES: ["mixture_of_experts"],
     OBJECTIVES: ["mixture_of_experts"],
     GENERALIZED_EM: ["generalized_em", "mixture_of_experts"],
-    **{path: ["em", "generalized_em"] for path in (RUN_EM, GATE, EM_EXPERTS, SOFTMAX, MOMENTS)},
+    **{path: ["em", "generalized_em"] for path in (RUN_EM, GATE, EM_EXPERTS, EVIDENCE, SOFTMAX, MOMENTS)},
 }
 #: (file, what stands there, what takes its place) of a mutant that may survive -> why.
 REASONS: dict[tuple[str, str, str], str] = {
@@ -118,10 +119,12 @@ MUTANTS = [
     (EM_EXPERTS, "-0.5 * np.log(2 * np.pi * self.variances)", "0.5 * np.log(2 * np.pi * self.variances)"),
     (EM_EXPERTS, "constants - 0.5 * np.einsum", "constants - np.einsum"),
     (EM_EXPERTS, "squares, 1 / self.variances)", "squares, self.variances)"),
-    (EM_EXPERTS, "penalty = -0.5 * self.alpha", "penalty = 0.5 * self.alpha"),
-    (EM_EXPERTS, "len(factor) - self.alpha * np.square", "len(factor) + self.alpha * np.square"),
-    (EM_EXPERTS, "n_outputs * determined.sum() / max", "determined.sum() / max"),
-    (EM_EXPERTS, "np.log(self.alpha) - self.log_dets", "np.log(self.alpha) + self.log_dets"),
+    (EM_EXPERTS, "return -0.5 * self.alpha * float", "return 0.5 * self.alpha * float"),
+    (EVIDENCE, "+ n_outputs * np.square(self.roots)", "- n_outputs * np.square(self.roots)"),
+    (EVIDENCE, "n_experts * n_inputs * n_outputs / max", "n_experts * n_inputs / max"),
+    (EVIDENCE, "0.5 * Y.shape[1] * np.square", "0.5 * np.square"),
+    (EVIDENCE, "block - self.x_means[k]", "block"),
+    (EVIDENCE, "self.alpha * traces - log_dets", "self.alpha * traces + log_dets"),
     (EM_EXPERTS, "float(-0.5 * self.alpha * np.square", "float(0.5 * self.alpha * np.square"),
     (SOFTMAX, "np.exp(log_prob) - self.targets", "np.exp(log_prob) + self.targets"),
     (SOFTMAX, "0.5 * (ridge * distance).sum() - fit", "(ridge * distance).sum() - fit"),

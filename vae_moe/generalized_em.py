@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
-from vae_moe.em import CategoricalExperts, GaussianExperts
+from vae_moe.em import CategoricalExperts, EvidenceExperts, GaussianExperts
 from vae_moe.layers import Experts
 from vae_moe.models.mixture_of_experts import MixtureOfExperts
 
@@ -59,10 +59,10 @@ def fit_experts(
         reg_variance: least variance of a Gaussian expert, in units of the squared targets; it bounds how sharply the
             experts tell the gate apart.
         max_iter: E and M steps of a stage at most.
-        tol: ends them when log p(y|x) gains less a row, in nats; the first step is held to it only if experts without
-            ``center`` are resumed.
+        tol: ends them when log p(y|x), with ``center`` the prior's part too, gains less a row, in nats; the first step
+            is held to it only if experts without ``center`` are resumed.
         center: [F, O], what the ridge shrinks all kernels towards, in place of 0 (:func:`shared_kernel`). The ridge of
-            Gaussian experts is then chosen by evidence, and ``alphas`` is only where it starts: experts that the rows
+            Gaussian experts is then moved by evidence, and ``alphas`` is only where it starts: experts that the rows
             do not tell apart become one.
         sample_weight: [N], positive.
 
@@ -83,15 +83,13 @@ def fit_experts(
     inputs = model.expert_inputs(x)
     if center is not None and not resume:
         experts.kernels.assign(np.broadcast_to(center, experts.kernels.shape))
-    fitted = _as_fitted(experts, reg_variance)
+    fitted = _as_fitted(experts, reg_variance, center)
     if center is not None:
-        fitted = fitted.shrunk_to(center)
         alphas = [fitted.alpha] if resume else alphas[:1]
     log_resp = log_gate + fitted.log_prob(inputs, y) if resume else log_gate
     likelihoods: list[float] = []
     for alpha in alphas if isinstance(fitted, GaussianExperts) else alphas[:1]:
         fitted = replace(fitted, alpha=alpha)
-        # with a ridge that evidence chooses anew, the first step may lower it
         before = _mean_likelihood(log_resp, weights) if resume and center is None else -np.inf
         for _ in range(max_iter):
             sparse = _sparse(log_softmax(log_resp, 1)) + log_weights
@@ -100,9 +98,10 @@ def fit_experts(
                 fitted = replace(fitted, variances=_tie(fitted.variances, np.exp(sparse).sum(0)))
             log_resp = log_gate + fitted.log_prob(inputs, y)
             likelihoods.append(_mean_likelihood(log_resp, weights))
-            if likelihoods[-1] - before < tol:
+            objective = likelihoods[-1] + (0.0 if center is None else fitted.log_penalty() / weights.sum())
+            if objective - before < tol:
                 break
-            before = likelihoods[-1]
+            before = objective
     experts.kernels.assign(fitted.kernels)
     experts.biases.assign(fitted.biases)
     if isinstance(fitted, GaussianExperts) and experts.learn_variance:
@@ -128,9 +127,10 @@ def shared_kernel(
     log_weights = np.log(np.ones(len(y)) if sample_weight is None else sample_weight)[:, np.newaxis]  # [N, 1]
     if experts.task == "classification":
         return CategoricalExperts(experts.n_outputs, 1.0, INNER_MAX_ITER).fit(inputs, y, log_weights).kernels[0]
-    one = GaussianExperts(1.0, LEAST_VARIANCE, evidence=True)
+    one = EvidenceExperts(1.0, LEAST_VARIANCE)
+    moments = one.moments(inputs, y, log_weights)
     for _ in range(EVIDENCE_STEPS):
-        one = one.fit(inputs, y, log_weights)
+        one = one.fit(inputs, y, log_weights, moments)
     return one.kernels[0]
 
 
@@ -161,20 +161,16 @@ class ExpertsMStep(keras.callbacks.Callback):
         fit_experts(self.model, self.x, self.y, resume=True, tied=tied, **self.options)
 
 
-def _as_fitted(experts, reg_variance: float) -> GaussianExperts | CategoricalExperts:
+def _as_fitted(experts, reg_variance: float, center: np.ndarray | None) -> GaussianExperts | CategoricalExperts:
     """The layer's experts as those of :mod:`vae_moe.em`."""
     kernels, biases = (np.asarray(weight, np.float64) for weight in (experts.kernels, experts.biases))
     if experts.task == "classification":
-        return CategoricalExperts(experts.n_outputs, 1.0, INNER_MAX_ITER, kernels, biases)
+        fitted = CategoricalExperts(experts.n_outputs, 1.0, INNER_MAX_ITER, kernels, biases)
+        return fitted if center is None else replace(fitted, center=center)
+    variance = None if experts.learn_variance else 1.0
     variances = np.exp(np.asarray(experts.log_vars, np.float64)) if experts.learn_variance else np.ones_like(biases)
-    return GaussianExperts(
-        1.0,
-        reg_variance,
-        None if experts.learn_variance else 1.0,
-        kernels,
-        biases,
-        np.maximum(variances, reg_variance),
-    )
+    known = (1.0, reg_variance, variance, kernels, biases, np.maximum(variances, reg_variance))
+    return GaussianExperts(*known) if center is None else EvidenceExperts(*known, center=center).with_best_alpha()
 
 
 def _mean_likelihood(log_joint: np.ndarray, weights: np.ndarray) -> float:

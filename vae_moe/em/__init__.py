@@ -4,12 +4,14 @@
 `SoftmaxGatedRegressor` and `SoftmaxGatedClassifier` with a multinomial logistic model (Jordan & Jacobs 1994).
 """
 
+from vae_moe.em._evidence import EvidenceExperts
 from vae_moe.em._experts import CategoricalExperts, GaussianExperts
 from vae_moe.em.gmm_gated import GMMGatedClassifier, GMMGatedRegressor
 from vae_moe.em.softmax_gated import SoftmaxGatedClassifier, SoftmaxGatedRegressor
 
 __all__ = [
     "CategoricalExperts",
+    "EvidenceExperts",
     "GMMGatedClassifier",
     "GMMGatedRegressor",
     "GaussianExperts",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
-from scipy.linalg import cho_solve, solve_triangular
+from scipy.linalg import cho_solve
 from scipy.special import log_softmax
 
 from vae_moe.em._numerics import (
@@ -18,10 +19,8 @@ from vae_moe.em._numerics import (
     weighted_moments,
 )
 from vae_moe.em._softmax_regression import fit_softmax
-from vae_moe.parameters import POSITIVE
 
-# Of alpha chosen by evidence. Beyond the upper end all experts are the center but for rounding.
-ALPHA_RANGE = (1e-8, 1e8)
+GaussianT = TypeVar("GaussianT", bound="GaussianExperts")
 
 
 def _affine(block: np.ndarray, kernels: np.ndarray, biases: np.ndarray) -> np.ndarray:
@@ -38,11 +37,6 @@ class GaussianExperts:
     normal-gamma ridge (Bishop 2006, equation 3.112), under which the best kernels do not depend on the variances, so
     that both have a closed form. Objects never change.
 
-    With `evidence`, `fit` also gives the experts the alpha that MacKay's (1992, Bayesian interpolation) fixed point
-    asks for next: the number of parameters that the data determine, over the squared distance of the kernels from the
-    center in units of the variances. Where the data do not tell the experts apart alpha grows without end, and they
-    all become the center (Waterhouse, MacKay & Robinson 1996, Bayesian methods for mixtures of experts).
-
     Parameters
     ----------
     alpha : float
@@ -53,8 +47,6 @@ class GaussianExperts:
         Fixes all variances; None learns them.
     center : array [D, O]
         What the ridge shrinks the kernels towards; 0 if not given.
-    evidence : bool
-        Whether alpha is only where to start.
 
     Attributes
     ----------
@@ -70,16 +62,14 @@ class GaussianExperts:
     biases: np.ndarray = field(default_factory=unfitted)
     variances: np.ndarray = field(default_factory=unfitted)
     center: np.ndarray = field(default_factory=unfitted)
-    evidence: bool = False
-    log_dets: np.ndarray = field(default_factory=unfitted)  # [K], of the kernels' posterior precisions
 
     def moments(self, X: np.ndarray, Y: np.ndarray, log_resp: np.ndarray) -> Moments:
         """Return the weighted moments that `fit` needs, for the gate to share."""
         return weighted_moments(X, Y, np.exp(log_resp))
 
     def fit(
-        self, X: np.ndarray, Y: np.ndarray, log_resp: np.ndarray, moments: Moments | None = None
-    ) -> GaussianExperts:
+        self: GaussianT, X: np.ndarray, Y: np.ndarray, log_resp: np.ndarray, moments: Moments | None = None
+    ) -> GaussianT:
         """Return the experts of the best fit to X [N, D], Y [N, O] under log_resp [N, K].
 
         Raises
@@ -92,16 +82,12 @@ class GaussianExperts:
         center = self.center if self.center.size else np.zeros(moments.xy_scatter.shape[1:])  # [D, O]
         kernels = np.zeros_like(moments.xy_scatter) + center if self.kernels.size == 0 else self.kernels.copy()
         biases = np.zeros_like(moments.y_means) if self.biases.size == 0 else self.biases.copy()
-        determined = np.zeros(len(alive))  # [K]
-        log_dets = np.full(len(alive), X.shape[1] * np.log(max(self.alpha, POSITIVE)))  # [K]
         for k in np.flatnonzero(alive):
             normal = moments.x_scatter[k] + self.alpha * np.eye(X.shape[1])  # [D, D]
             factor = cholesky_factor(normal, f"The second moment of expert {k}", "increase alpha or scale the features")
             right = moments.xy_scatter[k] + self.alpha * center
             kernels[k] = cho_solve((factor, True), right, check_finite=False)
             biases[k] = moments.y_means[k] - moments.x_means[k] @ kernels[k]
-            if self.evidence:
-                determined[k], log_dets[k] = self._determined(factor)
         experts = replace(self, kernels=kernels, biases=biases, center=center)
         if self.variance is not None:
             variances = np.full_like(biases, self.variance)
@@ -110,29 +96,11 @@ class GaussianExperts:
             variances = np.maximum(squares / np.maximum(moments.counts, MIN_COUNT)[:, None], self.reg_variance)
             if self.variances.size:
                 variances = np.where(alive[:, None], variances, self.variances)  # [K, O]
-        experts = replace(experts, variances=variances, log_dets=log_dets)
-        return replace(experts, alpha=experts._best_alpha(determined)) if self.evidence else experts
-
-    def shrunk_to(self, center: np.ndarray) -> GaussianExperts:
-        """Return these experts with a ridge towards center [D, O] whose alpha the evidence chooses, from here on."""
-        experts = replace(self, center=center, evidence=True)
-        return replace(experts, alpha=experts._best_alpha(np.full(len(self.kernels), len(center))))
-
-    def _determined(self, factor: np.ndarray) -> tuple[float, float]:
-        """Return D - alpha tr(A^-1) and log|A| from the Cholesky factor of A = the second moment + alpha I [D, D]."""
-        inverse = solve_triangular(factor, np.eye(len(factor)), lower=True, check_finite=False)
-        return len(factor) - self.alpha * np.square(inverse).sum(), 2 * np.log(np.diagonal(factor)).sum()
+        return replace(experts, variances=variances)
 
     def _distances(self) -> np.ndarray:
         """Return the squared distances of the kernels from the center as [K, O]."""
         return np.square(self.kernels - self.center).sum(axis=1)
-
-    def _best_alpha(self, determined: np.ndarray) -> float:
-        """Return the next alpha (class docstring) from the number of parameters that the data determine, [K]."""
-        distance = (self._distances() / self.variances).sum()
-        n_outputs = self.kernels.shape[2]
-        with np.errstate(over="ignore"):  # at no distance, beyond the range
-            return float(np.clip(n_outputs * determined.sum() / max(distance, POSITIVE), *ALPHA_RANGE))
 
     def _residual_squares(self, X: np.ndarray, Y: np.ndarray, resp: np.ndarray) -> np.ndarray:
         """Return the weighted sums of squared residuals [K, O], from the residuals: the moments would cancel."""
@@ -159,12 +127,8 @@ class GaussianExperts:
         )
 
     def log_penalty(self) -> float:
-        """Return the log of the ridge penalty; of its evidence, up to a constant, where alpha is chosen by that."""
-        penalty = -0.5 * self.alpha * float((self._distances() / self.variances).sum())
-        if not self.evidence:
-            return penalty
-        n_experts, n_inputs, n_outputs = self.kernels.shape
-        return penalty + 0.5 * n_outputs * float(n_experts * n_inputs * np.log(self.alpha) - self.log_dets.sum())
+        """Return the log of the ridge penalty (class docstring)."""
+        return -0.5 * self.alpha * float((self._distances() / self.variances).sum())
 
 
 @dataclass(frozen=True)
@@ -222,10 +186,6 @@ class CategoricalExperts:
                 center=center,
             )
         return replace(self, kernels=kernels, biases=biases, center=center)
-
-    def shrunk_to(self, center: np.ndarray) -> CategoricalExperts:
-        """Return these experts with a ridge towards center [D, C]."""
-        return replace(self, center=center)
 
     def log_proba(self, X: np.ndarray) -> np.ndarray:
         """Return log p(y = c | x, k) as [N, K, C], inputs [N, D]."""

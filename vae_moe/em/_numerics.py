@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError, cholesky
+from scipy.linalg import LinAlgError, cholesky, solve_triangular
+from scipy.linalg.blas import dtrmm
 
 # Elements of the widest array of one row block: 32 MiB of float64, small beside the data and large enough for BLAS.
 BLOCK_ELEMENTS = 2**22
@@ -47,6 +48,20 @@ def cholesky_factor(matrix: np.ndarray, what: str, cure: str) -> np.ndarray:
         raise ValueError(
             f"{what} is not positive definite (received a smallest eigenvalue of {smallest:.3g}): {cure}."
         ) from error
+
+
+def inverse_root(matrix: np.ndarray, what: str, cure: str) -> np.ndarray:
+    """Return the upper triangle U of the inverse U U^T of a symmetric matrix [D, D]; errors as `cholesky_factor`."""
+    factor = cholesky_factor(matrix, what, cure)
+    return solve_triangular(factor, np.eye(len(factor)), lower=True, check_finite=False).T
+
+
+def times_triangle(rows: np.ndarray, triangle: np.ndarray) -> np.ndarray:
+    """Return the rows [n, D] times an upper triangle [D, D]; the rows may be overwritten.
+
+    It takes half the time of a whole product, and of OpenBLAS's solution of a triangular system.
+    """
+    return dtrmm(1.0, triangle.T, rows.T, lower=True, overwrite_b=True).T
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """How a mixture of affine experts is fitted to a table, whatever gates it.
 
 Affine experts overfit small tables easily. Here they are shrunk towards one affine map of all rows, by as much as the
-rows ask for (`vae_moe.em.GaussianExperts`), and the gate's networks are trained for as long as held-out rows gain. The
+rows ask for (`vae_moe.em.EvidenceExperts`), and the gate's networks are trained for as long as held-out rows gain. The
 stages, of which start=None has the last three:
 
 1. X is clustered, without y.
@@ -21,7 +21,7 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler
 
 from vae_moe import generalized_em, pipelines
-from vae_moe.em import CategoricalExperts, GaussianExperts
+from vae_moe.em import CategoricalExperts, EvidenceExperts
 from vae_moe.em._em import run_em
 from vae_moe.em.softmax_gated import SoftmaxGate
 from vae_moe.estimators._base import KerasEstimator
@@ -111,7 +111,7 @@ class KerasMixtureOfExperts(KerasEstimator):
         x = StandardScaler().fit_transform(x.astype(np.float64))
         center = generalized_em.shared_kernel(self.model_.experts, x[rows], y[rows], weights[rows])
         if y.ndim == 2:
-            experts: Any = GaussianExperts(1.0, REG_VARIANCE, center=center, evidence=True)
+            experts: Any = EvidenceExperts(1.0, REG_VARIANCE, center=center)
         else:
             experts = CategoricalExperts(center.shape[1], 1.0, INNER_MAX_ITER, center=center)
         gate, log_resp = SoftmaxGate(ALPHA_GATE, INNER_MAX_ITER), np.log(resp[rows])
