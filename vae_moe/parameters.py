@@ -74,7 +74,7 @@ def weighted_rows(sample_weight: Any, X: np.ndarray) -> tuple[np.ndarray | None,
     if sample_weight is None:
         return None, np.arange(len(X))
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    weight /= max(weight.max(initial=0.0), POSITIVE)  # their sum may overflow
+    weight = weight / max(weight.max(initial=0.0), POSITIVE)  # their sum may overflow
     rows = np.flatnonzero(weight)
     if len(rows) < 2:
         raise ValueError(f"sample_weight is positive for {len(rows)} rows. Give two rows at least a weight.")
