@@ -365,6 +365,24 @@ def test_softmax_gate_learns_cluster_wise_affine_targets():
 
 
 @pytest.mark.parametrize("estimator", ALL)
+def test_what_is_too_small_for_the_parameters_is_warned_of(estimator):
+    """Features and targets in another unit: nothing was left of them, without a word."""
+    X, Y, labels = spiral(100)
+    model = estimator(2, random_state=0, max_iter=3)
+    y = targets(model, Y, labels)
+    with pytest.warns(UserWarning) as caught:
+        clone(model).fit(1e-8 * X, 1e-8 * y if estimator in REGRESSORS else y)
+    named = {str(w.message).split("=")[0] for w in caught if "Standardise the data" in str(w.message)}
+    in_y = {"reg_variance"} if estimator in REGRESSORS else set()
+    assert named == {"alpha", "reg_covar" if estimator in GMM else "alpha_gate"} | in_y
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        clone(model).fit(X, y)
+        clone(model).fit(1e8 * X, y)
+
+
+@pytest.mark.parametrize("estimator", ALL)
 def test_far_points_have_finite_log_probabilities(estimator):
     X, Y, labels = spiral()
     model = estimator(3, random_state=0, max_iter=5)

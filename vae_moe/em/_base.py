@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vae_moe.em._em import EMResult, Experts, Gate, initial_log_resp, run_em
-from vae_moe.em._numerics import row_blocks
+from vae_moe.em._numerics import diagonal_scatter, row_blocks
 from vae_moe.parameters import check_numbers, check_option, weighted_rows
 from vae_moe.probabilities import normalised_logs
 
@@ -63,6 +63,7 @@ class MixtureOfExperts(BaseEstimator, ABC):
         if len(rows) < len(X):
             X, Y, init = X[rows], Y[rows], init if isinstance(init, str) else init[rows]
         self._check_count(len(X))
+        self._warn_of_scale(X, Y, weight)
         random_state = check_random_state(self.random_state)
         gate: Gate | None = None
         best: EMResult | None = None
@@ -96,6 +97,25 @@ class MixtureOfExperts(BaseEstimator, ABC):
                 ConvergenceWarning,
                 stacklevel=3,
             )
+
+    def _limits(self, X: np.ndarray, Y: np.ndarray, resp: np.ndarray) -> dict[str, tuple[float, str]]:
+        """Return for names of parameters what they must not be above to leave anything, and what that is.
+
+        From X [N, D], Y [N, O] or codes [N] and the weights resp [N, 1].
+        """
+        return {"alpha": (diagonal_scatter(X, resp).sum(), "the sum of all squared features about their means")}
+
+    def _warn_of_scale(self, X: np.ndarray, Y: np.ndarray, weight: np.ndarray | None) -> None:
+        """Warn of parameters in the features' or targets' units that leave nothing of them."""
+        resp = np.ones((len(X), 1)) if weight is None else weight[:, np.newaxis]
+        for name, (limit, what) in self._limits(X, Y, resp).items():
+            value = getattr(self, name)
+            if value > limit > 0:
+                warnings.warn(
+                    f"{name}={value:.3g} is above {limit:.3g}, {what}, and leaves next to nothing of it. Standardise "
+                    f"the data (StandardScaler), or give a smaller {name}.",
+                    stacklevel=4,
+                )
 
     def _check_count(self, n_samples: int) -> None:
         if n_samples < self.n_experts:
@@ -139,6 +159,10 @@ class MixtureOfExperts(BaseEstimator, ABC):
 
 class MixtureOfRegressors(RegressorMixin, MixtureOfExperts):
     """Abstract mixture of experts for regression, of one output or several."""
+
+    def _limits(self, X: np.ndarray, Y: np.ndarray, resp: np.ndarray) -> dict[str, tuple[float, str]]:
+        variance = diagonal_scatter(Y, resp).max() / resp.sum()
+        return {**super()._limits(X, Y, resp), "reg_variance": (variance, "the greatest variance of an output")}
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MixtureOfRegressors:
         """Fit to the inputs X [N, D] and the targets y [N] or [N, O].

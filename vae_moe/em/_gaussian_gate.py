@@ -10,6 +10,7 @@ from scipy.special import logsumexp
 from vae_moe.em._numerics import (
     MIN_COUNT,
     Moments,
+    diagonal_scatter,
     inverse_root,
     row_blocks,
     times_triangle,
@@ -52,7 +53,7 @@ class GaussianGate:
         resp = np.exp(log_resp)  # [N, K]
         n_samples = resp.sum()
         fair_count = n_samples if covariance_type == "tied" else n_samples / resp.shape[1]
-        target = _diagonal_scatter(X, resp).sum() / (n_samples * X.shape[1]) if shrinkage else 0.0
+        target = diagonal_scatter(X, resp).sum() / (n_samples * X.shape[1]) if shrinkage else 0.0
         return cls(
             covariance_type,
             prior_count=fair_count * shrinkage / (1 - shrinkage),
@@ -80,7 +81,7 @@ class GaussianGate:
             log_weights = np.log(counts) - np.log(counts.sum())
         means = moments.x_means if moments else weighted_means(X, resp)  # [K, D]
         if self.covariance_type == "diag":
-            scatter = np.einsum("kdd->kd", moments.x_scatter) if moments else _diagonal_scatter(X, resp)  # [K, D]
+            scatter = np.einsum("kdd->kd", moments.x_scatter) if moments else diagonal_scatter(X, resp)  # [K, D]
             identity: np.ndarray = np.ones(X.shape[1])
         else:
             scatter = (moments or weighted_moments(X, X[:, :0], resp)).x_scatter  # [K, D, D]
@@ -144,13 +145,3 @@ def _precision_cholesky(k: int, covariance: np.ndarray) -> np.ndarray:
 def _whiten(rows: np.ndarray, cholesky: np.ndarray) -> np.ndarray:
     """Return the rows [n, D] times the triangle [D, D], or the roots [D]; the rows may be overwritten."""
     return rows * cholesky if cholesky.ndim == 1 else times_triangle(rows, cholesky)
-
-
-def _diagonal_scatter(X: np.ndarray, resp: np.ndarray) -> np.ndarray:
-    """Return the weighted sums of squares of X [N, D] about each component's mean, as [K, D]."""
-    means = weighted_means(X, resp)  # [K, D]
-    scatter = np.zeros_like(means)
-    for rows, block in row_blocks(X):
-        for k, mean in enumerate(means):
-            scatter[k] += resp[rows, k] @ np.square(block - mean)
-    return scatter

@@ -90,6 +90,16 @@ def weighted_means(X: np.ndarray, resp: np.ndarray) -> np.ndarray:
     return np.where(counts < MIN_COUNT, 0.0, sums / np.maximum(counts, MIN_COUNT))
 
 
+def diagonal_scatter(X: np.ndarray, resp: np.ndarray) -> np.ndarray:
+    """Return the weighted sums of squares of X [N, D] about each component's mean, as [K, D]."""
+    means = weighted_means(X, resp)  # [K, D]
+    scatter = np.zeros_like(means)
+    for rows, block in row_blocks(X):
+        for k, mean in enumerate(means):
+            scatter[k] += resp[rows, k] @ np.square(block - mean)
+    return scatter
+
+
 def weighted_moments(X: np.ndarray, Y: np.ndarray, resp: np.ndarray) -> Moments:
     """Return the moments of X [N, D] and Y [N, O] under resp [N, K]; give Y no columns where only X matters."""
     x_means, y_means = weighted_means(X, resp), weighted_means(Y, resp)  # [K, D], [K, O]

@@ -9,6 +9,7 @@ import numpy as np
 from vae_moe.em._base import MixtureOfClassifiers, MixtureOfExperts, MixtureOfRegressors
 from vae_moe.em._experts import CategoricalExperts, GaussianExperts
 from vae_moe.em._gaussian_gate import COVARIANCE_TYPES, GaussianGate
+from vae_moe.em._numerics import diagonal_scatter
 from vae_moe.parameters import check_option
 
 
@@ -30,6 +31,10 @@ class _GMMGated(MixtureOfExperts):
 
     def _make_gate(self, X: np.ndarray, log_resp: np.ndarray) -> GaussianGate:
         return GaussianGate.from_data(self.covariance_type, self.shrinkage, self.reg_covar, X, log_resp)
+
+    def _limits(self, X: np.ndarray, Y: np.ndarray, resp: np.ndarray) -> dict[str, tuple[float, str]]:
+        variance = diagonal_scatter(X, resp).max() / resp.sum()
+        return {**super()._limits(X, Y, resp), "reg_covar": (variance, "the greatest variance of a feature")}
 
     def _publish(self) -> None:
         self.weights_, self.means_ = np.exp(self.gate_.log_weights), self.gate_.means

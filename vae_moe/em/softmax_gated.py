@@ -70,6 +70,10 @@ class _SoftmaxGated(MixtureOfExperts):
     def _make_gate(self, X: np.ndarray, log_resp: np.ndarray) -> SoftmaxGate:
         return SoftmaxGate(self.alpha_gate, self.inner_max_iter)
 
+    def _limits(self, X: np.ndarray, Y: np.ndarray, resp: np.ndarray) -> dict[str, tuple[float, str]]:
+        limits = super()._limits(X, Y, resp)
+        return {**limits, "alpha_gate": limits["alpha"]}
+
     def _publish(self) -> None:
         self.gate_kernel_, self.gate_bias_ = self.gate_.kernel, self.gate_.bias
         self.kernels_, self.biases_ = self.experts_.kernels, self.experts_.biases
