@@ -546,7 +546,7 @@ def test_weights_have_no_unit(estimator, rng):
     y, weight = targets(model, Y, labels), rng.uniform(0.5, 2, size=100)
     known = clone(model).fit(X, y, weight)
     for unit in (1e-6, 1e4, 1e308):
-        np.testing.assert_allclose(clone(model).fit(X, y, unit * weight / 2).lower_bounds_, known.lower_bounds_)
+        np.testing.assert_allclose(clone(model).fit(X, y, unit * (weight / 2)).lower_bounds_, known.lower_bounds_)
     alike = clone(model).fit(X, y, np.full(100, 0.01))  # 1 / N
     assert alike.lower_bounds_ == clone(model).fit(X, y).lower_bounds_
     some = np.where(np.arange(100) < 60, 7.0, 0.0)
