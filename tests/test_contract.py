@@ -1,5 +1,6 @@
 """One contract for every layer and model: config and file round trips, finite gradients, none left untested."""
 
+import importlib
 import inspect
 import warnings
 
@@ -176,3 +177,9 @@ def test_same_seed_same_training(name, x):
         return model.fit(x, TARGETS.get(name), epochs=3, shuffle=False, verbose=0).history["loss"]
 
     assert train() == train()
+
+
+def test_another_backend_of_keras_is_refused(monkeypatch):
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    with pytest.raises(ImportError, match="Keras' backend is 'jax': set KERAS_BACKEND=tensorflow"):
+        importlib.reload(models)

@@ -132,3 +132,17 @@ def test_the_network_is_chosen_by_name_or_layer():
         DMVAE(64, n_components=3, decoder=keras.layers.Dense(64), likelihood="heteroscedastic_gaussian")
     with pytest.raises(ValueError, match="filters must have the channels of one block"):
         ConvEncoder((8, 8), filters=())
+
+
+def test_channels_come_last_whatever_keras_configuration(rng, tmp_path):
+    """A model that is made and saved where images have channels last is read, and trains, where they come first."""
+    x = rng.uniform(size=(10, 5, 4, 2)).astype("f")
+    model = DMVAE(40, n_components=2, encoder="conv", decoder="conv", image_shape=(5, 4, 2), filters=(3,), latent_dim=2)
+    model.save(tmp_path / "model.keras")
+    keras.config.set_image_data_format("channels_first")
+    try:
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        np.testing.assert_array_equal(loaded.reconstruct(x), model.reconstruct(x))
+        np.testing.assert_array_equal(loaded.predict_proba(x), model.predict_proba(x))
+    finally:
+        keras.config.set_image_data_format("channels_last")

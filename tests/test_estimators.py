@@ -1,7 +1,9 @@
 """The estimators on real tables: what they compute, against the Keras models and scikit-learn."""
 
+import keras
 import numpy as np
 import pytest
+import sklearn
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_diabetes, load_wine, make_friedman1
@@ -10,8 +12,9 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.utils import check_random_state
 
-from vae_moe import estimators
+from vae_moe import drawing, estimators
 from vae_moe.parameters import weighted_rows
 
 CLUSTERINGS = (estimators.VaDEClustering, estimators.DMVAEClustering)
@@ -246,6 +249,27 @@ def test_the_same_random_state_gives_the_same_fit_and_another_one_another(estima
     np.testing.assert_array_equal(getattr(first, readout)(X), getattr(second, readout)(X))
     other = clone(model).set_params(random_state=1).fit(X, y)
     assert (getattr(first, readout)(X) != getattr(other, readout)(X)).any()
+
+
+def test_the_random_state_alone_draws_a_fit(wine):
+    """Neither Keras' global seed nor NumPy's has a part in it, and both are left as they were."""
+    fits = []
+    for seed in (1, 2):
+        keras.utils.set_random_seed(seed)
+        fits.append(estimators.DMVAEClustering(2, start=None, **SHORT).fit(wine[0][::4]).predict_proba(wine[0]))
+        assert check_random_state(None).randint(1000) == check_random_state(seed).randint(1000)
+    np.testing.assert_array_equal(*fits)
+
+
+def test_scikit_learns_transformers_inside_give_arrays_whatever_it_is_set_to(diabetes):
+    """`set_config(transform_output="pandas")` is for the user's pipelines."""
+    X, y = diabetes[0][:40], diabetes[1][:40]
+    model = estimators.DeepMoERegressor(2, **SHORT)
+    with sklearn.config_context(transform_output="pandas"):
+        inside = model.fit(X, y).predict(X)
+        points, _ = drawing.to_plane(X)
+    np.testing.assert_array_equal(inside, clone(model).fit(X, y).predict(X))
+    assert isinstance(points[0], np.ndarray)
 
 
 def test_pipelines_grids_and_cross_validation_work(wine):

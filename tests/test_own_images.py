@@ -5,7 +5,7 @@ from argparse import Namespace
 import numpy as np
 import own_files
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from vae_moe import image_folder, reading
 from vae_moe.command_line import commands, inputs
@@ -141,6 +141,18 @@ def test_turned_images_have_their_upright_size(tmp_path, name):
     found = image_folder.read(tmp_path)
     assert found.image_shape == (9, 5)
     np.testing.assert_allclose(found.pixels[0].astype(int), np.rot90(pixels, -1), atol=30 if name == "a.jpg" else 4)
+
+
+def test_a_photo_is_turned_though_other_notes_of_its_camera_are_damaged(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x011A] = 6, 72.0  # a quarter turn clockwise; a resolution, of the type 5
+    save(tmp_path / "a.jpg", np.arange(32).reshape(4, 8) * 8, np.uint8, exif=exif)
+    whole, image = image_folder.read(tmp_path), (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(image.replace(b"\x01\x1a\x00\x05", b"\x01\x1a\x00\x01"))
+    with pytest.raises(TypeError), Image.open(tmp_path / "a.jpg") as damaged:
+        ImageOps.exif_transpose(damaged)
+    np.testing.assert_array_equal(image_folder.read(tmp_path).pixels, whole.pixels)
+    assert whole.image_shape == (8, 4)
 
 
 def test_files_that_are_not_read_are_told_in_a_line_a_kind(tmp_path, caplog):

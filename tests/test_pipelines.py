@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from vae_moe import pipelines
 from vae_moe.layers.batch_part import terms_of_part
@@ -127,3 +128,28 @@ def test_readouts_come_in_batches_of_one_size(rng):
 
     np.testing.assert_array_equal(pipelines.map_batches(twice, x, batch_size=10), 2.0 * x)
     assert shapes == [(10, 3)] * 3
+
+
+def test_own_seeds_leave_tensorflows_global_seed_out_and_back():
+    """Orders as where no global seed is set, which tf.data counts as 87654321; nested, and one context for all."""
+    x, orders = np.arange(20, dtype="f")[:, None], []
+    for seed in (1, 2):
+        keras.utils.set_random_seed(seed)
+        with pipelines.own_seeds, pipelines.own_seeds:
+            own = pipelines.batches(x, batch_size=20, seed=3)
+        orders += [np.ravel(next(iter(data))) for data in (own, pipelines.batches(x, batch_size=20, seed=3))]
+    keras.utils.set_random_seed(87654321)
+    orders.append(np.ravel(next(iter(pipelines.batches(x, batch_size=20, seed=3)))))
+    np.testing.assert_array_equal(orders[0], orders[2])
+    np.testing.assert_array_equal(orders[0], orders[4])
+    assert (orders[1] != orders[3]).any() and (orders[1] != orders[0]).any()
+
+
+def test_no_advice_to_trace_less_while_models_train(caplog):
+    advice = "5 out of the last 5 calls to <function f> triggered tf.function retracing. Tracing is expensive"
+    with pipelines.repeatable(), pipelines.repeatable():
+        tf.get_logger().warning(advice)
+        tf.get_logger().warning("something else")
+    assert caplog.messages == ["something else"]
+    tf.get_logger().warning(advice)
+    assert caplog.messages == ["something else", advice]

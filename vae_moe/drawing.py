@@ -115,7 +115,7 @@ def to_plane(reference: np.ndarray, *others: np.ndarray) -> tuple[list[np.ndarra
         raise ValueError("Points need two columns or more, received one. Give image_shape if the rows are images.")
     if reference.shape[1] == 2:
         return [reference, *others], "x"
-    plane = PCA(2).fit(reference)
+    plane = PCA(2).set_output(transform="default").fit(reference)
     return [plane.transform(values) for values in (reference, *others)], "principal component "
 
 

@@ -185,7 +185,7 @@ def _header(path: Path) -> _Header:
     with _opened(path) as image:
         size = image.size
         if size[0] != size[1] and max(size) <= SIDE:  # else how it is turned makes no difference
-            size = ImageOps.exif_transpose(image).size
+            size = _upright(image).size
         return _Header(size, image.mode not in PLAIN and not _is_deep(image), _is_deep(image))
 
 
@@ -211,7 +211,7 @@ def _decoded(folder: Path, name: Path, shape: Sequence[int], white: int | None, 
     with _opened(folder / name) as file:
         if getattr(file, "is_animated", False) and file.format != "MPO":  # of phones: a photo with its preview
             unlike.add("left out are pages or frames after the first. Save each as a file of its own", name)
-        image: Image.Image = ImageOps.exif_transpose(file)
+        image = _upright(file)
         if _is_deep(image):
             assert white is not None
             levels = _levels(image)
@@ -226,6 +226,16 @@ def _decoded(folder: Path, name: Path, shape: Sequence[int], white: int | None, 
         image = image.convert("RGB" if len(shape) == 3 else "L")
         size = (shape[1], shape[0])
         return np.asarray(image if image.size == size else ImageOps.fit(image, size))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF data say.
+
+    Pillow writes these data again, and fails where a resolution or a place in them is damaged: it gets none to write.
+    """
+    image.getexif()  # read once, and kept
+    image.info.pop("exif", None)
+    return ImageOps.exif_transpose(image)
 
 
 def _is_deep(image: Image.Image) -> bool:

@@ -3,12 +3,14 @@ for readouts."""
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ContextDecorator, contextmanager
+from threading import Lock
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 from vae_moe import forks
 from vae_moe.distribution import several_workers
@@ -154,15 +156,46 @@ def repeatable() -> Iterator[None]:
     """Trainings and readouts from the same seed agree to the last bit on a CPU, within this context or decorator.
 
     Grappler's dependency optimisation orders a graph's nodes by chance, one time in fifteen otherwise than before, and
-    what is rewritten after it sums in another order. Graphs that XLA compiles take nothing from it.
+    what is rewritten after it sums in another order. Graphs that XLA compiles take nothing from it. TensorFlow's advice
+    to trace fewer graphs, which comes in cross-validation, is not logged: each model needs its own.
     """
     name = "dependency_optimization"
     before = tf.config.optimizer.get_experimental_options().get(name, True)
     tf.config.optimizer.set_experimental_options({name: False})
+
+    def is_no_advice(record: logging.LogRecord) -> bool:
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    tf.get_logger().addFilter(is_no_advice)
     try:
         yield
     finally:
+        tf.get_logger().removeFilter(is_no_advice)
         tf.config.optimizer.set_experimental_options({name: before})
+
+
+class _OwnSeeds(ContextDecorator):
+    """Within it, in any thread, TensorFlow has no global seed."""
+
+    def __init__(self):
+        self._lock, self._inside, self._kept = Lock(), 0, None
+
+    def __enter__(self):
+        with self._lock:
+            if not self._inside:
+                self._kept, context.context()._seed = context.context()._seed, None
+            self._inside += 1
+
+    def __exit__(self, *error):
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                context.context()._seed = self._kept
+
+
+#: Context and decorator: batches made within are drawn by their seed alone. TensorFlow mixes the global seed, where
+#: ``keras.utils.set_random_seed`` has set one, into every seed of tf.data.
+own_seeds = _OwnSeeds()
 
 
 def in_order(x: np.ndarray, y: np.ndarray | None = None, *, batch_size: int = 1000) -> tf.data.Dataset:
@@ -202,13 +235,7 @@ def map_batches(function, *arrays, batch_size: int = READOUT_BATCH) -> np.ndarra
         rows = array[start : start + batch_size]
         return tf.convert_to_tensor(np.concatenate([rows, np.repeat(rows[-1:], batch_size - len(rows), 0)]))
 
-    tf.get_logger().addFilter(_is_no_advice_on_tracing)
-    try:
-        results = [
-            function(*(part(array, start) for array in arrays)).numpy() for start in range(0, n_rows, batch_size)
-        ]
-    finally:
-        tf.get_logger().removeFilter(_is_no_advice_on_tracing)
+    results = [function(*(part(array, start) for array in arrays)).numpy() for start in range(0, n_rows, batch_size)]
     return np.concatenate(results)[:n_rows]
 
 
@@ -217,11 +244,6 @@ def _without(y: np.ndarray, rows: np.ndarray) -> np.ndarray:
     y = np.array(y, np.int64) if np.asarray(y).dtype.kind == "u" else np.array(y)
     y[rows] = np.nan if y.dtype.kind == "f" else -1
     return y
-
-
-def _is_no_advice_on_tracing(record: logging.LogRecord) -> bool:
-    """Of a message of TensorFlow's, which asks for one function where each model needs its own: in cross-validation."""
-    return "triggered tf.function retracing" not in record.getMessage()
 
 
 def _untuned() -> tf.data.Options:

@@ -90,7 +90,7 @@ def hhar(*, data_dir: PathLike | None = None, seed: int = 0) -> Dataset:
         raise DatasetError(f"{source} must have labels 0 to 5, or 1 to 6, each of them, got {classes[:10]}.")
     y = (y - classes[0]).astype(np.int64)
     parts = _split(source, y, _ACTIVITIES, seed)
-    scaler = StandardScaler().fit(x[parts[0]])
+    scaler = StandardScaler().set_output(transform="default").fit(x[parts[0]])
     return _dataset("hhar", [scaler.transform(x[rows]) for rows in parts], [y[rows] for rows in parts])
 
 

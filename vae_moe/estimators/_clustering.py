@@ -55,6 +55,7 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self.random_state = random_state
         self.verbose = verbose
 
+    @pipelines.own_seeds
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> KerasClustering:
         """Fit to the rows of X [N, D]; y is not looked at.
 

@@ -63,6 +63,7 @@ class KerasMixtureOfExperts(KerasEstimator):
     def _teach_gate(self, x: np.ndarray, resp: np.ndarray, seed: int) -> None:
         """Let the model's gate learn responsibilities [N, K]."""
 
+    @pipelines.own_seeds
     def _fit_model(self, x: np.ndarray, y: np.ndarray, n_outputs: int, weight: np.ndarray | None) -> None:
         """Fit to x [N, D], y [N, O] or codes [N] and positive weights [N]."""
         if len(x) < self.n_experts:
@@ -108,7 +109,7 @@ class KerasMixtureOfExperts(KerasEstimator):
 
     def _linear_gate(self, x, y, rows, weights, resp) -> np.ndarray:
         """Return p(c | x) [N, K] of a linear gate that EM fits to some rows, from responsibilities [N, K] on."""
-        x = StandardScaler().fit_transform(x.astype(np.float64))
+        x = StandardScaler().set_output(transform="default").fit_transform(x.astype(np.float64))
         center = generalized_em.shared_kernel(self.model_.experts, x[rows], y[rows], weights[rows])
         if y.ndim == 2:
             experts: Any = EvidenceExperts(1.0, REG_VARIANCE, center=center)

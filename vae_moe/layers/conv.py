@@ -8,6 +8,8 @@ import keras
 
 from vae_moe.layers.mlp import nth_seed
 
+#: Of images, whatever Keras' configuration is: a saved model is read under another one.
+CHANNELS_LAST = {"data_format": "channels_last"}
 #: Channels of the blocks in the report's later code.
 FILTERS = (32, 64, 128)
 
@@ -89,8 +91,12 @@ class ConvEncoder(_ConvNetwork):
         layers = [keras.layers.Reshape(self._height_width_channels)]
         for n in self.filters:
             layers += [_convolution(n, next(kernels)), _convolution(n, next(kernels))]
-            layers.append(keras.layers.MaxPooling2D(2, padding="same"))
-        return [*layers, keras.layers.Flatten(), *(_dense(size, next(kernels)) for size in self.hidden_sizes)]
+            layers.append(keras.layers.MaxPooling2D(2, padding="same", **CHANNELS_LAST))
+        return [
+            *layers,
+            keras.layers.Flatten(**CHANNELS_LAST),
+            *(_dense(size, next(kernels)) for size in self.hidden_sizes),
+        ]
 
 
 @keras.saving.register_keras_serializable("vae_moe")
@@ -133,7 +139,7 @@ class ConvDecoder(_ConvNetwork):
             surplus = [(0, 2 * small - large) for small, large in zip(sizes[i + 1], sizes[i], strict=True)]
             layers += [
                 _convolution(self.filters[i], next(kernels), keras.layers.Conv2DTranspose, strides=2),
-                keras.layers.Cropping2D(surplus),
+                keras.layers.Cropping2D(surplus, **CHANNELS_LAST),
             ]
             if i:
                 layers.append(_convolution(self.filters[i - 1], next(kernels)))
@@ -142,7 +148,7 @@ class ConvDecoder(_ConvNetwork):
             _convolution(self.n_maps * channels, next(kernels), activation=None),
             keras.layers.Reshape((height * width, self.n_maps, channels)),
             keras.layers.Permute((2, 1, 3)),  # [B, n_maps, H W, C]
-            keras.layers.Flatten(),
+            keras.layers.Flatten(**CHANNELS_LAST),
         ]
 
 
@@ -156,4 +162,5 @@ def _dense(size: int, kernel: keras.Initializer) -> keras.layers.Layer:
 
 
 def _convolution(n: int, kernel: keras.Initializer, layer=keras.layers.Conv2D, activation="relu", **options):
-    return layer(n, 3, padding="same", activation=activation, kernel_initializer=kernel, **options)
+    options |= {"padding": "same", "activation": activation, "kernel_initializer": kernel, **CHANNELS_LAST}
+    return layer(n, 3, **options)

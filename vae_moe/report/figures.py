@@ -121,4 +121,4 @@ def _in_the_plane(z: np.ndarray, seed: int) -> np.ndarray:
         return np.pad(z, [(0, 0), (0, 1)])[:, :2]
     embedding = TSNE(perplexity=min(30.0, (len(z) - 1) / 3), max_iter=TSNE_ITERATIONS, random_state=seed)
     with threadpool_limits(1):  # the same numbers; on busy cores its threads wait for each other tenfold
-        return embedding.fit_transform(z)
+        return embedding.set_output(transform="default").fit_transform(z)
