@@ -191,10 +191,12 @@ def test_a_gap_or_two_beside_one_value_are_no_information():
     assert not found and preparation.columns.left_out == {"c": "the same in every row that has a value, 1 not"}
 
 
-@pytest.mark.parametrize("kind", ["text", "objects", "datetime64"])
+@pytest.mark.parametrize("kind", ["text", "slashes", "objects", "datetime64"])
 def test_dates_of_all_years(kind, tmp_path):
     days = ["0001-01-01", "9999-12-31", "2020-01-01", "1677-01-01"]
     cells = pd.Series(days * 10)
+    if kind == "slashes":
+        cells = cells.str.replace("-", "/") + " 10:00"
     if kind == "objects":
         cells = cells.map(datetime.date.fromisoformat)
     if kind == "datetime64":

@@ -129,6 +129,8 @@ TWENTY = list(range(20))
     [
         ([f"name {i}" for i in TWENTY], "'c' has 20 different texts in 20 rows.*--drop 'c'"),
         ([f"{i + 1}.12.2020" for i in TWENTY], "'c' has dates such as '1.12.2020': write"),
+        ([f"{i + 1}-Aug-09" for i in TWENTY], "'c' has dates such as '1-Aug-09': write"),
+        ([f"August {i + 1}, 2009" for i in TWENTY], "'c' has dates such as 'August 1, 2009': write"),
         (["x", *map(str, TWENTY[1:])], "'c' is numbers, and has 'x' in row 1: correct or empty it, or --drop 'c'"),
         ([np.inf, *TWENTY[1:]], "'c' is numbers, and has 'inf' in row 1"),
         (["a" * 2000, *"b" * 19], "'c' has more than 1000 characters in row 1"),
