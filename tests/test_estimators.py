@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import sklearn
-from sklearn.base import clone
+from sklearn.base import clone, is_regressor
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_diabetes, load_wine, make_friedman1
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils import check_random_state
 
-from vae_moe import drawing, estimators
+from vae_moe import drawing, em, estimators
 from vae_moe.parameters import weighted_rows
 
 CLUSTERINGS = (estimators.VaDEClustering, estimators.DMVAEClustering)
@@ -334,6 +334,26 @@ def test_wrong_data_are_refused(clusterings, wine):
         estimators.VaDEClustering(2, **SHORT).fit(X, sample_weight=np.eye(len(X))[0])
     with pytest.raises(ValueError, match="n_samples must be at least 1"):
         clusterings[0].sample(0)
+
+
+@pytest.mark.parametrize("estimator", [*estimators.ESTIMATORS, em.GMMGatedRegressor, em.SoftmaxGatedRegressor])
+def test_numbers_too_large_are_named(estimator, wine):
+    x, y = wine
+    large = x.copy()
+    large[7, 2] = -1e300
+    with pytest.raises(ValueError, match=r"X has -1e\+300 in row 7, column 2, counted from 0, which is too large"):
+        estimator(2).fit(large, y)
+    if is_regressor(estimator()):
+        with pytest.raises(ValueError, match=r"y has 1e\+300 in row 3.*too large"):
+            estimator(2).fit(x, np.where(np.arange(178) == 3, 1e300, y))
+
+
+def test_new_numbers_too_large_are_named(clusterings, wine):
+    large = wine[0].copy()
+    large[7, 2] = 1e300
+    for fitted in (*clusterings, em.GMMGatedRegressor(2, max_iter=200).fit(*wine)):
+        with pytest.raises(ValueError, match=r"X has 1e\+300 in row 7, column 2"):
+            fitted.predict(large)
 
 
 def test_constant_columns_and_equal_rows_are_fine(wine):

@@ -7,8 +7,8 @@ from pandas.api import types
 from vae_moe import forms
 from vae_moe.files import DatasetError
 from vae_moe.forms import PLAIN, Form
+from vae_moe.parameters import LARGEST
 
-LARGEST = 1e30  # number: float32 holds no more than 1e38, float64 its square
 MISSING = "(missing)"
 DAY = "2024-12-31"  # an example
 EPOCH = pd.Timestamp("1970-01-01", tz="UTC")

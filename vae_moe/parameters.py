@@ -1,4 +1,4 @@
-"""What the numeric parameters, the options and the sample weights of the scikit-learn estimators may be."""
+"""What the numeric parameters, the options, the data and the sample weights of the scikit-learn estimators may be."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ LEAST: dict[str, float] = {
     "variance": POSITIVE,
     "learning_rate": POSITIVE,
 }
+# Largest entry of X and y: their squares and sums are finite as float64, and what is scaled by less is as float32.
+LARGEST = 1e30
 # Shares: below 1.
 SHARES = ("shrinkage", "validation_fraction")
 
@@ -58,6 +60,17 @@ def check_option(name: str, value: Any, options: tuple[str | None, ...]) -> None
     """Raise ValueError unless value is one of the options."""
     if not (value is None or isinstance(value, str)) or value not in options:
         raise ValueError(f"{name} must be one of {', '.join(map(str, options))}, got {value!r}. Choose one of them.")
+
+
+def check_size(name: str, values: np.ndarray) -> None:
+    """Raise ValueError if a finite entry of values [N, ...] is beyond LARGEST."""
+    if values.size and max(values.max(), -values.min()) > LARGEST:
+        place = tuple(int(i) for i in np.argwhere(np.abs(values) > LARGEST)[0])
+        columns = f", column {place[1]}" if len(place) > 1 else ""
+        raise ValueError(
+            f"{name} has {values[place]:.3g} in row {place[0]}{columns}, counted from 0, which is too large: "
+            f"{LARGEST:g} is the most. Correct it, or give the column in another unit."
+        )
 
 
 def weighted_rows(sample_weight: Any, X: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vae_moe.em._em import EMResult, Experts, Gate, initial_log_resp, run_em
 from vae_moe.em._numerics import diagonal_scatter, row_blocks
-from vae_moe.parameters import check_numbers, check_option, weighted_rows
+from vae_moe.parameters import check_numbers, check_option, check_size, weighted_rows
 from vae_moe.probabilities import normalised_logs
 
 DTYPES = [np.float64, np.float32]  # what X may be held in; all arithmetic is in float64
@@ -59,6 +59,8 @@ class MixtureOfExperts(BaseEstimator, ABC):
         """Run EM from n_init starts on X [N, D], Y [N, O] or codes [N], and keep the best end."""
         self._check_parameters()
         init = self._check_init(len(X))
+        check_size("X", X)
+        check_size("y", Y)
         weight, rows = weighted_rows(sample_weight, X)
         if len(rows) < len(X):
             X, Y, init = X[rows], Y[rows], init if isinstance(init, str) else init[rows]
@@ -138,7 +140,9 @@ class MixtureOfExperts(BaseEstimator, ABC):
 
     def _check_X(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
-        return validate_data(self, X, reset=False, dtype=DTYPES)
+        X = validate_data(self, X, reset=False, dtype=DTYPES)
+        check_size("X", X)
+        return X
 
     def _log_gate(self, X: np.ndarray) -> np.ndarray:
         """Return log p(k | x) as [N, K], by Bayes from whatever joint the gate models."""

@@ -94,7 +94,9 @@ class KerasEstimator(BaseEstimator, ABC):
     def _check_X(self, X: Any) -> np.ndarray:
         """Return x [N, D] of other rows X than those of the fit."""
         check_is_fitted(self)
-        return self._scaling.apply(validate_data(self, X, reset=False, dtype=DTYPES))
+        X = validate_data(self, X, reset=False, dtype=DTYPES)
+        parameters.check_size("X", X)
+        return self._scaling.apply(X)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())

@@ -71,6 +71,7 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         """
         self._check_parameters()
         X = validate_data(self, X, dtype=DTYPES, ensure_min_samples=2)
+        parameters.check_size("X", X)
         weight, rows = parameters.weighted_rows(sample_weight, X)
         if len(rows) < self.n_components:
             raise ValueError(

@@ -36,6 +36,8 @@ class Regressor(RegressorMixin, KerasMixtureOfExperts):
         """
         self._check_parameters()
         X, y = validate_data(self, X, y, dtype=DTYPES, multi_output=True, y_numeric=True, ensure_min_samples=2)
+        parameters.check_size("X", X)
+        parameters.check_size("y", np.asarray(y))
         weight, rows = parameters.weighted_rows(sample_weight, X)
         Y = np.asarray(y, dtype=np.float64)[rows].reshape(len(rows), -1)  # [N, O]
         scaling = Scaling.of(Y, weight)
@@ -83,6 +85,7 @@ class Classifier(ClassifierMixin, KerasMixtureOfExperts):
         """
         self._check_parameters()
         X, y = validate_data(self, X, y, dtype=DTYPES, ensure_min_samples=2)
+        parameters.check_size("X", X)
         check_classification_targets(y)
         weight, rows = parameters.weighted_rows(sample_weight, X)
         self.classes_, codes = np.unique(column_or_1d(y, warn=True)[rows], return_inverse=True)
