@@ -17,6 +17,7 @@ from experiments.recipes import Recipe
 
 if TYPE_CHECKING:
     from vae_moe.backup import Backup
+    from vae_moe.graphs import Neighbors
 
 logger = logging.getLogger(__name__)
 
@@ -34,21 +35,21 @@ class Start:
     Attributes:
         weights: of trunk, z-encoder and decoder, in this order.
         z: latents of the training rows, [N, L].
-        neighbors: row numbers of their nearest neighbours, [N, M].
+        neighbors: of these rows.
         seconds: these stages took.
         cached: whether they were read and not carried out.
     """
 
     weights: list[np.ndarray]
     z: np.ndarray
-    neighbors: np.ndarray
+    neighbors: "Neighbors"
     seconds: float
     cached: bool = False
 
 
 def carry_out(
     gate, mixture, recipe: Recipe, x: np.ndarray, verbose, cache: Path | None, backup: "Backup"
-) -> tuple[Start, np.ndarray | None]:
+) -> tuple[Start, np.ndarray, np.ndarray | None]:
     """Bring a gate to its warm start: autoencoder, clusters of its latents, prior, network of q(c|x).
 
     Args:
@@ -61,7 +62,8 @@ def carry_out(
         backup: where each stage is kept.
 
     Returns:
-        The start, and for a recipe that holds it the component of each row of its core, -1 elsewhere [N].
+        The start, the share of the rows that each component has in it [K], and for a recipe that holds it the
+        component of each row of its core, -1 elsewhere [N].
     """
     from vae_moe import graphs, initialization, warm_start
 
@@ -72,7 +74,7 @@ def carry_out(
 
     def clusters():
         z, neighbors, k = start.z, start.neighbors, mixture.n_components
-        return {"resp": warm_start.cluster(z, neighbors, k, start=stages.start, seed=recipe.model_seed)}
+        return {"resp": warm_start.cluster(x, z, neighbors, k, start=stages.start, seed=recipe.model_seed)}
 
     resp = backup.once("clusters", clusters)["resp"]
     held = graphs.core(start.neighbors, resp) if recipe.hold_start else np.full(len(x), True)
@@ -81,7 +83,7 @@ def carry_out(
         warm_start.place_components(mixture, x, start.z, resp, held=held, **options)
     else:
         initialization.distill(gate, x[held], resp[held], **options)
-    return start, np.where(held, resp.argmax(-1), -1) if recipe.hold_start else None
+    return start, resp.mean(0), np.where(held, resp.argmax(-1), -1) if recipe.hold_start else None
 
 
 def _cached(mixture, recipe: Recipe, x: np.ndarray, cache: Path, make: Callable[[], Start]) -> Start:
@@ -139,6 +141,7 @@ def _set_weights(mixture, values: list[np.ndarray]) -> None:
 def _key(mixture, recipe: Recipe, x: np.ndarray) -> str:
     """Of everything the start depends on."""
     facts = {
+        "format": 2,  # neighbours with their distances
         "network": {name: mixture.get_config()[name] for name in _NETWORK},
         "likelihood": mixture.likelihood,
         "warm_start": asdict(recipe.warm_start) | {"distill_epochs": None, "start": None},  # type: ignore[arg-type]
@@ -153,11 +156,14 @@ def _write(path: Path, start: Start) -> None:
 
     weights: dict[str, Any] = {f"weight{i}": value for i, value in enumerate(start.weights)}
     with whole(path) as temporary:
-        np.savez(temporary, z=start.z, neighbors=start.neighbors, seconds=start.seconds, **weights)
+        np.savez(temporary, z=start.z, **start.neighbors._asdict(), seconds=start.seconds, **weights)
 
 
 def _read(path: Path) -> Start:
+    from vae_moe.graphs import Neighbors
+
     with np.load(path) as arrays:
         n_weights = sum(name.startswith("weight") for name in arrays.files)
         weights = [arrays[f"weight{i}"] for i in range(n_weights)]
-        return Start(weights, arrays["z"], arrays["neighbors"], float(arrays["seconds"]), cached=True)
+        neighbors = Neighbors(arrays["rows"], arrays["distances"])
+        return Start(weights, arrays["z"], neighbors, float(arrays["seconds"]), cached=True)

@@ -65,7 +65,8 @@ def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, backu
     if recipe.warm_start is not None:
         gate = model.gate_layer()
         mixture = _start_mixture(recipe, dataset, gate.n_components) if recipe.start_network else gate
-        start, components = starts.carry_out(gate, mixture, recipe, dataset.train.x, verbose, cache, backup)
+        start, shares, components = starts.carry_out(gate, mixture, recipe, dataset.train.x, verbose, cache, backup)
+        model.component_shares = shares.tolist()
         neighbors, shared_seconds = start.neighbors, start.seconds if start.cached else 0.0
     if recipe.gate_epochs:
         logger.info("the gate's bound alone, %d epochs", recipe.gate_epochs)

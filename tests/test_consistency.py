@@ -31,6 +31,25 @@ def test_balance_is_least_where_every_component_is_used():
     np.testing.assert_allclose(np.mean(consistency.balance(used[[0, 0, 0]])), 0, atol=1e-6)
 
 
+def test_balance_to_a_starts_shares_is_scipys_divergence(rng):
+    """Least, 0, where the components have the shares the start gave them, however unequal."""
+    p, shares = rng.dirichlet(np.ones(3), 30), [0.95, 0.04, 0.01]
+    ours = np.mean(consistency.balance(np.log(p), shares))
+    np.testing.assert_allclose(ours, scipy.stats.entropy(p.mean(0), shares))
+    met = np.repeat(np.log(np.eye(3) * (1 - 3e-9) + 1e-9), [95, 4, 1], 0)
+    np.testing.assert_allclose(np.mean(consistency.balance(met, shares)), 0, atol=1e-6)
+
+
+def test_the_model_balances_towards_its_component_shares(rng):
+    x = rng.uniform(0, 1, (8, 6)).astype("f")
+    model = DMVAE(6, n_components=2, latent_dim=2, regularization={"balance": 1.0}, component_shares=[0.9, 0.1])
+    outputs = model(x, training=True)
+    np.testing.assert_allclose(
+        outputs["terms"]["balance"], consistency.balance(outputs["c_logits"], [0.9, 0.1]), rtol=1e-6
+    )
+    assert DMVAE.from_config(model.get_config()).component_shares == [0.9, 0.1]
+
+
 def test_the_model_adds_them_with_their_weights(rng):
     model = DMVAE(6, n_components=3, latent_dim=2, regularization={"consistency": 2.0, "balance": 3.0})
     x, view = rng.uniform(0, 1, (2, 8, 6)).astype("f")

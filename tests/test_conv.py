@@ -92,13 +92,13 @@ def test_every_stage_takes_images(images, digits):
     losses = initialization.pretrain_autoencoder(model.mixture, x, epochs=5, **options).history["loss"]
     assert losses[-1] < 0.85 * losses[0]
     neighbors = graphs.nearest_neighbors(x)
-    np.testing.assert_array_equal(neighbors, graphs.nearest_neighbors(x.reshape(len(x), -1)))
+    np.testing.assert_array_equal(neighbors.rows, graphs.nearest_neighbors(x.reshape(len(x), -1)).rows)
     radius = graphs.neighbor_distances(x, neighbors)
     initialization.assign_prior(model.mixture.prior, model.encode(x), np.eye(10)[y])
     losses = initialization.distill(model.mixture, x, np.eye(10)[y], epochs=4, **options).history["loss"]
     assert losses[-1] < losses[0]
     data = pipelines.batches(
-        x, batch_size=100, radius=0.25 * radius, augment=augmentation.small_affine((8, 8, 1)), neighbors=neighbors
+        x, batch_size=100, radius=0.25 * radius, augment=augmentation.small_affine((8, 8, 1)), neighbors=neighbors.rows
     )
     (inputs,) = next(iter(data))
     assert inputs["x"].shape == inputs["view"].shape == (100, 8, 8, 1)

@@ -67,7 +67,7 @@ def test_the_whole_start_clusters_digits(digits):
     model = DMVAE(64, n_components=10, trunk_sizes=(128,), z_encoder_sizes=(128,), c_encoder_sizes=(128,))
     initialization.pretrain_autoencoder(model.mixture, x, epochs=40, batch_size=100, verbose=0)
     z = model.encode(x)
-    resp = graphs.spectral_start(graphs.nearest_neighbors(z), 10)
+    resp = graphs.spectral_start(z, graphs.nearest_neighbors(z), 10)
     initialization.assign_prior(model.mixture.prior, z, resp)
     initialization.distill(model.mixture, x, resp, epochs=20, batch_size=100, verbose=0)
     assert metrics.clustering_accuracy(y, model.cluster(x)) > 0.75

@@ -3,11 +3,18 @@
 Rows are x or latents, [N, D]; images [N, H, W, C] are taken as their rows.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
+import scipy.cluster.hierarchy
+import scipy.ndimage
 import scipy.sparse
 import scipy.sparse.csgraph
 import scipy.sparse.linalg
+import scipy.spatial.distance
 from sklearn.cluster import KMeans
+from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
@@ -15,90 +22,222 @@ from sklearn.preprocessing import normalize
 EXTRA_EIGENVECTORS = (0, 2, 4, 6, 8)
 #: Relative accuracy of their eigenvalues; k-means does not see finer.
 EIGENVECTOR_TOLERANCE = 1e-3
+#: Links weaker than this are none: of a length of three times the scale of the rows they join.
+LEAST_LINK = 1e-2
+#: Normalised cuts up to so many times the least are as good.
+SAME_CUT = 2.0
+#: Share of the rows from which on an unconnected part of the graph is a cluster; smaller ones go with their nearest.
+LEAST_PART = 0.005
 
 
-def nearest_neighbors(z: np.ndarray, n_neighbors: int = 10) -> np.ndarray:
-    """Row numbers of each row's nearest other rows, Euclidean, z [N, L] -> [N, M] with M = min(n_neighbors, N - 1)."""
-    index = NearestNeighbors(n_neighbors=min(n_neighbors, len(z) - 1), n_jobs=-1).fit(_rows(z))
-    return index.kneighbors(return_distance=False).astype(np.int32)
+class Neighbors(NamedTuple):
+    """Each row's nearest other rows.
+
+    Attributes:
+        rows: their numbers, [N, M], the nearest first.
+        distances: to them, Euclidean [N, M].
+    """
+
+    rows: np.ndarray
+    distances: np.ndarray
 
 
-def neighbor_distances(x: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
-    """Mean Euclidean distance of each row to its neighbours.
+def nearest_neighbors(z: np.ndarray, n_neighbors: int = 10) -> Neighbors:
+    """Find each row's nearest rows; equal ones count as one, the first of them: copies do not stand in for neighbours.
+
+    Args:
+        z: [N, D].
+        n_neighbors: M, at most; of few different rows, as many as the root of their number. Where all are equal, a
+            row's one neighbour is the first.
+    """
+    z = _rows(z)
+    first, group = distinct(z)
+    n_wanted = min(n_neighbors, int(np.sqrt(len(first))), len(first) - 1)
+    if n_wanted < 1:
+        return Neighbors(np.zeros((len(z), 1), np.int32), np.zeros((len(z), 1), np.float32))
+    distances, rows = NearestNeighbors(n_neighbors=n_wanted, n_jobs=-1).fit(z[first]).kneighbors()
+    return Neighbors(first[rows][group].astype(np.int32), distances[group].astype(np.float32))
+
+
+def distinct(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the rows that differ.
+
+    Args:
+        z: [N, D].
+
+    Returns:
+        The number of the first row of each kind, ascending [F], and each row's kind [N], below F.
+    """
+    _, first, group = np.unique(np.ascontiguousarray(_rows(z)), axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return first[order], np.argsort(order)[group.ravel()]
+
+
+def neighbor_distances(x: np.ndarray, neighbors: Neighbors) -> np.ndarray:
+    """Mean Euclidean distance in x of each row to its neighbours, which may be those in other coordinates.
 
     Args:
         x: [N, D].
-        neighbors: [N, M] row numbers.
+        neighbors: of the N rows.
 
     Returns:
         [N], in units of x.
     """
     x = _rows(x)
-    return np.mean([np.linalg.norm(x[column] - x, axis=-1) for column in neighbors.T], 0)
+    return np.mean([np.linalg.norm(x[column] - x, axis=-1) for column in neighbors.rows.T], 0)
 
 
-def core(neighbors: np.ndarray, resp: np.ndarray) -> np.ndarray:
+def core(neighbors: Neighbors, resp: np.ndarray) -> np.ndarray:
     """Which rows lie deep inside their cluster: their neighbours, and the neighbours of these, are all of it.
 
     Clusters of a graph are wrong near their borders first, so that a start's core holds far fewer mistakes than the
     start. A cluster without a core, a thin or a small one, has all its rows there.
 
     Args:
-        neighbors: [N, M] row numbers (:func:`nearest_neighbors`).
+        neighbors: of the N rows (:func:`nearest_neighbors`).
         resp: responsibilities [N, K].
 
     Returns:
         [N] booleans.
     """
     clusters = resp.argmax(-1)
-    inside = (clusters[neighbors] == clusters[:, np.newaxis]).all(-1)  # [N]
-    deep = inside & inside[neighbors].all(-1)  # [N]
+    inside = (clusters[neighbors.rows] == clusters[:, np.newaxis]).all(-1)  # [N]
+    deep = inside & inside[neighbors.rows].all(-1)  # [N]
     return deep | ~np.isin(clusters, clusters[deep])
 
 
-def spectral_start(neighbors: np.ndarray, n_components: int, *, seed: int = 0) -> np.ndarray:
-    """One-hot responsibilities by normalised spectral clustering of a nearest-neighbour graph (Ng et al. 2002).
+def adjacency(neighbors: Neighbors) -> scipy.sparse.csr_array:
+    """Make the symmetric graph of neighbours, each link weighed by its length in the scale of the rows it joins.
 
-    The graph is made symmetric, the leading eigenvectors of its normalised adjacency are taken as coordinates, their
-    rows scaled to length 1 and clustered by k-means. How many eigenvectors separate the clusters best differs from
-    data set to data set (K alone often joins two), so several numbers are tried, and the clustering of greatest
-    modularity on the graph (Newman & Girvan 2004) is kept: no labels are needed.
+    The weight is exp(-d_ij^2 / (s_i s_j)), s_i the median distance of row i to its neighbours (Zelnik-Manor & Perona
+    2004): a small cluster's links to the next one are weak, however dense either is. Of a link, half from either side.
+
+    Returns:
+        [N, N].
+    """
+    n_rows, n_neighbors = neighbors.rows.shape
+    scale = np.maximum(np.median(neighbors.distances, -1, keepdims=True), np.finfo(np.float32).eps)  # [N, 1]
+    scales = scale * scale[neighbors.rows, 0]  # [N, M]
+    weights = np.exp(-np.square(neighbors.distances, dtype=float) / scales)
+    weights[weights < LEAST_LINK] = 0
+    starts = np.arange(0, weights.size + 1, n_neighbors)
+    graph = scipy.sparse.csr_array((weights.ravel(), neighbors.rows.ravel(), starts), (n_rows, n_rows))
+    graph.eliminate_zeros()
+    return 0.5 * (graph + graph.T)
+
+
+def spectral_start(z: np.ndarray, neighbors: Neighbors, n_components: int, *, seed: int = 0) -> np.ndarray:
+    """Cluster the rows by normalised spectral clustering of their neighbour graph (Ng et al. 2002).
+
+    Where the graph has K unconnected parts or more, they are the clusters, the nearest joined until K are left: no
+    part is cut. Otherwise the leading eigenvectors of the normalised adjacency are taken as coordinates,
+    their rows scaled to length 1 and clustered by k-means. How many eigenvectors separate the clusters best differs
+    from data set to data set (K alone often joins two), so several numbers are tried (:func:`best_clustering`).
+    Parts of less than ``LEAST_PART`` of the rows go with their nearest row.
 
     scikit-learn's SpectralClustering factorises the Laplacian to get the same vectors, which does not finish in
     reasonable time on 60000 points.
 
     Args:
-        neighbors: [N, M] row numbers of each row's nearest neighbours (:func:`nearest_neighbors`).
+        z: [N, D]; equal rows come into the same cluster.
+        neighbors: of the N rows (:func:`nearest_neighbors`).
         n_components: K.
         seed: of the eigenvector iteration and of k-means.
 
     Returns:
         [N, K] of zeros and ones.
     """
-    n_rows, n_neighbors = neighbors.shape
-    rows = np.repeat(np.arange(n_rows), n_neighbors)
-    graph = scipy.sparse.csr_array((np.ones(rows.size), (rows, neighbors.ravel())), (n_rows, n_rows))
-    adjacency = 0.5 * (graph + graph.T)
-    vectors = _leading_eigenvectors(adjacency, min(n_components + EXTRA_EIGENVECTORS[-1], n_rows), seed)  # [N, E]
-    k_means = KMeans(n_components, n_init=10, random_state=seed)
-    clusterings = [k_means.fit_predict(normalize(vectors[:, : n_components + n])) for n in EXTRA_EIGENVECTORS]
-    one_hot = [np.eye(n_components)[clusters] for clusters in clusterings]
-    return max(one_hot, key=lambda resp: modularity(adjacency, resp))
+    first, group = distinct(z)
+    counts = np.bincount(group)  # [F]
+    weights = scipy.sparse.diags_array(counts.astype(float))
+    of_first = Neighbors(group[neighbors.rows[first]], neighbors.distances[first])
+    graph = (weights @ adjacency(of_first) @ weights).tocsr()  # [F, F]
+    _, parts = scipy.sparse.csgraph.connected_components(graph)
+    sizes = np.bincount(parts, counts)
+    large = np.isin(parts, np.flatnonzero(sizes >= min(LEAST_PART * len(z), sizes.max())))
+    rows = _rows(z)[first]
+    if large.sum() <= n_components:
+        clusters = np.arange(large.sum())
+    elif len(np.unique(parts[large])) < n_components:
+        clusters = _cut(graph[large][:, large], n_components, seed)
+    else:
+        clusters = _join(rows[large], parts[large], n_components)
+    nearest, _ = pairwise_distances_argmin_min(rows[~large], rows[large]) if not large.all() else ([], [])
+    every = np.zeros(len(first), int)
+    every[large], every[~large] = clusters, clusters[nearest]
+    return np.eye(n_components)[every[group]]
 
 
-def modularity(adjacency, resp: np.ndarray) -> float:
+def normalised_cut(graph, resp: np.ndarray) -> float:
+    """Share of each cluster's links that leave it, summed over the clusters (Shi & Malik 2000).
+
+    Args:
+        graph: adjacency [N, N], symmetric.
+        resp: one-hot clusters [N, K]; one without a link counts as cut off whole.
+
+    Returns:
+        From 0, where no link is cut, to K.
+    """
+    within = np.sum(resp * (graph @ resp), 0)  # [K]
+    degrees = resp.T @ graph.sum(1)  # [K]
+    return float(np.sum(1 - within / np.maximum(degrees, np.finfo(float).tiny)))
+
+
+def best_clustering(graph, candidates: Sequence[np.ndarray]) -> np.ndarray:
+    """Choose, without labels, the clustering that cuts the fewest links.
+
+    A normalised cut has no preferred size. Of those that cut up to ``SAME_CUT`` times the least, which a sample does
+    not tell apart, the one of the greatest modularity is taken; that alone would cut a large cluster for equal ones.
+
+    Args:
+        graph: adjacency [N, N], symmetric.
+        candidates: responsibilities, [N, K] each.
+
+    Returns:
+        One of them.
+    """
+    hard = [np.eye(resp.shape[1])[resp.argmax(-1)] for resp in candidates]
+    cuts = np.array([normalised_cut(graph, resp) for resp in hard])
+    modularities = np.array([modularity(graph, resp) for resp in hard])
+    as_good = cuts <= SAME_CUT * cuts.min() + EIGENVECTOR_TOLERANCE
+    return candidates[int(np.where(as_good, modularities, -1).argmax())]
+
+
+def modularity(graph, resp: np.ndarray) -> float:
     """Share of a graph's edge weight inside clusters, less what a random graph of equal degrees has there.
 
     Args:
-        adjacency: [N, N], symmetric.
+        graph: adjacency [N, N], symmetric.
         resp: one-hot clusters [N, K].
 
     Returns:
-        Newman & Girvan's (2004) modularity, below 1.
+        Newman & Girvan's (2004) modularity, from -1/2 to 1.
     """
-    within = np.sum(resp * (adjacency @ resp), 0)  # [K]
-    degrees = resp.T @ adjacency.sum(1)  # [K]
+    within = np.sum(resp * (graph @ resp), 0)  # [K]
+    degrees = resp.T @ graph.sum(1)  # [K]
     return float(np.sum(within / degrees.sum() - np.square(degrees / degrees.sum())))
+
+
+def _cut(graph, n_components: int, seed: int) -> np.ndarray:
+    """Clusters [N] of a graph [N, N] of fewer parts than K."""
+    vectors = _leading_eigenvectors(graph, min(n_components + EXTRA_EIGENVECTORS[-1], graph.shape[0]), seed)  # [N, E]
+    k_means = KMeans(n_components, n_init=10, random_state=seed)
+    clusterings = [k_means.fit_predict(normalize(vectors[:, : n_components + n])) for n in EXTRA_EIGENVECTORS]
+    return best_clustering(graph, [np.eye(n_components)[clusters] for clusters in clusterings]).argmax(-1)
+
+
+def _join(rows: np.ndarray, parts: np.ndarray, n_components: int) -> np.ndarray:
+    """Clusters [F] of rows [F, D] in K parts or more: the nearest parts are joined until K are left."""
+    numbers, parts = np.unique(parts, return_inverse=True)
+    if len(numbers) == n_components:
+        return parts
+    gaps = np.zeros((len(numbers), len(numbers)))
+    for part in range(len(numbers) - 1):
+        others = np.flatnonzero(parts > part)
+        _, distances = pairwise_distances_argmin_min(rows[others], rows[parts == part])
+        gaps[part, part + 1 :] = scipy.ndimage.minimum(distances, parts[others], np.arange(part + 1, len(numbers)))
+    merges = scipy.cluster.hierarchy.linkage(scipy.spatial.distance.squareform(gaps + gaps.T), "single")
+    return scipy.cluster.hierarchy.cut_tree(merges, n_components)[parts, 0]
 
 
 def _leading_eigenvectors(adjacency, n_eigenvectors: int, seed: int) -> np.ndarray:

@@ -78,19 +78,22 @@ def pretrain_autoencoder(
     return _fit_stage(stage, data, epochs, learning_rate, backup, **fit_options)
 
 
-def gmm_start(z: np.ndarray, n_components: int, *, n_init: int = 20, seed: int = 0) -> np.ndarray:
-    """Responsibilities of scikit-learn's Gaussian mixture of diagonal covariances (VaDE, Jiang et al. 2017).
+def gmm_start(
+    z: np.ndarray, n_components: int, *, covariance_type: str = "diag", n_init: int = 20, seed: int = 0
+) -> np.ndarray:
+    """Responsibilities of scikit-learn's Gaussian mixture, of diagonal covariances in VaDE (Jiang et al. 2017).
 
     Args:
-        z: latents [N, L].
+        z: rows, such as latents, [N, L].
         n_components: K.
+        covariance_type: as in scikit-learn.
         n_init: starts; the best likelihood is kept.
         seed: of the starts.
 
     Returns:
         [N, K] probabilities.
     """
-    mixture = GaussianMixture(n_components, covariance_type="diag", n_init=n_init, random_state=seed)
+    mixture = GaussianMixture(n_components, covariance_type=covariance_type, n_init=n_init, random_state=seed)
     return mixture.fit(z).predict_proba(z)
 
 

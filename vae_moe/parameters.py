@@ -30,6 +30,7 @@ LEAST: dict[str, float] = {
     "y_weight": 0.0,
     "elbo_weight": 0.0,
     "regularization": 0.0,
+    "adversarial_reach": 0.0,
     "validation_fraction": 0.0,
     "reg_variance": POSITIVE,
     "variance": POSITIVE,

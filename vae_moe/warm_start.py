@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from vae_moe import graphs, initialization
 from vae_moe.backup import Backup
+from vae_moe.graphs import Neighbors
 from vae_moe.layers import LatentMixture
 from vae_moe.pipelines import map_batches
 
@@ -17,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 #: Up to this many, distances in x tell as much as the autoencoder's.
 FEW_COLUMNS = 100
+#: Up to this many, the autoencoder learns rows by heart, and distances in its latents tell nothing.
+FEW_ROWS = 1000
 STARTS = ("spectral", "gmm")
 
 
@@ -29,7 +32,7 @@ def learn_latents(
     neighbors_of: str | None = None,
     backup: Backup | None = None,
     **fit_options,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, Neighbors]:
     """Train the autoencoder, and find each row's nearest neighbours.
 
     Args:
@@ -37,29 +40,43 @@ def learn_latents(
         x: [N, D].
         epochs: of the autoencoder.
         n_neighbors: M, of each row.
-        neighbors_of: "z", in the latents, or "x"; None takes "x" where it has few columns.
+        neighbors_of: "z", in the latents, or "x"; None takes "x" where it has few columns or few rows.
         backup: what an earlier process did is taken from it; None keeps nothing.
         fit_options: of :func:`vae_moe.initialization.pretrain_autoencoder`.
 
     Returns:
-        The latents z [N, L], and row numbers of neighbours [N, M].
+        The latents z [N, L], and each row's neighbours.
     """
     logger.info("autoencoder, %d epochs", epochs)
     initialization.pretrain_autoencoder(mixture, x, epochs=epochs, backup=backup, **fit_options)
-    near = neighbors_of or ("x" if x.shape[1] <= FEW_COLUMNS else "z")
+    near = neighbors_of or ("x" if x.shape[1] <= FEW_COLUMNS or len(x) <= FEW_ROWS else "z")
 
     def latents():
         z = map_batches(tf.function(mixture.z_mean, reduce_retracing=True), x)
-        return {"z": z, "neighbors": graphs.nearest_neighbors(z if near == "z" else x, n_neighbors)}
+        return {"z": z, **graphs.nearest_neighbors(z if near == "z" else x, n_neighbors)._asdict()}
 
     kept = (backup or Backup()).once("latents", latents)
-    return kept["z"], kept["neighbors"]
+    return kept["z"], Neighbors(kept["rows"], kept["distances"])
 
 
-def cluster(z: np.ndarray, neighbors: np.ndarray, n_components: int, *, start: str, seed: int = 0) -> np.ndarray:
-    """Responsibilities by the start of a name, "spectral" or "gmm", z [N, L] and neighbours [N, M] -> [N, K].
+def cluster(
+    x: np.ndarray, z: np.ndarray, neighbors: Neighbors, n_components: int, *, start: str, seed: int = 0
+) -> np.ndarray:
+    """Cluster the rows before a mixture is trained, several ways (:func:`vae_moe.graphs.best_clustering` chooses).
 
-    A component that no row is in, where there are fewer different rows, gets an equal part of one row's worth.
+    "gmm" has Gaussian mixtures of the latents and, of few columns, of x; "spectral" also the clusters of the neighbour
+    graph. A component that no row is in, where there are fewer different rows, gets an equal part of one row's worth.
+
+    Args:
+        x: [N, D].
+        z: latents [N, L].
+        neighbors: of the N rows.
+        n_components: K.
+        start: one of ``STARTS``.
+        seed: of everything random.
+
+    Returns:
+        Responsibilities [N, K].
 
     Raises:
         ValueError: for another start.
@@ -67,10 +84,14 @@ def cluster(z: np.ndarray, neighbors: np.ndarray, n_components: int, *, start: s
     if start not in STARTS:
         raise ValueError(f"start must be one of {', '.join(map(repr, STARTS))}, got {start!r}.")
     logger.info("%s start on %d rows", start, len(z))
-    if start == "spectral":
-        resp = graphs.spectral_start(neighbors, n_components, seed=seed)
-    else:
-        resp = initialization.gmm_start(z, n_components, seed=seed)
+    few = x.ndim == 2 and x.shape[1] <= FEW_COLUMNS
+    found = [] if start == "gmm" else [graphs.spectral_start(x if few else z, neighbors, n_components, seed=seed)]
+    if few or start == "gmm":
+        found.append(initialization.gmm_start(z, n_components, seed=seed))
+    if few:
+        kinds = ("diag", "full") if len(x) > 2 * n_components * x.shape[1] else ("diag",)
+        found += [initialization.gmm_start(x, n_components, covariance_type=kind, seed=seed) for kind in kinds]
+    resp = graphs.best_clustering(graphs.adjacency(neighbors), found)
     empty = resp.sum(0) < initialization.LEAST_COUNT  # [K]
     return (1 - 1 / len(z)) * resp + (1 / len(z)) * empty / empty.sum() if empty.any() else resp
 

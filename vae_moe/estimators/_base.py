@@ -75,7 +75,7 @@ class KerasEstimator(BaseEstimator, ABC):
 
     def _learn_scaling(self, X: np.ndarray, sample_weight: np.ndarray | None, *, standardise: bool) -> np.ndarray:
         """Set the scaling of X [N, D], and return x."""
-        scaling = Scaling.of(X, sample_weight) if standardise else Scaling.none(X.shape[1])
+        scaling = Scaling.of_inputs(X, sample_weight) if standardise else Scaling.none(X.shape[1])
         self.x_mean_, self.x_scale_ = scaling.mean, scaling.scale
         return scaling.apply(X)
 

@@ -17,8 +17,8 @@ from vae_moe.estimators._training import train
 
 #: Of z, over which `score_samples` averages; the same noise for every row.
 ELBO_SAMPLES = 16
-#: How far adversarial changes of a row go, as a share of its mean distance to its neighbours.
-ADVERSARIAL_SHARE = 0.25
+#: Terms that hold q(c | x) together, all of the weight `regularization`.
+TERMS = ("adversarial", "entropy", "balance", "start")
 
 
 class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, DensityMixin, KerasEstimator):
@@ -36,6 +36,7 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         start: str | None = "spectral",
         start_epochs: int = 30,
         regularization: float = 30.0,
+        adversarial_reach: float = 0.25,
         epochs: int = 60,
         batch_size: int = 100,
         learning_rate: float = 1e-3,
@@ -49,6 +50,7 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self.start = start
         self.start_epochs = start_epochs
         self.regularization = regularization
+        self.adversarial_reach = adversarial_reach
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -87,22 +89,27 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             latent_dim=self.latent_dim,
             likelihood=self.likelihood_,
             stddev=NOISE,
-            regularization=dict.fromkeys(("adversarial", "entropy", "balance"), self.regularization),
+            regularization=dict.fromkeys(TERMS, self.regularization),
             seed=seed,
             **self._layers(),
         )
+        components = None
         if self.start is None:
             neighbors = graphs.nearest_neighbors(x)
         else:
             mixture, options = self.model_.mixture, self._start_options(seed)
             z, neighbors = warm_start.learn_latents(mixture, x, **options)
-            resp = warm_start.cluster(z, neighbors, self.n_components, start=self.start, seed=seed)
+            resp = warm_start.cluster(x, z, neighbors, self.n_components, start=self.start, seed=seed)
             warm_start.place_components(mixture, x, z, resp, **options)
             initialization.sharpen_posterior(mixture)
-        radius = ADVERSARIAL_SHARE * graphs.neighbor_distances(x, neighbors)
+            self.model_.component_shares = resp.mean(0).tolist()
+            components = np.where(graphs.core(neighbors, resp), resp.argmax(-1), -1)
+        radius = self.adversarial_reach * graphs.neighbor_distances(x, neighbors)
         self.history_ = train(
             self.model_,
-            pipelines.batches(x, radius=radius, sample_weight=weight, **self._batch_options(seed)),
+            pipelines.batches(
+                x, radius=radius, components=components, sample_weight=weight, **self._batch_options(seed)
+            ),
             epochs=self.epochs,
             learning_rate=self.learning_rate,
             verbose=self.verbose,

@@ -63,6 +63,11 @@ class KerasMixtureOfExperts(KerasEstimator):
     def _teach_gate(self, x: np.ndarray, resp: np.ndarray, seed: int) -> None:
         """Let the model's gate learn responsibilities [N, K]."""
 
+    def _batch_inputs(self, x: np.ndarray) -> dict[str, Any]:
+        """Return what the gate's terms want of each row beside x [N, D]: arrays [N] for `pipelines.batches`."""
+        del x
+        return {}
+
     @pipelines.own_seeds
     def _fit_model(self, x: np.ndarray, y: np.ndarray, n_outputs: int, weight: np.ndarray | None) -> None:
         """Fit to x [N, D], y [N, O] or codes [N] and positive weights [N]."""
@@ -79,6 +84,7 @@ class KerasMixtureOfExperts(KerasEstimator):
         if self.start is not None:
             resp = self._linear_gate(x, y, rows, weights, _smooth(self._clusters(x, seed)))
             self._teach_gate(x, _smooth(resp), seed)
+            self.model_.component_shares = _smooth(resp).mean(0).tolist()
         center = generalized_em.shared_kernel(self.model_.experts, x[rows], y[rows], weights[rows])  # [D, O]
         options = {"center": center, "reg_variance": REG_VARIANCE, "sample_weight": weights[rows]}
         generalized_em.fit_experts(self.model_, x[rows], y[rows], max_iter=MAX_ITER, tol=TOL, **options)
@@ -93,6 +99,7 @@ class KerasMixtureOfExperts(KerasEstimator):
                     x[rows],
                     y[rows],
                     sample_weight=None if weight is None else weights[rows],
+                    **self._batch_inputs(x[rows]),
                     **self._batch_options(seed),
                 ),
                 epochs=self.epochs,

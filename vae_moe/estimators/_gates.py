@@ -28,6 +28,7 @@ class LatentGated(KerasMixtureOfExperts):
         start: str | None = "spectral",
         start_epochs: int = 30,
         elbo_weight: float = 0.01,
+        adversarial_reach: float = 0.25,
         epochs: int = 100,
         patience: int = 10,
         validation_fraction: float = 0.2,
@@ -43,6 +44,7 @@ class LatentGated(KerasMixtureOfExperts):
         self.start = start
         self.start_epochs = start_epochs
         self.elbo_weight = elbo_weight
+        self.adversarial_reach = adversarial_reach
         self.epochs = epochs
         self.patience = patience
         self.validation_fraction = validation_fraction
@@ -66,7 +68,6 @@ class LatentGated(KerasMixtureOfExperts):
             stddev=NOISE,
             elbo_weight=self.elbo_weight,
             regularization={"balance": 0.4, "entropy": 0.1, "adversarial": 1.0},
-            adversarial_radius=0.5,
             seed=seed,
             **self._gate_layers(),
         )
@@ -82,7 +83,11 @@ class LatentGated(KerasMixtureOfExperts):
     def _clusters(self, x: np.ndarray, seed: int) -> np.ndarray:
         assert self.start is not None
         z, neighbors = warm_start.learn_latents(self.model_.mixture, x, **self._start_options(seed))
-        return warm_start.cluster(z, neighbors, self.n_experts, start=self.start, seed=seed)
+        return warm_start.cluster(x, z, neighbors, self.n_experts, start=self.start, seed=seed)
+
+    def _batch_inputs(self, x: np.ndarray) -> dict[str, Any]:
+        neighbors = graphs.nearest_neighbors(x)
+        return {"radius": self.adversarial_reach * graphs.neighbor_distances(x, neighbors)}
 
     def _teach_gate(self, x: np.ndarray, resp: np.ndarray, seed: int) -> None:
         z = self.model_.encode(x)
@@ -150,7 +155,7 @@ class SoftmaxGated(KerasMixtureOfExperts):
 
     def _clusters(self, x: np.ndarray, seed: int) -> np.ndarray:
         assert self.start is not None
-        return warm_start.cluster(x, graphs.nearest_neighbors(x), self.n_experts, start=self.start, seed=seed)
+        return warm_start.cluster(x, x, graphs.nearest_neighbors(x), self.n_experts, start=self.start, seed=seed)
 
     def _teach_gate(self, x: np.ndarray, resp: np.ndarray, seed: int) -> None:
         initialization.distill(self.model_.gate, x, resp, **self._start_options(seed))

@@ -33,6 +33,16 @@ class Scaling:
         return cls(scaler.mean_, scaler.scale_)
 
     @classmethod
+    def of_inputs(cls, X: np.ndarray, sample_weight: np.ndarray | None = None) -> Scaling:
+        """Return the standardisation of X [N, D], with weights [N], in which columns of 0 and 1 keep their scale.
+
+        Such columns are the levels of a category. By their own deviations the rarest would be worth most, and a
+        category as much as it has levels.
+        """
+        scaling = cls.of(X, sample_weight)
+        return cls(scaling.mean, np.where(np.isin(X, (0, 1)).all(0), 1.0, scaling.scale))
+
+    @classmethod
     def none(cls, n_columns: int) -> Scaling:
         """Return what leaves n_columns columns as they are."""
         return cls(np.zeros(n_columns), np.ones(n_columns))

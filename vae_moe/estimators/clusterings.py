@@ -26,13 +26,16 @@ class VaDEClustering(KerasClustering):
         Of X. 'auto' takes 'bernoulli' where X is in [0, 1], and 'gaussian' otherwise. With 'gaussian' the columns are
         standardised inside, with 'bernoulli' they stay as they are.
     start : {'spectral', 'gmm'} or None, default='spectral'
-        Clusters to start from: spectral ones of a graph of nearest neighbours (in X up to 100 columns, else among the
-        latents), a Gaussian mixture of the latents, or none.
+        Clusters to start from: spectral ones of a graph of nearest neighbours (in X up to 100 columns or 1000 rows,
+        else among the latents), Gaussian mixtures of the latents and of up to 100 columns of X, or none. Several are
+        tried, 'gmm' in 'spectral' too; the one that cuts the fewest links of the graph is taken.
     start_epochs : int, default=30
         Of the autoencoder, and of the network of q(c | x).
     regularization : float, default=30
-        Weight of the mutual information between the component and an x that is changed adversarially by a quarter of
-        the distance to its neighbours; 0 leaves the bound alone.
+        Weight of the terms that hold q(c | x) together: against adversarial changes of x, sure, of the start's shares,
+        and at the start's component for rows deep inside of it. 0 leaves the bound alone.
+    adversarial_reach : float, default=0.25
+        How far the adversarial changes of a row go, as a share of its mean distance to its neighbours.
     epochs : int, default=60
         Of the bound. An epoch of any stage has 20 steps at least: few rows are gone through several times.
     batch_size : int, default=100

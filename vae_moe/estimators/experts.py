@@ -22,13 +22,16 @@ class DVMoERegressor(Regressor, DVGated):
         Of X. 'auto' takes 'bernoulli' where X is in [0, 1], and 'gaussian' otherwise. With 'gaussian' the columns are
         standardised inside, with 'bernoulli' they stay as they are. y is standardised always.
     start : {'spectral', 'gmm'} or None, default='spectral'
-        Clusters to start from: spectral ones of a graph of nearest neighbours (in X up to 100 columns, else among an
-        autoencoder's latents), or a Gaussian mixture of the latents. EM with a linear gate moves them to where y asks
-        for several maps. None begins with random weights.
+        Clusters to start from: spectral ones of a graph of nearest neighbours (in X up to 100 columns or 1000 rows,
+        else among an autoencoder's latents), or Gaussian mixtures, as for `VaDEClustering`. EM with a linear gate moves
+        them to where y asks for several maps. None begins with random weights.
     start_epochs : int, default=30
         Of the autoencoder, and of the gate when it learns the start.
     elbo_weight : float, default=0.01
         Of the evidence lower bound of x beside log p(y | x).
+    adversarial_reach : float, default=0.25
+        How far the adversarial changes of a row go against which the gate is held, as a share of the row's mean
+        distance to its neighbours.
     epochs : int, default=100
         At most. An epoch of any stage has 20 steps at least: few rows are gone through several times.
     patience : int, default=10

@@ -24,20 +24,24 @@ def consistency(c_logits, view_logits):
     return tf.reduce_sum(tf.exp(target) * (target - view_logits), -1)
 
 
-def balance(c_logits):
-    """``sum_k q(c=k|x) log qbar_k`` with ``qbar`` the batch mean of q(c|x); its mean is minus the entropy of qbar.
+def balance(c_logits, shares=None):
+    """``sum_k q(c=k|x) log(qbar_k / share_k)``, qbar the batch mean of q(c|x): its mean is KL(qbar || shares).
 
     Args:
         c_logits: [B, K], normalised.
+        shares: [K], of the rows that each component should have; None leaves them out, so that the mean is minus the
+            entropy of qbar, least where every component has as many.
 
     Returns:
-        [B] nats, on average between -log K (every component used alike) and 0 (one component takes all).
+        [B] nats, on average 0 at the least, or -log K without shares.
     """
-    log_batch_mean = tf.reduce_logsumexp(c_logits, 0) - tf.math.log(tf.cast(tf.shape(c_logits)[0], c_logits.dtype))
+    log_ratio = tf.reduce_logsumexp(c_logits, 0) - tf.math.log(tf.cast(tf.shape(c_logits)[0], c_logits.dtype))  # [K]
     if tf.distribute.get_strategy().num_replicas_in_sync > 1:  # the mean over the batches of all replicas
         replica = tf.distribute.get_replica_context()
-        log_batch_mean = tf.math.log(replica.all_reduce(tf.distribute.ReduceOp.MEAN, tf.exp(log_batch_mean)))
-    return tf.reduce_sum(tf.exp(c_logits) * log_batch_mean, -1)
+        log_ratio = tf.math.log(replica.all_reduce(tf.distribute.ReduceOp.MEAN, tf.exp(log_ratio)))
+    if shares is not None:
+        log_ratio -= tf.math.log(tf.constant(shares, c_logits.dtype))
+    return tf.reduce_sum(tf.exp(c_logits) * log_ratio, -1)
 
 
 def start(c_logits, components):

@@ -1,6 +1,6 @@
 """What all models share: a gate, its training terms and its readouts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -29,7 +29,7 @@ class GatedModel(TermModel):
         term_weights: of the model's other terms, by name.
         regularization: weights of these terms, by name; those left out are 0.
             "consistency": KL(q(c|x) || q(c|view));
-            "balance": the negative entropy of the batch mean of q(c|x);
+            "balance": the KL of the batch mean of q(c|x) to ``component_shares``, or its negative entropy;
             "entropy": the entropy of q(c|x);
             "adversarial": KL(q(c|x) || q(c|x + r)), r the small change that raises it most;
             "start": the cross-entropy of q(c|x) to the start's components.
@@ -37,6 +37,8 @@ class GatedModel(TermModel):
         adversarial_probe: how far from x the direction of r is sought, in units of that length.
         adversarial_share: share of each training batch on which that term is computed, as ``bound_share`` of a
             :class:`LatentMixture`; a gate with large networks spends most of its time there.
+        component_shares: of the rows that each component should have, [K]; a start that is found later sets the
+            attribute before ``fit``. None: as many in each as in the others.
         seed: of the directions in which r is sought.
     """
 
@@ -47,6 +49,7 @@ class GatedModel(TermModel):
         adversarial_radius: float,
         adversarial_probe: float,
         adversarial_share: float,
+        component_shares: Sequence[float] | None,
         seed: int,
         **kwargs,
     ):
@@ -63,6 +66,7 @@ class GatedModel(TermModel):
         batch_part.check_share("adversarial_share", adversarial_share)
         self.adversarial_probe = adversarial_probe
         self.adversarial_share = adversarial_share
+        self.component_shares = component_shares
         self.seed_generator = keras.random.SeedGenerator(10 * seed + 8)
 
     @staticmethod
@@ -158,7 +162,7 @@ class GatedModel(TermModel):
         if view is not None and self.term_weights["consistency"]:
             terms["consistency"] = consistency.consistency(c_logits, log_probs(view))
         if self.term_weights["balance"]:
-            terms["balance"] = consistency.balance(c_logits)
+            terms["balance"] = consistency.balance(c_logits, self.component_shares)
         if self.term_weights["entropy"]:
             terms["entropy"] = consistency.entropy(c_logits)
         if self.term_weights["adversarial"]:
@@ -193,6 +197,7 @@ class GatedModel(TermModel):
             "adversarial_radius": self.adversarial_radius,
             "adversarial_probe": self.adversarial_probe,
             "adversarial_share": self.adversarial_share,
+            "component_shares": None if self.component_shares is None else list(self.component_shares),
         }
 
 

@@ -6,7 +6,7 @@ Their loss is ``expert_weight * nll + elbo_weight * (recon + kl_z + kl_c)`` (rep
 is there where the gate is a clustering autoencoder, and is all that a row without y contributes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -44,8 +44,8 @@ class MixtureOfExperts(GatedModel):
         learn_variance: of Gaussian experts, per expert and output; 1 otherwise.
         elbo_weight: of the terms of the gate's bound.
         expert_weight: of the experts' term, ``nll``.
-        regularization, adversarial_radius, adversarial_probe, adversarial_share: of the terms that hold q(c|x)
-            together in training (:class:`GatedModel`).
+        regularization, adversarial_radius, adversarial_probe, adversarial_share, component_shares: of the terms that
+            hold q(c|x) together in training (:class:`GatedModel`).
         name: of the Keras model.
         gate: further arguments of the gate, a :class:`LatentMixture` or a :class:`SoftmaxGate`.
     """
@@ -71,6 +71,7 @@ class MixtureOfExperts(GatedModel):
         adversarial_radius: float = 1.0,
         adversarial_probe: float = 0.1,
         adversarial_share: float = 1.0,
+        component_shares: Sequence[float] | None = None,
         *,
         name: str | None = None,
         trainable: bool = True,
@@ -88,6 +89,7 @@ class MixtureOfExperts(GatedModel):
             adversarial_radius,
             adversarial_probe,
             adversarial_share,
+            component_shares,
             gate.get("seed", 0),
             name=name,
             trainable=trainable,

@@ -3,7 +3,7 @@
 Their bound is the same (:class:`vae_moe.layers.LatentMixture`); they differ in where q(c|x) comes from.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -38,6 +38,7 @@ class MixtureVAE(LatentReadouts, GatedModel):
         adversarial_radius: float = 1.0,
         adversarial_probe: float = 0.1,
         adversarial_share: float = 1.0,
+        component_shares: Sequence[float] | None = None,
         *,
         name: str | None = None,
         trainable: bool = True,
@@ -50,6 +51,7 @@ class MixtureVAE(LatentReadouts, GatedModel):
             adversarial_radius,
             adversarial_probe,
             adversarial_share,
+            component_shares,
             latent.get("seed", 0),
             name=name,
             trainable=trainable,
