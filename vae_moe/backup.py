@@ -26,7 +26,7 @@ Arrays = dict[str, np.ndarray]
 
 
 @contextlib.contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def whole(path: str | Path) -> Iterator[Path]:
     """A temporary path beside a file's, with its suffix, that becomes the file: it is whole or absent at any moment.
 
     Args:
@@ -35,6 +35,7 @@ def whole(path: Path) -> Iterator[Path]:
     Yields:
         ``name.part.suffix``, to be written. It goes if that fails.
     """
+    path = Path(path)
     temporary = path.with_name(f"{path.stem}.part{path.suffix}")
     try:
         yield temporary
@@ -57,8 +58,8 @@ class Backup:
         folder: made when it is needed; None keeps nothing.
     """
 
-    def __init__(self, folder: Path | None = None):
-        self.folder = folder
+    def __init__(self, folder: str | Path | None = None):
+        self.folder = None if folder is None else Path(folder)
         self._seconds, self._since = 0.0, time.perf_counter()
 
     @property

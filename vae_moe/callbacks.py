@@ -167,9 +167,9 @@ class HistoryFile(keras.callbacks.Callback):
         path: of the file, with a column ``epoch`` and one for each logged value.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: str | Path):
         super().__init__()
-        self.path = path
+        self.path = Path(path)
 
     def on_epoch_end(self, epoch, logs=None):
         """Write the file anew, with this epoch's row."""

@@ -25,7 +25,7 @@ _ARCHIVE_LIMIT = 2**28  # bytes; the official ones have 171 million
 _Batch = tuple[np.ndarray, np.ndarray]  # pixels [N, 3072], colour after colour, and labels [N]
 
 
-def read_folder(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def read_folder(folder: files.PathLike) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Read the batches of a folder, of its subfolder cifar-10-batches-py or -bin, or of an official archive in it.
 
     Batches may have other numbers of rows than the official 10000; an archive has to have the official MD5.
@@ -37,7 +37,7 @@ def read_folder(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
         DatasetError: no batches, or one that is missing, not sound, empty, or has labels above 9.
     """
     for layout in _LAYOUTS:
-        contents = layout.contents(folder)
+        contents = layout.contents(Path(folder))
         if contents is not None:
             batches = [layout.decode(content, source) for source, content in contents.items()]
             train_x, train_y = (np.concatenate(parts) for parts in zip(*batches[:-1], strict=True))

@@ -35,9 +35,9 @@ class StopOnNaN(keras.callbacks.Callback):
             before: the terms, the extremes of x, of log-variances and of weights.
     """
 
-    def __init__(self, x: np.ndarray | None = None, path: Path | None = None):
+    def __init__(self, x: np.ndarray | None = None, path: str | Path | None = None):
         super().__init__()
-        self.x, self.path = x, path
+        self.x, self.path = x, None if path is None else Path(path)
 
     def on_train_begin(self, logs=None):
         """Remember the weights as they are."""

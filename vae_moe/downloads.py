@@ -99,7 +99,7 @@ def cifar10_folder() -> Path:
     return Path(_asked("Keras", "CIFAR-10", fetch, cure))
 
 
-def rcv1(folder: Path | None) -> Any:
+def rcv1(folder: files.PathLike | None) -> Any:
     """Give scikit-learn's RCV1, fetched first if it is not there and no folder is given.
 
     Args:
@@ -114,6 +114,7 @@ def rcv1(folder: Path | None) -> Any:
     from sklearn.datasets import fetch_rcv1
 
     cure = "call sklearn.datasets.fetch_rcv1(data_home=folder) where there is one and give that folder with --data-dir"
+    folder = None if folder is None else Path(folder)
     if folder is not None and not (folder / "RCV1").is_dir():
         raise DatasetError(f"{folder} has no subfolder RCV1 of scikit-learn's: {cure}.")
     return _asked(

@@ -14,17 +14,21 @@ LIMIT = 2**30
 _CHUNK = 2**20
 
 
+PathLike = str | os.PathLike[str]
+
+
 class DatasetError(Exception):
     """A data set cannot be had or read; the message tells the user what to do."""
 
 
 @contextlib.contextmanager
-def opened(path: Path, *, unpack: bool = True) -> Iterator[IO[bytes]]:
+def opened(path: PathLike, *, unpack: bool = True) -> Iterator[IO[bytes]]:
     """Open a file for reading, unpacked if its name ends in .gz, unless told otherwise.
 
     Raises:
         DatasetError: it cannot be read, or not be unpacked, here or inside the with statement.
     """
+    path = Path(path)
     try:
         with gzip.open(path) if unpack and path.suffix == ".gz" else path.open("rb") as stream:
             yield stream  # type: ignore[misc]
@@ -40,7 +44,7 @@ def read_at_most(stream: IO[bytes], n: int) -> bytearray:
     return content
 
 
-def read(path: Path, limit: int = LIMIT, *, unpack: bool = True) -> bytes:
+def read(path: PathLike, limit: int = LIMIT, *, unpack: bool = True) -> bytes:
     """Read a whole file, unpacked if its name ends in .gz, unless told otherwise.
 
     Raises:
@@ -53,12 +57,13 @@ def read(path: Path, limit: int = LIMIT, *, unpack: bool = True) -> bytes:
     return bytes(content)
 
 
-def write(folder: Path, contents: Mapping[str, bytes]) -> None:
+def write(folder: PathLike, contents: Mapping[str, bytes]) -> None:
     """Write files so that each is there as a whole or not at all, even if the machine stops meanwhile.
 
     Raises:
         DatasetError: the folder cannot be written.
     """
+    folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, content in contents.items():
@@ -67,12 +72,13 @@ def write(folder: Path, contents: Mapping[str, bytes]) -> None:
         raise DatasetError(f"Cannot write to {folder}: {error}. Set VAE_MOE_DATA to a folder with space.") from error
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: PathLike, content: bytes) -> None:
     """Write a file so that it is there as a whole or not at all, even if the machine stops meanwhile.
 
     Raises:
         OSError: it cannot be written.
     """
+    path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as stream:

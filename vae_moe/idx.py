@@ -16,7 +16,7 @@ DIMENSIONS = {  # of each official file, in the order of `read_folder`
 }
 
 
-def read_folder(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def read_folder(folder: files.PathLike) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Read the four files of a folder, under their official names or with the ending .gz (a plain file comes first).
 
     Returns:
@@ -25,6 +25,7 @@ def read_folder(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
     Raises:
         DatasetError: a file is missing, not sound or larger than `files.LIMIT`, or has not one label for each image.
     """
+    folder = Path(folder)
     train_x, train_y, test_x, test_y = (_read(folder, file, ndim) for file, ndim in DIMENSIONS.items())
     for part, x, y in (("train", train_x, train_y), ("t10k", test_x, test_y)):
         if len(x) != len(y):

@@ -57,7 +57,7 @@ class Images:
 
 
 def read(
-    path: Path, image_shape: Sequence[int] | None = None, side: int | None = None, white: int | None = None
+    path: str | Path, image_shape: Sequence[int] | None = None, side: int | None = None, white: int | None = None
 ) -> Images:
     """Read an image, or all images of a folder and of its sub-folders, one deep.
 
@@ -78,6 +78,7 @@ def read(
     Raises:
         DatasetError: no images, too many, one that cannot be read, or pixels beyond the bounds.
     """
+    path = Path(path)
     folder = path if path.is_dir() else path.parent
     paths, unlike = _find(folder) if path.is_dir() else ([path], _Unlike())
     if not paths:
@@ -110,7 +111,7 @@ def read(
     return Images(pixels, [name.as_posix() for name in names], classes, white, unlike.lines)
 
 
-def check_size(path: Path, n_images: int, image_shape: Sequence[int]) -> None:
+def check_size(path: str | Path, n_images: int, image_shape: Sequence[int]) -> None:
     """Raise DatasetError if so many images of that size are beyond the bounds."""
     received = f"{path}: {n_images} images of {' x '.join(map(str, image_shape))}"
     if min(image_shape[:2]) < 2:

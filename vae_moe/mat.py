@@ -8,7 +8,6 @@ import math
 import struct
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
@@ -23,7 +22,7 @@ _NUMBER_CLASSES = range(6, 16)  # of matrices: double, single, integers
 _COMPLEX = 0x800
 
 
-def read(path: Path, limit: int = files.LIMIT) -> tuple[np.ndarray, np.ndarray]:
+def read(path: files.PathLike, limit: int = files.LIMIT) -> tuple[np.ndarray, np.ndarray]:
     """Read the variables X and Y.
 
     Args:

@@ -7,10 +7,10 @@ import difflib
 from collections.abc import Callable
 
 from vae_moe.datasets.images import cifar10, digits, fashion_mnist, idx_folder, mnist
-from vae_moe.datasets.splits import Dataset, PathLike, Split
+from vae_moe.datasets.splits import Dataset, Split
 from vae_moe.datasets.synthetic import spiral
 from vae_moe.datasets.tables import hhar, reuters, reuters10k
-from vae_moe.files import DatasetError
+from vae_moe.files import DatasetError, PathLike
 from vae_moe.streaming import stream
 
 __all__ = [

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from vae_moe import cifar, downloads, idx
-from vae_moe.datasets.splits import Dataset, PathLike, Split
-from vae_moe.files import DatasetError
+from vae_moe.datasets.splits import Dataset, Split
+from vae_moe.files import DatasetError, PathLike
 
 logger = logging.getLogger(__name__)
 

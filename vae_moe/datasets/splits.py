@@ -1,11 +1,8 @@
 """What every loader returns: rows and labels in three splits."""
 
-import os
 from dataclasses import dataclass, replace
 
 import numpy as np
-
-PathLike = str | os.PathLike[str]
 
 
 @dataclass(frozen=True, eq=False)

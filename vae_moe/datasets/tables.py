@@ -10,8 +10,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler, normalize
 
 from vae_moe import downloads, mat
-from vae_moe.datasets.splits import Dataset, PathLike, Split
-from vae_moe.files import DatasetError
+from vae_moe.datasets.splits import Dataset, Split
+from vae_moe.files import DatasetError, PathLike
 
 logger = logging.getLogger(__name__)
 

@@ -82,8 +82,9 @@ class Page:
         sections = {title: blocks for title, blocks in self.sections.items() if blocks}
         return _template().render(title=self.title, subtitle=self.subtitle, sections=sections, pictures=uris)
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: str | Path) -> None:
         """Write ``report.html``, and what it is made of: ``report.json`` and ``figures/*.png``."""
+        folder = Path(folder)
         (folder / "figures").mkdir(exist_ok=True)
         for name, png in self.pictures.items():
             files.write_whole(folder / "figures" / f"{name}.png", png)
@@ -91,17 +92,18 @@ class Page:
         files.write_whole(folder / "report.json", (json.dumps(kept, indent=1) + "\n").encode())
         self.write_html(folder)
 
-    def write_html(self, folder: Path) -> None:
+    def write_html(self, folder: str | Path) -> None:
         """Write ``report.html`` alone."""
-        files.write_whole(folder / "report.html", self.html.encode())
+        files.write_whole(Path(folder) / "report.html", self.html.encode())
 
     @classmethod
-    def read(cls, folder: Path) -> "Page":
+    def read(cls, folder: str | Path) -> "Page":
         """What ``write`` wrote.
 
         Raises:
             OSError: ``report.json`` is not there.
         """
+        folder = Path(folder)
         kept = json.loads((folder / "report.json").read_text(encoding="utf-8"))
         return cls(**kept, pictures={path.stem: path.read_bytes() for path in (folder / "figures").glob("*.png")})
 
