@@ -245,7 +245,7 @@ def test_names_that_are_no_text_or_not_of_one_column(names, message):
 
 def test_new_rows_may_have_any_further_columns():
     frame = pd.DataFrame({"a": np.arange(20.0), "b": 1.0})
-    with pytest.raises(DatasetError, match=r"a table is a pandas\.DataFrame, got a ndarray"):
+    with pytest.raises(DatasetError, match=r"a table is a pandas\.DataFrame, got a numpy\.ndarray"):
         Preparation.fit(frame.to_numpy())
     preparation = Preparation.fit(frame)
     x = preparation.transform(frame)

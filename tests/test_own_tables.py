@@ -10,10 +10,11 @@ import own_files
 import pandas as pd
 import pyarrow
 import pytest
+import sklearn
 import skops.io
 from pyarrow import parquet
 
-from vae_moe import cells, image_folder, reading, tables
+from vae_moe import cells, csv_files, image_folder, reading, tables
 from vae_moe.idx import DatasetError
 
 
@@ -175,6 +176,28 @@ def test_the_formats_agree(tmp_path, rng):
 
 
 @pytest.mark.parametrize(
+    ("index", "name"),
+    [
+        (pd.Index([10, 20, 40], name="dose"), "dose"),
+        (pd.date_range("2020", periods=3, name="day"), "day"),
+        (pd.Index(["x", "y", "z"]), ""),  # as of a CSV file's first column without a name
+    ],
+)
+def test_the_index_of_a_parquet_file_is_a_column(index, name, tmp_path):
+    pd.DataFrame({"a": [1.0, 2.0, 4.0]}, index).to_parquet(tmp_path / "a.parquet")
+    frame = reading.read(tmp_path / "a.parquet")
+    assert list(frame) == [name, "a"] and frame[name].tolist() == index.tolist()
+    assert list(frame.index) == [0, 1, 2]
+
+
+def test_scikit_learns_output_is_for_pipelines_of_others(wine):
+    frame, preparation = wine
+    with sklearn.config_context(transform_output="pandas"):
+        inside = tables.Preparation.fit(frame, drop=["cultivar"])
+        np.testing.assert_array_equal(inside.transform(frame), preparation.transform(frame))
+
+
+@pytest.mark.parametrize(
     ("content", "columns"),
     [
         ('"len, in, cm, x, y";w;l\n1.5;2;3\n4.5;5;6\n', {"len, in, cm, x, y": [1.5, 4.5], "w": [2, 5], "l": [3, 6]}),
@@ -272,7 +295,8 @@ def test_bounds_hold_before_anything_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "MAX_BYTES", 100_000)
     with pytest.raises(DatasetError, match=r"holds 800... bytes, 100000 at most"):
         reading.read(tmp_path / "bomb.npz")
-    monkeypatch.setattr(reading, "MAX_COLUMNS", 2)
+    for module in (csv_files, reading):
+        monkeypatch.setattr(module, "MAX_COLUMNS", 2)
     (tmp_path / "wide.csv").write_text("a,b,c\n1,2,3\n")
     with pytest.raises(DatasetError, match="has 3 columns, 2 at most"):
         reading.read(tmp_path / "wide.csv")

@@ -116,7 +116,8 @@ def look_at(frame: pd.DataFrame, drop: Sequence[str] = (), rows: np.ndarray | No
 def check_frame(frame: pd.DataFrame) -> None:
     """Raise DatasetError unless this is a table whose columns have texts of their own as names."""
     if not isinstance(frame, pd.DataFrame):
-        raise DatasetError(f"a table is a pandas.DataFrame, got a {type(frame).__name__}: make one of it.")
+        received = f"{type(frame).__module__.partition('.')[0]}.{type(frame).__name__}"
+        raise DatasetError(f"a table is a pandas.DataFrame, got a {received}: make one of it.")
     if frame.columns.nlevels > 1 or not all(isinstance(name, str) for name in frame.columns):
         odd = next(name for name in frame.columns if not isinstance(name, str))
         raise DatasetError(

@@ -3,35 +3,22 @@
 What a file may hold is bounded before it is read into memory. Nothing is unpickled.
 """
 
-import csv
-import io
-import mmap
-import re
 import sys
-import warnings
 import zipfile
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from vae_moe import columns, image_folder
+from vae_moe import csv_files, image_folder
+from vae_moe.csv_files import MAX_COLUMNS, check_names, composed
 from vae_moe.files import DatasetError
 from vae_moe.image_folder import Images
 
 MAX_BYTES = 2 * 2**30  # of a file, and of what an NPZ holds
-MAX_COLUMNS = 20_000
 MAX_ENTRIES = 300_000_000  # rows times columns: 1.2 GB as float32
-DELIMITERS = ",;\t|"
-SEPARATOR_LINE = re.compile(r'"?sep=(?P<separator>[^\r\n"])"?\r?\n', re.IGNORECASE)  # a first line for Excel
-LEADING_ZERO = re.compile(rb'[,;\t|"\r\n] *0\d+ *(?=[,;\t|"\r\n]|\Z)')
-LINES_LOOKED_AT = 50
-ORDERED = 5  # numbers in a rising or falling order that are names all the same
-MISSING = ["?"]  # read as a missing value besides pandas' own (empty, NA, NaN, null, None, N/A ...)
 ENDINGS = ".csv, .parquet, .npy, .npz"
 
 
@@ -64,7 +51,7 @@ def read(
     if not path.is_file():
         raise DatasetError(f"{path} is not there. Give a file ({ENDINGS}) or a folder of images.")
     readers: dict[str, Callable[[Path], pd.DataFrame | Images]]
-    readers = {".csv": partial(_csv, as_text=as_text), ".parquet": _parquet, ".npy": _npy, ".npz": _npz}
+    readers = {".csv": partial(csv_files.read, as_text=as_text), ".parquet": _parquet, ".npy": _npy, ".npz": _npz}
     if path.suffix.lower() not in readers:
         raise DatasetError(f"{path} has the ending {path.suffix!r}. Give one of {ENDINGS}, or a folder of images.")
     _check_bytes(path, path.stat().st_size)
@@ -75,102 +62,6 @@ def read(
     return found if isinstance(found, Images) else _checked(path, found)
 
 
-def _csv(path: Path, as_text: Sequence[str]) -> pd.DataFrame:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            sample = file.read(MAX_COLUMNS * 100)
-        hint = SEPARATOR_LINE.match(sample)
-        sample = sample[hint.end() :] if hint else sample
-        delimiter = hint["separator"] if hint else max(DELIMITERS, key=lambda delimiter: _regularity(sample, delimiter))
-        records = _records(sample, delimiter)
-        names = [name.strip() for name in records[0]] if records else []
-        _check_header(path, names, records)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # surplus cells in the first line
-            parse = partial(
-                pd.read_csv,
-                path,
-                sep=delimiter,
-                names=names or None,
-                header=0,
-                skiprows=1 if hint else 0,
-                encoding="utf-8-sig",
-                na_values=MISSING,
-                skipinitialspace=True,
-                index_col=False,
-                low_memory=False,
-            )
-            return _as_written(path, parse(dtype=dict.fromkeys(as_text, str)), parse)
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path} is not UTF-8 at byte {error.start}. Save it as UTF-8.") from error
-    except pd.errors.EmptyDataError as error:
-        raise DatasetError(f"{path} is empty. Give a table with a header and rows.") from error
-    except pd.errors.ParserWarning as error:
-        raise DatasetError(f"{path} has more cells in its lines than names in its header. Name each column.") from error
-    except (pd.errors.ParserError, csv.Error) as error:
-        reason = str(error).removeprefix("Error tokenizing data. C error: ").strip()
-        raise DatasetError(f"{path} is no sound CSV file: {reason}. Correct that line.") from error
-
-
-def _records(sample: str, delimiter: str) -> list[list[str]]:
-    """The first lines' cells, without empty lines."""
-    lines = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
-    return list(islice((cells for cells in lines if cells), LINES_LOOKED_AT))
-
-
-def _regularity(sample: str, delimiter: str) -> tuple[int, int]:
-    """How many lines have the same number of cells if this separates them, and how many cells: 0 if one."""
-    widths = Counter(len(cells) for cells in _records(sample, delimiter))
-    return max(((n, width) for width, n in widths.items() if width > 1), default=(0, 0))
-
-
-def _check_header(path: Path, names: Sequence[str], records: Sequence[Sequence[str]]) -> None:
-    """Raise DatasetError if the first line is a title or a row, or does not name each column."""
-    widths = Counter(map(len, records[1:]))
-    width = max(widths, key=widths.__getitem__, default=0)
-    if len(names) < width and widths[width] > 1:
-        raise DatasetError(
-            f"{path} has {width} cells in its lines and {len(names)} names in the first, {', '.join(names)[:60]!r}. "
-            "Remove it if it is a title, or name each column."
-        )
-    if _is_row(names):
-        raise DatasetError(
-            f"{path} has no names of columns: its first line is a row, {', '.join(names[:5])} ... "
-            "Put a line above it with a name for each column."
-        )
-    _check_names(path, names)
-
-
-def _is_row(names: Sequence[str]) -> bool:
-    """Whether a first line is a row: it has numbers, and not in an order as years, wavelengths or positions have it."""
-    given = pd.Series([name.replace(",", ".") for name in names if name], dtype=object)
-    numbers = pd.to_numeric(given, errors="coerce").dropna().to_numpy(float)
-    numbers = numbers[np.isfinite(numbers)]
-    if not len(numbers) or numbers.tolist() == list(range(len(numbers))):
-        return False
-    in_order = (np.diff(numbers) > 0).all() or (np.diff(numbers) < 0).all()
-    if in_order and len(numbers) >= ORDERED:
-        return False
-    return len(numbers) == len(given) or bool((numbers % 1 != 0).any()) or not in_order
-
-
-def _as_written(path: Path, frame: pd.DataFrame, parse: Callable[..., pd.DataFrame]) -> pd.DataFrame:
-    """The table with text where pandas' numbers say less: codes such as 01, and 1.230 beside decimal commas."""
-    texts = frame.select_dtypes(exclude="number")
-    commas = columns.has_decimal_commas(texts)
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        codes = LEADING_ZERO.search(content)
-    numeric = frame.columns.difference(texts.columns, sort=False)
-    if len(numeric) and (commas or codes):
-        written = parse(usecols=list(numeric), dtype=str)
-        commas = commas and columns.has_decimal_commas(pd.concat([texts, written], axis=1))
-        form = r"\s*0\d+\s*" + (r"|.*\..*" if commas else "")
-        for name in numeric:
-            if written[name].str.fullmatch(form).any():
-                frame[name] = written[name]
-    return frame
-
-
 def _parquet(path: Path) -> pd.DataFrame:
     try:
         from pyarrow import parquet
@@ -179,9 +70,11 @@ def _parquet(path: Path) -> pd.DataFrame:
     try:
         with parquet.ParquetFile(path) as file:
             _check_size(path, file.metadata.num_rows, file.metadata.num_columns)
-            _check_names(path, file.schema_arrow.names)
-        frame = pd.read_parquet(path).reset_index(drop=True)
-        return frame.set_axis([str(name) for name in frame.columns], axis=1)
+            check_names(path, file.schema_arrow.names)
+        frame = pd.read_parquet(path)
+        if not isinstance(frame.index, pd.RangeIndex):  # columns to all but pandas
+            frame = frame.reset_index(names=["" if name is None else name for name in frame.index.names])
+        return frame.reset_index(drop=True).set_axis([composed(str(name)) for name in frame.columns], axis=1)
     except DatasetError:
         raise
     except Exception as error:  # damaged notes of pandas' in the file make it raise anything
@@ -258,15 +151,6 @@ def _checked(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
     if frame.empty:
         raise DatasetError(f"{path} has {frame.shape[1]} columns and no row. Give a table with rows below its header.")
     return frame
-
-
-def _check_names(path: Path, names: Sequence[str]) -> None:
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise DatasetError(f"{path} has the column {twice[0]!r} twice. Give each column a name of its own.")
-    if "" in names[1:]:
-        raise DatasetError(f"{path} has no name for column {names.index('', 1) + 1}. Give each column a name.")
-    if len(names) > MAX_COLUMNS:
-        raise DatasetError(f"{path} has {len(names)} columns, {MAX_COLUMNS} at most. Leave some out.")
 
 
 def _check_size(path: Path, n_rows: int, n_columns: int) -> None:

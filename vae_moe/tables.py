@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import skops.io
+from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_selection import VarianceThreshold
@@ -86,6 +87,7 @@ class Preparation:
         self.features = _features(found, transformer)
 
     @classmethod
+    @config_context(transform_output="default")
     def fit(
         cls, frame: pd.DataFrame, drop: Sequence[str] = (), rows: Sequence[int] | np.ndarray | None = None
     ) -> "Preparation":
@@ -120,6 +122,7 @@ class Preparation:
         transformer = ColumnTransformer([part for part in parts if part[2]], sparse_threshold=0)
         return cls(found, transformer.fit(values))
 
+    @config_context(transform_output="default")
     def transform(self, frame: pd.DataFrame) -> np.ndarray:
         """A frame [N, C] with the fitted columns, others being left out -> [N, D] float32.
 
