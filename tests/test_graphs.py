@@ -98,6 +98,16 @@ def test_parts_of_the_graph_are_joined_and_never_cut():
     assert len(np.unique(start_of(x, 2)[y < 2])) == 1
 
 
+def test_a_cluster_of_two_parts_is_told_where_another_part_is_cut():
+    """Three groups apart: one of them cut in two and the others joined, or all whole, or two of them just joined."""
+    x, y = blobs((100, 60, 40), 2)
+    neighbors = graphs.nearest_neighbors(x)
+    torn = np.where(y == 0, x[:, 0] > x[y == 0, 0].mean(), 2).astype(int)
+    assert graphs.joined(neighbors, torn) == [2]
+    assert graphs.joined(neighbors, (x[:, 0] > x[y == 0, 0].mean()).astype(int)) == []  # two clusters for three parts
+    assert graphs.joined(neighbors, y) == [] and graphs.joined(neighbors, np.minimum(y, 1)) == []
+
+
 def test_a_few_rows_far_off_are_no_cluster(rng):
     """Three rows of 1000 that no group is near go with the nearest one."""
     x, y = blobs((700, 300), 2)

@@ -63,8 +63,26 @@ def test_each_trouble_has_its_name_and_its_cure(rng):
     assert "posterior ignored" in health.examine(idle, x).troubles
     shares = np.array([0.5, 0.499, 0.001])
     one_empty = health.Health(shares, 2, 0.7, 0.1, 3.0, 1.0, 2, 0.3).troubles
-    assert "hardly any rows are in 2" in one_empty["empty components"]
+    assert "1 of 3 components have hardly any rows" in one_empty["empty components"]
     assert "30% of the rows" in one_empty["components disagree"]
+
+
+def test_a_small_component_is_no_trouble_where_the_start_found_it_small(rng):
+    x = rng.uniform(0, 1, (200, 3)).astype("f")
+    model = _with_logits([0.0, 0.0])
+    model.mixture.c_encoder.layers[-1].kernel.assign(rng.normal(size=model.mixture.c_encoder.layers[-1].kernel.shape))
+    shares = health.examine(model, x).shares
+    model.component_shares = shares.tolist()
+    assert health.examine(model, x).components_used == (shares > 0).sum()
+
+
+def test_groups_that_are_torn_are_a_trouble(rng):
+    """Three groups of which the middle is cut through, and the others are with its halves."""
+    x = np.concatenate([rng.uniform(0, 0.1, (50, 3)) + 0.45 * k for k in range(3)]).astype("f")
+    model = VaDE(3, n_components=2, latent_dim=2, prior_stddev=0.0)
+    assert "groups torn" not in health.examine(model, x).troubles  # one component has all
+    torn = health.Health(np.array([0.5, 0.5]), 2, 0.7, 0.1, 3.0, 1.0, 2, 1.0, joined=(0, 1))
+    assert "component 0, 1 joins groups" in torn.troubles["groups torn"]
 
 
 def test_bayes_rule_agrees_with_itself(rng):

@@ -15,9 +15,12 @@ import scipy.sparse.linalg
 import scipy.spatial.distance
 from sklearn.cluster import KMeans
 from sklearn.metrics import pairwise_distances_argmin_min
+from sklearn.metrics.cluster import contingency_matrix
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
+#: Up to this many, distances in x tell as much as an autoencoder's.
+FEW_COLUMNS = 100
 #: Eigenvectors beyond K that the spectral start tries.
 EXTRA_EIGENVECTORS = (0, 2, 4, 6, 8)
 #: Relative accuracy of their eigenvalues; k-means does not see finer.
@@ -166,6 +169,26 @@ def spectral_start(z: np.ndarray, neighbors: Neighbors, n_components: int, *, se
     every = np.zeros(len(first), int)
     every[large], every[~large] = clusters, clusters[nearest]
     return np.eye(n_components)[every[group]]
+
+
+def joined(neighbors: Neighbors, clusters: np.ndarray) -> list[int]:
+    """Find clusters that hold several unconnected parts of the graph while another part is cut, though each could have
+    a cluster of its own.
+
+    Args:
+        neighbors: of the N rows.
+        clusters: [N] integers.
+
+    Returns:
+        The numbers of these clusters, ascending; none where the parts, without those of less than ``LEAST_PART`` of the
+        rows, are more than the clusters.
+    """
+    _, parts = scipy.sparse.csgraph.connected_components(adjacency(neighbors))
+    table = contingency_matrix(parts, clusters) / len(clusters)  # [P, C], shares of the rows
+    table = table[table.sum(1) >= LEAST_PART] >= LEAST_PART
+    if len(table) > table.shape[1] or not (table.sum(1) > 1).any():
+        return []
+    return np.unique(clusters)[table.sum(0) > 1].tolist()
 
 
 def normalised_cut(graph, resp: np.ndarray) -> float:

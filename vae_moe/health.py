@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from scipy.stats import entropy
 
-from vae_moe import metrics
+from vae_moe import graphs
 
 logger = logging.getLogger(__name__)
 
@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 ACTIVE_VARIANCE = 0.01
 #: Least share of rows on which q(c|x) and p(c|z) should name the same component.
 LEAST_AGREEMENT = 0.5
+#: Rows whose neighbours are looked for: of fewer, gaps between groups and gaps between rows look alike.
+LEAST_ROWS, MOST_ROWS = 500, 2000
 #: Greatest mean entropy of q(c|x), as a share of log K.
 MOST_UNSURE = 0.5
 
@@ -25,13 +27,14 @@ class Health:
 
     Attributes:
         shares: part of the rows whose most probable component each one is, [K].
-        components_used: how many own at least a tenth of an equal share.
+        components_used: how many own at least a tenth of the share that the start gave them, or of an equal one.
         use_entropy: entropy of the mean of q(c|x), nats; log K if all components are used alike.
         c_entropy: mean entropy of q(c|x), nats; 0 if every row is sure of its component.
         kl_z: mean KL of q(z|x) to its components, nats.
         kl_c: mean KL(q(c|x) || p(c)), nats.
         active_units: entries of z whose mean differs from row to row.
         bayes_agreement: part of the rows where q(c|x) and Bayes' p(c|z) name the same component; 1 for VaDE.
+        joined: components that hold several groups of rows which no neighbour links, while another group is cut.
     """
 
     shares: np.ndarray
@@ -42,6 +45,7 @@ class Health:
     kl_c: float
     active_units: int
     bayes_agreement: float
+    joined: tuple[int, ...] = ()
 
     @property
     def troubles(self) -> dict[str, str]:
@@ -55,10 +59,14 @@ class Health:
                 "regularization a balance, or begin at a higher temperature"
             )
         elif self.components_used < n_components:
-            empty = np.flatnonzero(self.shares < 1 / (10 * n_components)).tolist()
             found["empty components"] = (
-                f"hardly any rows are in {', '.join(map(str, empty))}: take fewer components, or give regularization "
-                "more balance"
+                f"{n_components - self.components_used} of {n_components} components have hardly any rows: take fewer "
+                "components, or give regularization more balance"
+            )
+        if self.joined:
+            found["groups torn"] = (
+                f"component {', '.join(map(str, self.joined))} joins groups of rows that no neighbour links, while "
+                "another group is cut in two: try another seed or start, or another number of components"
             )
         if not self.active_units:
             found["posterior ignored"] = (
@@ -114,16 +122,26 @@ def examine(model, x, seed: int = 0) -> Health:
     bayes = np.asarray(mixture.prior.c_logits(z_mean))  # [N, K]
     log_weights = np.asarray(mixture.prior.log_weights())  # [K]
     clusters = c_probs.argmax(-1)
+    shares = np.bincount(clusters, minlength=k) / len(clusters)
+    expected = np.full(k, 1 / k) if model.component_shares is None else np.asarray(model.component_shares)
     return Health(
-        shares=np.bincount(clusters, minlength=k) / len(clusters),
-        components_used=metrics.components_used(clusters, k),
+        shares=shares,
+        components_used=int(((shares > 0) & (shares >= expected / 10)).sum()),
         use_entropy=float(entropy(c_probs.mean(0))),
         c_entropy=float(entropy(c_probs, axis=-1).mean()),
         kl_z=float(np.sum(c_probs * kl_z, -1).mean()),
         kl_c=float(np.sum(c_probs * (c_log_probs - log_weights), -1).mean()),
         active_units=int((z_mean.var(0) > ACTIVE_VARIANCE).sum()),
         bayes_agreement=float((clusters == bayes.argmax(-1)).mean()) if mixture.c_encoder is not None else 1.0,
+        joined=_joined(np.asarray(x).reshape(len(x), -1), z_mean, clusters, seed),
     )
+
+
+def _joined(x: np.ndarray, z: np.ndarray, clusters: np.ndarray, seed: int) -> tuple[int, ...]:
+    """Components that join unconnected parts of the neighbour graph of some rows, where they cut another part."""
+    rows = np.random.default_rng(seed).permutation(len(x))[:MOST_ROWS]
+    near = (x if x.shape[1] <= graphs.FEW_COLUMNS else z)[rows]
+    return tuple(graphs.joined(graphs.nearest_neighbors(near), clusters[rows])) if len(rows) >= LEAST_ROWS else ()
 
 
 class HealthCheck(keras.callbacks.Callback):

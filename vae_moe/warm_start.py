@@ -16,8 +16,6 @@ from vae_moe.pipelines import map_batches
 
 logger = logging.getLogger(__name__)
 
-#: Up to this many, distances in x tell as much as the autoencoder's.
-FEW_COLUMNS = 100
 #: Up to this many, the autoencoder learns rows by heart, and distances in its latents tell nothing.
 FEW_ROWS = 1000
 STARTS = ("spectral", "gmm")
@@ -49,7 +47,7 @@ def learn_latents(
     """
     logger.info("autoencoder, %d epochs", epochs)
     initialization.pretrain_autoencoder(mixture, x, epochs=epochs, backup=backup, **fit_options)
-    near = neighbors_of or ("x" if x.shape[1] <= FEW_COLUMNS or len(x) <= FEW_ROWS else "z")
+    near = neighbors_of or ("x" if x.shape[1] <= graphs.FEW_COLUMNS or len(x) <= FEW_ROWS else "z")
 
     def latents():
         z = map_batches(tf.function(mixture.z_mean, reduce_retracing=True), x)
@@ -84,7 +82,7 @@ def cluster(
     if start not in STARTS:
         raise ValueError(f"start must be one of {', '.join(map(repr, STARTS))}, got {start!r}.")
     logger.info("%s start on %d rows", start, len(z))
-    few = x.ndim == 2 and x.shape[1] <= FEW_COLUMNS
+    few = x.ndim == 2 and x.shape[1] <= graphs.FEW_COLUMNS
     found = [] if start == "gmm" else [graphs.spectral_start(x if few else z, neighbors, n_components, seed=seed)]
     if few or start == "gmm":
         found.append(initialization.gmm_start(z, n_components, seed=seed))

@@ -17,7 +17,7 @@ def section(found: Health, latent_dim: int) -> list[Block]:
     blocks = [page.text(f"{name.capitalize()}: {words}.", "warn") for name, words in found.troubles.items()]
     n_components = len(found.shares)
     rows = [
-        ["components with a tenth of an equal share or more", f"{found.components_used} of {n_components}"],
+        ["components with a tenth of the rows they began with, or more", f"{found.components_used} of {n_components}"],
         ["largest component", f"{found.shares.max():.0%} of the rows"],
         ["doubt about a row's component", f"{found.c_entropy:.2f} of {np.log(n_components):.2f} nats"],
         ["latent numbers in use", f"{found.active_units} of {latent_dim}"],
