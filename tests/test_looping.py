@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vae_moe import DMVAE, DVMoE, looping, pipelines
+from vae_moe import DMVAE, DeepMoE, DVMoE, looping, pipelines
+from vae_moe.divergence import StopOnNaN
 
 N_STEPS = 2 * looping.LoopingModel.steps_per_loop - 3  # two loops, the second not full
 
@@ -54,12 +55,65 @@ def test_a_loop_takes_keras_steps(make, digits):
 
 
 class _Batches(keras.callbacks.Callback):
-    """Counts what Keras calls batches."""
+    """Counts what Keras calls batches, which may be loops."""
 
+    takes_loops = True
     n_batches = 0
 
     def on_train_batch_end(self, batch, logs=None):
         self.n_batches += 1
+
+
+class _Steps(_Batches):
+    takes_loops = False
+
+
+class _Checkpoint(keras.callbacks.ModelCheckpoint):
+    def on_train_batch_begin(self, batch, logs=None):
+        pass
+
+
+#: Callbacks -> whether they ask for each step.
+CALLBACKS = {
+    "none": (lambda folder: None, False),
+    "by epoch": (lambda folder: keras.callbacks.EarlyStopping("loss"), False),
+    "progress": (lambda folder: keras.callbacks.ProgbarLogger(), False),
+    "saving by epoch": (lambda folder: keras.callbacks.ModelCheckpoint(folder / "m.keras"), False),
+    "saving by step": (lambda folder: keras.callbacks.ModelCheckpoint(folder / "m.keras", save_freq=4), True),
+    "backup by epoch": (lambda folder: [[keras.callbacks.BackupAndRestore(folder)]], False),
+    "backup by step": (lambda folder: [[keras.callbacks.BackupAndRestore(folder, save_freq=4)]], True),
+    "board by epoch": (keras.callbacks.TensorBoard, False),
+    "board by step": (lambda folder: keras.callbacks.TensorBoard(folder, update_freq=2), True),
+    "board of profiles": (lambda folder: keras.callbacks.TensorBoard(folder, profile_batch=2), True),
+    "board of speed": (lambda folder: keras.callbacks.TensorBoard(folder, write_steps_per_second=True), True),
+    "not a number": (lambda folder: keras.callbacks.TerminateOnNaN(), True),
+    "ours": (lambda folder: StopOnNaN(), False),
+    "a user's": (lambda folder: _Steps(), True),
+    "a user's of Keras'": (lambda folder: _Checkpoint(folder / "m.keras"), True),
+    "a lambda": (lambda folder: keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None), True),
+    "a lambda by epoch": (lambda folder: keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None), False),
+    "a list": (lambda folder: keras.callbacks.CallbackList([_Steps()]), True),
+}
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    return _model(DMVAE, 64, n_components=5)
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_no_loops_where_a_callback_asks_for_steps(name, tmp_path, digits, compiled):
+    make, asks = CALLBACKS[name]
+    assert compiled._takes_loops(_data(digits[0]), (), {"callbacks": make(tmp_path)}) is not asks
+
+
+def test_a_checkpoint_by_step_writes_as_many_files_as_it_was_told(digits, tmp_path):
+    model = DeepMoE(64, 2, 10, "classification", hidden_sizes=())
+    model.compile("sgd", jit_compile=True)
+    data = _data(*digits).take(10)
+    checkpoint = keras.callbacks.ModelCheckpoint(tmp_path / "{batch}.weights.h5", save_freq=4, save_weights_only=True)
+    model.fit(data, epochs=2, shuffle=False, verbose=0, callbacks=[checkpoint])
+    assert len(list(tmp_path.iterdir())) == 20 // 4
 
 
 @pytest.mark.parametrize("n_batches", [2, 16, 17, 214])

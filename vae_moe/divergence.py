@@ -35,6 +35,8 @@ class StopOnNaN(keras.callbacks.Callback):
             before: the terms, the extremes of x, of log-variances and of weights.
     """
 
+    takes_loops = True  # what the last of several steps reports tells of all of them
+
     def __init__(self, x: np.ndarray | None = None, path: str | Path | None = None):
         super().__init__()
         self.x, self.path = x, None if path is None else Path(path)

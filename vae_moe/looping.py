@@ -2,9 +2,12 @@
 
 from typing import Any, NamedTuple
 
+import keras
 import tensorflow as tf
 
 from vae_moe.distribution import DistributedModel
+
+_STEP_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
 
 
 class Loop(NamedTuple):
@@ -22,11 +25,13 @@ class Loop(NamedTuple):
 class LoopingModel(DistributedModel):
     """Abstract: a model whose ``fit`` on a data set of equal batches takes several steps in an XLA loop.
 
-    It does so where XLA compiles the steps (``jit_compile``) and no strategy shares them. The steps are the same ones;
-    Keras' progress bar, and callbacks of batches, count the loops.
+    It does so where XLA compiles the steps (``jit_compile``), no strategy shares them, and no callback asks for each:
+    one that overrides a hook of training batches does, of Keras' own those that save or write by them. A callback with
+    an attribute ``takes_loops = True`` does not: it is called for loops, which Keras' progress bar counts, too. The
+    steps are the same ones.
 
     Attributes:
-        steps_per_loop: at most; 1 where callbacks have to see each step.
+        steps_per_loop: at most.
     """
 
     #: To hand a step's variables to XLA takes about a millisecond; more steps gain nothing, and hold more batches.
@@ -55,7 +60,9 @@ class LoopingModel(DistributedModel):
 
     def _takes_loops(self, x, args, options) -> bool:
         ours = type(self).train_step is LoopingModel.train_step  # a subclass's would not know what a loop is
-        wanted = ours and self.steps_per_loop > 1 and self.compiled and self.jit_compile
+        callbacks = options.get("callbacks") or []
+        unseen = not any(map(_asks_for_steps, tf.nest.flatten(getattr(callbacks, "callbacks", callbacks))))
+        wanted = ours and unseen and self.steps_per_loop > 1 and self.compiled and self.jit_compile
         plain = not args and all(options.get(name) is None for name in ("steps_per_epoch", "class_weight"))
         return wanted and self._has_no_exchange() and plain and _equal_batches(x)
 
@@ -78,6 +85,20 @@ def loops(data: tf.data.Dataset, most: int) -> tf.data.Dataset:
     counts = [min(n_steps, n_batches - first) for first in range(0, n_batches, n_steps)]
     grouped = filled.batch(n_steps, drop_remainder=True), tf.data.Dataset.from_tensor_slices(counts)
     return tf.data.Dataset.zip(*grouped).map(Loop).prefetch(1)
+
+
+def _asks_for_steps(callback: keras.callbacks.Callback) -> bool:
+    """Whether a callback does something at each step of training, or counts them."""
+    if getattr(callback, "takes_loops", False) or isinstance(callback, keras.callbacks.ProgbarLogger):
+        return False
+    hooks = [getattr(callback, name) for name in _STEP_HOOKS]
+    modules = {getattr(getattr(hook, "__func__", hook), "__module__", "") for hook in hooks}
+    if modules == {keras.callbacks.Callback.__module__}:  # none is overridden
+        return False
+    if not all(module.startswith("keras.") for module in modules) or getattr(callback, "_should_trace", False):
+        return True
+    by_epoch = "epoch" in (getattr(callback, "save_freq", None), getattr(callback, "update_freq", None))
+    return not by_epoch or getattr(callback, "write_steps_per_second", False)
 
 
 def _equal_batches(x) -> bool:
