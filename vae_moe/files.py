@@ -87,7 +87,8 @@ def write_whole(path: PathLike, content: bytes) -> None:
             os.fsync(stream.fileno())
         part.replace(path)
     except OSError as error:
-        error.filename = str(path)  # which a disk that is full does not say
+        if error.errno is not None:
+            error.filename = str(path)  # which a disk that is full does not say
         raise
     finally:
         part.unlink(missing_ok=True)
