@@ -157,6 +157,8 @@ def test_new_rows_with_unknown_values_are_clustered(wine, data, tmp_path, capsys
     frame.to_csv(tmp_path / "new.csv", index=False)
     assert run("predict", wine, tmp_path / "new.csv", "--out", tmp_path / "found.csv") == 0
     assert "column 'region' has values that training did not see" in caplog.text
+    assert "column 'proline' has gaps, which training had none of: its median is taken, rows: 1" in caplog.text
+    assert "'alcohol' has gaps" not in caplog.text
     found = pd.read_csv(tmp_path / "found.csv")
     assert found.columns.tolist() == ["row", "cluster", "probability"] and found.cluster.isin(range(3)).all()
     frame.drop(columns="hue").to_csv(tmp_path / "new.csv", index=False)
@@ -164,6 +166,10 @@ def test_new_rows_with_unknown_values_are_clustered(wine, data, tmp_path, capsys
     assert "is there already" in capsys.readouterr().err
     assert run("predict", wine, tmp_path / "new.csv", "--out", tmp_path / "others.csv") == 2
     assert "lacks 'hue'" in capsys.readouterr().err and not (tmp_path / "others.csv").exists()
+    frame.assign(hue=[1, 2, "much", 3, 1e300]).to_csv(tmp_path / "new.csv", index=False)
+    assert run("predict", wine, tmp_path / "new.csv", "--out", tmp_path / "others.csv") == 2
+    error = capsys.readouterr().err
+    assert "'hue' is numbers, and has 'much' in row 3: correct or empty it." in error and "--drop" not in error
 
 
 def test_experts_are_scored_on_held_out_rows_beside_a_linear_model(diabetes):

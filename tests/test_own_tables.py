@@ -15,6 +15,7 @@ import skops.io
 from pyarrow import parquet
 
 from vae_moe import cells, csv_files, image_folder, reading, tables
+from vae_moe.command_line import inputs
 from vae_moe.idx import DatasetError
 
 
@@ -224,6 +225,22 @@ def test_cells_stay_as_they_are_written_where_this_is_asked(tmp_path):
     (tmp_path / "a.csv").write_text("a , b\n1.230,2\n900,3\n")
     found = reading.read(str(tmp_path / "a.csv"), as_text=["a", "c"])
     assert found.to_dict("list") == {"a": ["1.230", "900"], "b": [2, 3]}
+
+
+def test_new_files_are_read_in_the_form_of_training(tmp_path):
+    (tmp_path / "old.csv").write_text("a;b\n" + "1,5;1.230\n2,5;900\n" * 10)
+    preparation = tables.Preparation.fit(reading.read(tmp_path / "old.csv"))
+    (tmp_path / "new.csv").write_text("a;b\n2;1.230\n1;9.000\n")  # that a point is no decimal one is known from old.csv
+    source, x = inputs.prepare_again(tmp_path / "new.csv", {"image_shape": None}, preparation)
+    assert source.frame.b.tolist() == ["1.230", "9.000"]
+    np.testing.assert_allclose(preparation.restore(x), [[2, 1230], [1, 9000]], rtol=1e-5)
+
+
+def test_rows_are_counted_as_in_the_file_whichever_are_learned_from(tmp_path):
+    (tmp_path / "a.csv").write_text("a\n" + "".join(f"{i}\n" for i in range(30)) + "x\n")
+    source = inputs.read(tmp_path / "a.csv")
+    with pytest.raises(DatasetError, match=r"a.csv: column 'a' is numbers, and has 'x' in row 31"):
+        inputs.prepare(source, np.arange(30, 9, -1), [], {})
 
 
 def saved(array, **options):

@@ -11,7 +11,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression
 
 from vae_moe.command_line import main
-from vae_moe.report import experts, figures, groups, scores, traits
+from vae_moe.report import data, experts, figures, groups, scores, traits
 from vae_moe.report.page import Page
 from vae_moe.report.scene import Scene
 from vae_moe.tables import Preparation
@@ -118,6 +118,14 @@ def test_calibration_of_what_is_calibrated(rng):
     assert scores.expected_calibration_error(np.full(10, 0.9), np.zeros(10, bool)) == pytest.approx(0.9)
     covered = scores.coverage(rng.uniform(size=20_000))
     np.testing.assert_allclose(list(covered.values()), list(covered), atol=0.02)
+
+
+def test_what_was_read_otherwise_is_said_where_gaps_are():
+    cells = [f"${value:,}" for value in range(900, 1100)]
+    preparation = Preparation.fit(pd.DataFrame({"price": cells, "cost": ["-", *map(str, range(199))]}))
+    table, *_ = data.of_table(preparation.columns, preparation.features, 200)
+    assert table["rows"][0][:3] == ["price", "number: '$900' is read as 900", "none"]
+    assert table["rows"][1][1] == "number: '-' is read as missing" and table["rows"][1][2]["text"] == "1 (0.5%)"
 
 
 def test_numbers_are_short():

@@ -137,6 +137,8 @@ def csv() -> Target:
     wine = from_tests("own_files").wine().head(20)
     plain = wine.to_csv(index=False)
     texts = [plain, wine.to_csv(index=False, sep=";"), wine.to_csv(sep="\t"), plain.replace("north", '"no,r\nth"')]
+    texts += [wine.to_csv(index=False, sep=";", decimal=","), "sep=|\n" + wine.to_csv(sep="|", index=False)]
+    texts += [wine.assign(alcohol="$1,230", ash="01", hue="-").to_csv(index=False), wine.to_csv(header=False)]
     seeds = [*(text.encode() for text in texts), plain.encode("utf-16"), plain.encode("utf-8-sig"), b"a,b\n1,2\n"]
     return _one_file("x.csv", seeds, reading.read)
 

@@ -91,7 +91,7 @@ def predict(options: Namespace) -> None:
         shown = ", ".join(map(repr, new[:5])) + (", ..." if len(new) > 5 else "")
         logger.warning("column %r has values that training did not see, taken as rare ones: %s", name, shown)
     for name, n_gaps in (preparation.new_gaps(source.frame) if preparation else {}).items():
-        logger.warning("column %r has no value in %d rows, as no row of training: its median is taken", name, n_gaps)
+        logger.warning("column %r has gaps, which training had none of: its median is taken, rows: %d", name, n_gaps)
     estimator = kept.estimator(options.folder, config)
     predicted = pd.DataFrame({"row": source.rows, **_predictions(config, estimator, x)})
     files.write_whole(options.out, predicted.to_csv(index=False).encode())
