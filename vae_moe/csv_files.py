@@ -29,7 +29,7 @@ MISSING = ["?"]  # read as a missing value besides pandas' own (empty, NA, NaN, 
 LARGEST_WHOLE = 2.0**53  # from which on floats leave whole numbers out
 
 
-def read(path: Path, as_text: Sequence[str] = ()) -> pd.DataFrame:
+def read(path: str | Path, as_text: Sequence[str] = ()) -> pd.DataFrame:
     """Read a table.
 
     Args:
@@ -39,6 +39,7 @@ def read(path: Path, as_text: Sequence[str] = ()) -> pd.DataFrame:
     Raises:
         DatasetError: no such table; it says which line and what to do.
     """
+    path = Path(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             sample = file.read(MAX_COLUMNS * 100)
@@ -179,7 +180,7 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def check_names(path: Path, names: Sequence[str]) -> None:
+def check_names(path: str | Path, names: Sequence[str]) -> None:
     """Raise DatasetError unless all columns, but for the first, have names of their own, and are not too many."""
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise DatasetError(f"{path} has the column {twice[0]!r} twice. Give each column a name of its own.")
