@@ -55,6 +55,12 @@ def test_seeds_that_disagree_and_errors_that_are_rounding_decide_nothing():
     assert found == "does not hold" and "lower in 3 of 6 cells, exact in 2, undecided in 1" in figures
 
 
+def test_some_cells_of_table_1_decide_nothing():
+    cells = [cell for cell in table1_cells({"dvmoe": 1.0, table1.WARM: 2.0}) if cell["dataset"] == "mnist"]
+    found, figures = verdicts(cells=cells)["f"]
+    assert found == "not tested" and "lower in 3 of 3 cells" in figures
+
+
 def test_the_released_loss_is_counted_too():
     released = table1_cells({"dvmoe": 2.0, "deepmoe": 1.0}, seeds=[0])
     cells = table1_cells({"dvmoe": 1.0, "deepmoe": 9.0, table1.WARM: 2.0})
