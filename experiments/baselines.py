@@ -38,15 +38,10 @@ def _ridge(n_classes: int, images: bool, seed: int) -> Any:
 
 
 def _mlp(n_classes: int, images: bool, seed: int) -> Any:
-    from sklearn.compose import TransformedTargetRegressor
     from sklearn.neural_network import MLPRegressor
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
-    if images:
-        return MLPRegressor(hidden_layer_sizes=(512, 256), max_iter=MLP_EPOCHS_IMAGES, random_state=seed)
-    network = MLPRegressor(hidden_layer_sizes=(512, 256), random_state=seed)
-    return make_pipeline(StandardScaler(), TransformedTargetRegressor(network, transformer=StandardScaler()))
+    # With x and y on a scale it stops sooner, as its tolerance is absolute: 8 of the spiral's 9 errors were higher.
+    return MLPRegressor(hidden_layer_sizes=(512, 256), max_iter=MLP_EPOCHS_IMAGES if images else 200, random_state=seed)
 
 
 def _boosting(n_classes: int, images: bool, seed: int) -> Any:

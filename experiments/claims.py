@@ -178,8 +178,12 @@ def _published() -> list[str]:
 
 
 def _beats(cells: Records, other: str) -> tuple[list[str], list[str]]:
-    """Where DVMoE's test error is "lower" or "higher" than another method's in each seed, "exact" where both are
-    rounding, and "undecided" elsewhere: one a cell of Table 1 that has both; and the cells' errors as text."""
+    """Compare DVMoE's test errors with another method's, cell by cell of Table 1 where both have records.
+
+    Returns:
+        Outcomes: "lower" or "higher" where all seeds say so, "level to rounding" where both errors are but rounding,
+        else "undecided"; and the cells' errors as text.
+    """
     outcomes, texts = [], []
     for dataset, row in table1.PUBLISHED:
         errors: list[dict[int, float]] = [
@@ -192,7 +196,7 @@ def _beats(cells: Records, other: str) -> tuple[list[str], list[str]]:
         dvmoe, others = ([error[seed] for seed in seeds] for error in errors)
         variances = grids.values(cells, "y_variance", dataset=dataset, row=row, method="dvmoe")
         if variances and max(*dvmoe, *others) < EXACT * min(variances):
-            outcomes.append("exact")
+            outcomes.append("level to rounding")
         else:
             signs = set(np.sign(np.subtract(dvmoe, others)))
             outcomes.append("lower" if signs == {-1} else "higher" if signs == {1} else "undecided")
@@ -201,7 +205,7 @@ def _beats(cells: Records, other: str) -> tuple[list[str], list[str]]:
 
 
 def _counted(outcomes: list[str]) -> str:
-    """Outcomes in words: "lower in 4 of 6 cells, exact in 2"."""
+    """Outcomes in words: "lower in 4 of 6 cells, undecided in 2"."""
     counts = Counter(outcomes).most_common()
     first = [f"{counts[0][0]} in {counts[0][1]} of {len(outcomes)} cells"] if counts else ["not measured"]
     return ", ".join([*first, *(f"{name} in {count}" for name, count in counts[1:])])

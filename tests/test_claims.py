@@ -52,7 +52,7 @@ def test_seeds_that_disagree_and_errors_that_are_rounding_decide_nothing():
         if cell["dataset"] == "spiral" and cell["row"] > 1:
             cell["test_error"] *= 1e-9
     found, figures = verdicts(cells=cells)["f"]
-    assert found == "does not hold" and "lower in 3 of 6 cells, exact in 2, undecided in 1" in figures
+    assert found == "does not hold" and "lower in 3 of 6 cells, level to rounding in 2, undecided in 1" in figures
 
 
 def test_some_cells_of_table_1_decide_nothing():
