@@ -143,6 +143,19 @@ def test_no_column_becomes_other_in_silence(cells, message):
         fit(cells)
 
 
+def test_all_columns_that_cannot_be_used_are_named_at_once():
+    names = [f"name {i}" for i in range(40)]
+    frame = pd.DataFrame({"a": np.arange(40.0) ** 2, "b": names, "c d": ["31.12.2024", "1.2.2025"] * 20, "e'f": names})
+    with pytest.raises(DatasetError) as refusal:
+        columns.look_at(frame)
+    said = str(refusal.value)
+    assert said.startswith("column 'b' has 40 different texts")
+    assert said.endswith(" Nor can 2 more be used: --drop 'b' 'c d' \"e'f\" leaves all of them out.")
+    with pytest.raises(DatasetError, match=r"^column 'c d' has dates such as '31\.12\.2024': [^:]*--drop 'c d'\.$"):
+        columns.look_at(frame, drop=["b", "e'f"])
+    assert columns.look_at(frame, drop=["b", "c d", "e'f"]).numbers == ["a"]
+
+
 @pytest.mark.parametrize(
     "cells",
     [

@@ -94,22 +94,33 @@ def test_the_end_of_a_run_is_judged(script, outcome, table, monkeypatch):
 
 
 def test_the_advice_to_drop_columns_is_followed_and_kept(table, monkeypatch):
-    """Two columns are refused, one after the other; advice about the target or an unknown column is not followed."""
-    calls = []
+    """Columns are refused one after the other, or together; advice about the target or no column is not followed."""
+    calls, sayings = [], []
 
     def attempt(arguments, path, limit):
         calls.append(arguments)
-        said = ["'a1'", "'a2'", advice][min(len(calls), 3) - 1]
-        return {"outcome": "refused", "said": f"error: column {said}: --drop {said}, or not.", "cpu_seconds": 1.0}
+        return {
+            "outcome": "refused",
+            "said": f"error: {sayings[min(len(calls), len(sayings)) - 1]}",
+            "cpu_seconds": 1.0,
+        }
 
     monkeypatch.setattr(survey, "attempt", attempt)
     monkeypatch.setattr(survey.tables, "csv_of", lambda _: table)
-    for advice in ("'class'", "'a9'"):
+    both = (
+        "column 'a1' is names: --drop 'a1', or not. Nor can 1 more be used: --drop 'a1' \"a2\" leaves all of them out."
+    )
+    for advice, n in (
+        (["--drop 'a1', or not.", "--drop 'a2'.", "--drop 'class'."], 3),
+        ([both, "--drop 'a9'."], 2),
+        ([both], 2),
+    ):
         calls.clear()
+        sayings[:] = advice
         found = survey.measure(survey.Cell("keel/iris", "cluster"), table.parent)
-        assert list(found["dropped"]) == ["a1", "a2"] and advice in found["said"]
+        assert list(found["dropped"]) == ["a1", "a2"] and len(calls) == n
         assert calls[-1] == ["cluster", table.name, "--labels", "class", "--components", "2", "--drop", "a1", "a2"]
     record = {**found, "table": "keel/iris", "command": "cluster", "seed": 0, "seconds": 1.0, "machine": "m"}
     text = survey.table([{**record, "finished_at": "2026", "git_commit": "c"}])
     assert "| keel/iris | 2 | 3 | refused without 2 columns | 1 |" in text and "1 are refused; 0 were" in text
-    assert text.count("- `cluster` keel/iris: column") == 3 and "125 are still to be done" in text
+    assert text.count("- `cluster` keel/iris: column 'a1'") == 1 and "125 are still to be done" in text

@@ -96,6 +96,7 @@ def look_at(frame: pd.DataFrame, drop: Sequence[str] = (), rows: np.ndarray | No
     frame = numbered(frame) if rows is None else numbered(frame).iloc[rows]
     commas = has_decimal_commas(frame.drop(columns=list(drop)))
     found = Columns()
+    refused: dict[str, DatasetError] = {}
     for name, column in frame.items():
         if name in drop:
             found.left_out[name] = "dropped"
@@ -104,7 +105,15 @@ def look_at(frame: pd.DataFrame, drop: Sequence[str] = (), rows: np.ndarray | No
         elif not column.notna().any():
             found.left_out[name] = "empty"
         else:
-            _place(found, str(name), column, commas)
+            try:
+                _place(found, str(name), column, commas)
+            except DatasetError as error:
+                refused[str(name)] = error
+    if len(refused) > 1:
+        all_of_them = f"--drop {' '.join(map(repr, refused))} leaves all of them out"
+        raise DatasetError(f"{next(iter(refused.values()))} Nor can {len(refused) - 1} more be used: {all_of_them}.")
+    if refused:
+        raise next(iter(refused.values()))
     if not (found.numbers or found.dates or found.categories):
         reasons = "; ".join(f"{name!r} is {why}" for name, why in found.left_out.items())
         raise DatasetError(f"no column is left to learn from ({reasons}): give a table with columns that vary.")
@@ -139,13 +148,13 @@ def check_names(frame: pd.DataFrame, names: Sequence[str], option: str) -> None:
 def has_decimal_commas(frame: pd.DataFrame) -> bool:
     """Whether text has numbers that can only be such as 1,5, and nothing such as 1.5: then 1.230 is 1230."""
     texts = [
-        _values(text(column.dropna()))
+        forms.without_gaps(text(column.dropna()))
         for _, column in frame.items()
         if cells.is_text(column) and not cells.is_number(column)
     ]
     return (
-        any(_decimal_mark(values) == "," for values in texts)
-        and not any(_decimal_mark(values, commas=True) == "." for values in texts)
+        any(forms.decimal_mark(values) == "," for values in texts)
+        and not any(forms.decimal_mark(values, commas=True) == "." for values in texts)
         and not any(types.is_float_dtype(column) and (column.dropna() % 1).any() for _, column in frame.items())
     )
 
@@ -222,8 +231,8 @@ def kind_of(name: str, column: pd.Series, rare: int, cure: str, commas: bool = F
 
 def _kind_of_text(name: str, known: pd.Series, lost: pd.Series, cure: str, commas: bool) -> Kind:
     """Of the cells that are not empty, [M], and those of them that are too rare to be categories."""
-    values = _values(known)
-    form = _form_of_most(values, commas)
+    values = forms.without_gaps(known)
+    form = forms.of_most(values, commas)
     floats, dates = form.numbers(values), values.str.fullmatch(ISO_DATE)
     if dates.mean() >= MOSTLY:
         return Kind("date", read_as=_gaps_read(known, values))
@@ -236,7 +245,7 @@ def _kind_of_text(name: str, known: pd.Series, lost: pd.Series, cure: str, comma
     if not losing:
         return Kind("category")
     bare = lost.map(forms.bare)
-    form = _form_of_most(bare, commas)
+    form = forms.of_most(bare, commas)
     if form.numbers(bare).notna().sum() > (1 - MOSTLY) * len(known):
         cells.check(name, f"partly numbers such as {form.example!r}", values, form.numbers(values), cure)
     if lost.str.fullmatch(ISO_DATE).sum() > (1 - MOSTLY) * len(known):
@@ -270,24 +279,6 @@ def _place(found: Columns, name: str, column: pd.Series, commas: bool) -> None:
 def numbered(frame: pd.DataFrame) -> pd.DataFrame:
     """The table with the numbers of its rows, from 1, as its index: what messages name."""
     return frame.set_axis(range(1, len(frame) + 1), axis=0)
-
-
-def _values(known: pd.Series) -> pd.Series:
-    """Cells without words for a gap, unless there are no others."""
-    gaps = forms.is_gap(known)
-    return known if gaps.all() else known[~gaps]
-
-
-def _form_of_most(values: pd.Series, commas: bool = False) -> Form:
-    if not commas and pd.to_numeric(values, errors="coerce").notna().all():
-        return PLAIN
-    return forms.best(values.value_counts().to_dict(), commas)
-
-
-def _decimal_mark(values: pd.Series, commas: bool = False) -> str:
-    """The mark of cells that are numbers for the most part; "" of others."""
-    form = _form_of_most(values, commas)
-    return form.decimal if form.numbers(values).notna().mean() > 1 / 2 else ""
 
 
 def _form_read(values: pd.Series, floats: pd.Series) -> str:

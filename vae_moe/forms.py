@@ -90,6 +90,19 @@ def best(counts: Mapping[str, int], commas: bool = False) -> Form:
     return Form(*max(weights, key=weights.__getitem__), prefix, suffix)
 
 
+def of_most(texts: pd.Series, commas: bool = False) -> Form:
+    """Find the form that most of texts [N] have; ``commas`` as of ``best``."""
+    if not commas and pd.to_numeric(texts, errors="coerce").notna().all():
+        return PLAIN
+    return best(texts.value_counts().to_dict(), commas)
+
+
+def decimal_mark(texts: pd.Series, commas: bool = False) -> str:
+    """Find the mark of texts [N] that are numbers for the most part; "" of others."""
+    form = of_most(texts, commas)
+    return form.decimal if form.numbers(texts).notna().mean() > 1 / 2 else ""
+
+
 def bare(text: str) -> str:
     """A cell without what compares it, such as "0.5" of "<0.5"; minus, apostrophe and blanks in their usual form."""
     return _COMPARISON.sub("", text.translate(_USUAL), count=1) if _COMPARISON.match(text) else text.translate(_USUAL)
@@ -98,6 +111,12 @@ def bare(text: str) -> str:
 def is_gap(texts: pd.Series) -> pd.Series:
     """Whether texts [N] are words for a missing value."""
     return texts.str.fullmatch(GAP)
+
+
+def without_gaps(texts: pd.Series) -> pd.Series:
+    """Leave out words for a missing value, unless there are no others."""
+    gaps = is_gap(texts)
+    return texts if gaps.all() else texts[~gaps]
 
 
 @cache

@@ -32,11 +32,12 @@ OUTCOMES = ("page", "refused", "not ended", "no page", "lost")
 EXPERTS, COMPONENTS = 4, 5
 #: Seconds of processor time that a run may take, however busy the machine is; and how many times that by the clock.
 LIMIT, PATIENCE = 900, 10
-#: Columns that may be refused, one after the other.
+#: Columns that may be left out before a refusal is taken for the end.
 MOST_DROPPED = 30
 _MAIN = "import sys, vae_moe_command; sys.exit(vae_moe_command.main())"
 _TRAINS = re.compile(r"on \d+ rows of \d+ numbers")
-_DROP = re.compile(r"""--drop ('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
+_NAME = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+_DROP = re.compile(rf"--drop ((?:{_NAME})(?: (?:{_NAME}))*)")
 _FIGURES = (
     "task",
     "n_features",
@@ -89,10 +90,10 @@ def measure(cell: Cell, cache: Path, quick: bool = False) -> dict[str, Any]:
     while True:
         words = [*arguments, *(["--drop", *dropped] if dropped else [])]
         found = attempt(words, path, LIMIT)
-        column = _refused_column(found, frame.columns.difference([table.target, *dropped]))
-        if column is None or len(dropped) == MOST_DROPPED:
+        advised = _advised(found) & set(frame.columns) - {table.target, *dropped}
+        if not advised or len(dropped) > MOST_DROPPED:
             break
-        dropped[column] = found["said"]
+        dropped |= dict.fromkeys(sorted(advised), found["said"])
     return {**found, "rows": len(frame), "columns": frame.shape[1], "dropped": dropped, "arguments": words}
 
 
@@ -165,11 +166,10 @@ def _is_refusal(lines: list[str], file: str) -> bool:
     return bool(lines) and lines[-1].startswith(f"error: {file}") and not any(map(_TRAINS.search, lines))
 
 
-def _refused_column(found: dict[str, Any], columns: Any) -> str | None:
-    """The column that a refusal advises to leave out, if it does and the column is one of these."""
-    advice = _DROP.search(found["said"]) if found["outcome"] == "refused" else None
-    column = ast.literal_eval(advice[1]) if advice else None
-    return column if column in columns else None
+def _advised(found: dict[str, Any]) -> set[str]:
+    """The columns that a refusal advises to leave out: those after its last ``--drop``."""
+    advice = _DROP.findall(found["said"]) if found["outcome"] == "refused" else []
+    return {ast.literal_eval(name) for name in re.findall(_NAME, advice[-1])} if advice else set()
 
 
 def table(records: grids.Records) -> str:
@@ -217,7 +217,7 @@ def _cells(record: dict[str, Any] | None) -> list[str]:
 
 def _told(record: dict[str, Any]) -> list[str]:
     """What was said, a line each."""
-    said = [*record["dropped"].values(), *([record["said"]] if record["said"] else [])]
+    said = dict.fromkeys([*record["dropped"].values(), *([record["said"]] if record["said"] else [])])
     return [f"- `{record['command']}` {record['table']}: {line.removeprefix('error: ')}" for line in said]
 
 
