@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -11,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +21,8 @@ import own_files
 import pandas as pd
 import pytest
 
-from vae_moe import estimators
-from vae_moe.command_line import clusters, commands, failures, folder, kept, main, startup
+from vae_moe import command_line, estimators, health
+from vae_moe.command_line import clusters, commands, failures, folder, kept, main, mixtures, startup, trained
 from vae_moe.command_line.intervals import Predictive
 
 
@@ -148,6 +151,9 @@ def test_a_clustering_leaves_its_folder(wine):
     assert metrics["n_rows"] == 178 and metrics["n_components"] == 3 and 0.3 < metrics["clustering_accuracy"] <= 1
     html = (wine / "report.html").read_text()
     assert all(words in html for words in ("Clusters of wine.csv", "Beside known classes", "country", "Grignolino"))
+    agreement = f"They name the same one for {metrics['bayes_agreement']:.0%} of the rows"
+    assert all(words in html for words in ("What this cannot tell", "one without groups too", agreement))
+    assert "<td>cultivar</td><td>known classes, not trained on</td>" in html.replace("\n", "")
     assert not list(wine.parent.glob(".clusters*"))
 
 
@@ -182,6 +188,33 @@ def test_experts_are_scored_on_held_out_rows_beside_a_linear_model(diabetes):
     assert all(
         words in html for words in ("R² on held-out rows", "20 rows have no progression", "By how much it changes")
     )
+
+
+def test_what_rules_a_column_is_logged_and_on_the_page(untrained, wine, tmp_path, monkeypatch, caplog):
+    frame = own_files.wine()
+    frame.loc[60, "proline"] = 1e9
+    frame.to_csv(tmp_path / "wine.csv", index=False)
+    former = kept.read(wine)
+    ended = {"seconds": 1.0, "finished_at": "2026-01-01"}
+    monkeypatch.setattr(commands, "_train", lambda _, config, *__, **___: replace(former, config=config | ended))
+    assert former.config["warnings"] == []
+    assert run("cluster", tmp_path / "wine.csv", *untrained[2:]) == 0
+    words = "olumn 'proline' is ruled by row 61, which has 1.00e+09 where half of the rows lie between 500 and 989"
+    assert f"c{words}" in caplog.text
+    html = unescape((tmp_path / "out" / "report.html").read_text())
+    assert html.count(f"C{words}") == 2 and "correct or empty the cell, take the logarithm of the column, or" in html
+
+
+def test_cures_name_what_the_command_has():
+    options = [
+        vars(command_line.parser().parse_args([*words.split(), "--out", "b"]))
+        for words in ("cluster a --components 2", "experts a --experts 2")
+    ]
+    cures = " ".join([*trained.CURES.values(), mixtures.CURE])
+    named = set(re.findall(r"--(\w+)", cures.format(option="--components --experts")))
+    assert named and all(any(name in known for known in options) for name in named)
+    assert named - {"components", "experts"} <= set(options[0]) & set(options[1])
+    assert set(trained.CURES) == set(health.CURES)
 
 
 def test_experts_predict_new_rows(diabetes, data, tmp_path):

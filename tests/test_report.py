@@ -105,10 +105,54 @@ def test_coefficients_are_told_in_the_columns_units():
 def test_a_comparison_tells_better_worse_and_undecided(rng):
     other = rng.gamma(1.0, size=300)
     better = scores.compare(0.5 * other, other)
-    assert better.gain == pytest.approx(0.5) and better.low == pytest.approx(0.5) and "below the linear" in better.words
-    assert "the linear model predicts better" in scores.compare(2 * other, other).words
+    assert better.gain == pytest.approx(0.5) and better.low == pytest.approx(0.5)
     noisy = scores.compare(rng.permutation(other), other)
     assert noisy.low < 0 < noisy.high and "do not decide" in noisy.words
+    assert scores.Comparison(0.32, 0.3, 0.35).words == "32% below the linear model's (95 % interval: 30% to 35% below)"
+    assert scores.Comparison(-0.46, -0.72, -0.22).words == (
+        "46% above the linear model's (95 % interval: 22% to 72% above): the linear model predicts better"
+    )
+    assert scores.Comparison(0.03, -0.04, 0.1).words.startswith(
+        "not told apart from the linear model's (95 % interval: 10% below to 4% above)"
+    )
+
+
+def held_out(predicted, baseline, **more):
+    y = np.tile([0, 1], 100)
+    return experts.HeldOut("y", y, predicted, baseline, np.array([0.5, 0.5]), y, ["a", "b"], **more)
+
+
+def test_experts_worse_than_a_constant_or_a_linear_model_are_in_trouble(rng):
+    right = np.eye(2)[np.tile([0, 1], 100)]
+    good, fair, sure = 0.1 + 0.8 * right, 0.25 + 0.5 * right, 0.001 + 0.998 * right[::-1]
+
+    def found(predicted, baseline):
+        rows = held_out(predicted, baseline)
+        return experts.troubles(rows, experts.verdict(rows)[0])
+
+    assert found(good, fair) == found(good, good) == {}
+    assert found(fair, good) == {
+        "worse than a linear model": f"the experts' log-loss is {np.log(0.75) / np.log(0.9) - 1:.0%} above its"
+    }
+    (words,) = found(sure, fair).values()
+    above = np.log(0.001) / np.log(0.5) - 1
+    assert words == (
+        f"the experts' log-loss is {above:.0%} above that of predicting each class's share of the training rows for "
+        "every row"
+    )
+    y = rng.normal(size=(50, 2))
+    rows = experts.HeldOut(["u", "v"], y, -y, y, np.zeros(2), np.zeros(50, int))
+    assert list(experts.troubles(rows, experts.verdict(rows)[0])) == ["no better than a constant"]
+
+
+def test_calibration_bars_stay_in_the_picture(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(figures, "png", drawn.append)
+    right = np.arange(100) % 10 < np.repeat([3, 10], 50)
+    figures.reliability(np.repeat([0.3, 1.0], 50), right)
+    axes = drawn[0].axes[0]
+    bars = np.concatenate([path.vertices for path in axes.containers[0].lines[2][0].get_paths()])
+    assert (bars[:, 1] >= axes.get_ylim()[0]).all() and bars[:, 1].max() <= 1
 
 
 def test_calibration_of_what_is_calibrated(rng):

@@ -8,6 +8,7 @@ from vae_moe import drawing
 
 _GRID = 400  # points of the plane a side
 _MARGIN = 0.08  # of the plane around the points, as a share of their spread
+_TITLE = 40  # characters of an output's name
 _SCATTERED = 4000  # rows drawn against truth: more hide each other
 
 
@@ -67,13 +68,14 @@ def regions(grid, gate_probs, x, y, experts, *, title=None) -> Figure:
     return figure
 
 
-def predictions(y, y_predicted, experts, *, title=None) -> Figure:
+def predictions(y, y_predicted, experts, *, names=None, title=None) -> Figure:
     """Predicted against true outputs, one panel an output, coloured by the most probable expert.
 
     Args:
         y: [N, O].
         y_predicted: [N, O].
         experts: [N] integers, the most probable expert of each row.
+        names: of the outputs, O; None: their numbers from 1.
         title: over the figure.
 
     Raises:
@@ -94,7 +96,8 @@ def predictions(y, y_predicted, experts, *, title=None) -> Figure:
         axes.axline((0, 0), slope=1, color="0.3", linewidth=0.8)
         error = np.square(y[:, output] - y_predicted[:, output]).mean()
         axes.set(xlabel="true", ylabel="predicted")
-        axes.set_title(f"output {output + 1}: mean squared error {error:.3g}", fontsize=10)
+        name = f"output {output + 1}" if names is None else names[output][:_TITLE]
+        axes.set_title(f"{name}: mean squared error {error:.3g}", fontsize=10, parse_math=False)
     drawing.legend(figure, {k: str(k) for k in np.unique(experts).tolist()}, "expert")
     return figure
 

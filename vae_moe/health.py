@@ -19,6 +19,18 @@ LEAST_AGREEMENT = 0.5
 LEAST_ROWS, MOST_ROWS = 500, 2000
 #: Greatest mean entropy of q(c|x), as a share of log K.
 MOST_UNSURE = 0.5
+#: What to do about each trouble, where the model is trained in Python.
+CURES = {
+    "collapse": (
+        "start from clusters of the latents (vae_moe.initialization, the preset default), give regularization a "
+        "balance, or begin at a higher temperature"
+    ),
+    "empty components": "take fewer components, or give regularization more balance",
+    "groups torn": "try another seed or start, or another number of components",
+    "posterior ignored": "warm the KL up (callbacks.KLWarmUp), or start from an autoencoder",
+    "unsure components": "train longer, or give regularization a consistency",
+    "components disagree": ("set the prior to the moments of q(c|x) (initialization.assign_prior), or train longer"),
+}
 
 
 @dataclass(frozen=True)
@@ -48,43 +60,40 @@ class Health:
     joined: tuple[int, ...] = ()
 
     @property
-    def troubles(self) -> dict[str, str]:
-        """What is wrong, by name: what was seen and what to do. Empty if all is well."""
+    def seen(self) -> dict[str, str]:
+        """What is wrong, by name: what was seen. Empty if all is well."""
         n_components = len(self.shares)
         found = {}
         if self.components_used <= n_components / 2 and n_components > 1:
             found["collapse"] = (
                 f"{self.components_used} of {n_components} components are used, one by {self.shares.max():.0%} of the "
-                "rows: start from clusters of the latents (vae_moe.initialization, the preset default), give "
-                "regularization a balance, or begin at a higher temperature"
+                "rows"
             )
         elif self.components_used < n_components:
-            found["empty components"] = (
-                f"{n_components - self.components_used} of {n_components} components have hardly any rows: take fewer "
-                "components, or give regularization more balance"
-            )
+            empty = n_components - self.components_used
+            found["empty components"] = f"{empty} of {n_components} components have hardly any rows"
         if self.joined:
             found["groups torn"] = (
                 f"component {', '.join(map(str, self.joined))} joins groups of rows that no neighbour links, while "
-                "another group is cut in two: try another seed or start, or another number of components"
+                "another group is cut in two"
             )
         if not self.active_units:
             found["posterior ignored"] = (
-                f"no entry of z tells rows apart (KL of z {self.kl_z:.2g} nats), the decoder does not need them: warm "
-                "the KL up (callbacks.KLWarmUp), or start from an autoencoder"
+                f"no entry of z tells rows apart (KL of z {self.kl_z:.2g} nats), the decoder does not need them"
             )
         if n_components > 1 and self.c_entropy > MOST_UNSURE * np.log(n_components):
-            found["unsure components"] = (
-                f"q(c|x) has {self.c_entropy:.2f} of {np.log(n_components):.2f} nats left: train longer, or give "
-                "regularization a consistency"
-            )
+            found["unsure components"] = f"q(c|x) has {self.c_entropy:.2f} of {np.log(n_components):.2f} nats left"
         if self.bayes_agreement < LEAST_AGREEMENT:
             found["components disagree"] = (
-                f"q(c|x) and p(c|z) name the same component for {self.bayes_agreement:.0%} of the rows: samples of a "
-                "component do not look like its members. Set the prior to the moments of q(c|x) "
-                "(initialization.assign_prior), or train longer"
+                f"q(c|x) and p(c|z) name the same component for {self.bayes_agreement:.0%} of the rows, samples of a "
+                "component do not look like its members"
             )
         return found
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """What is wrong, by name: what was seen and what to do, in Python. Empty if all is well."""
+        return {name: f"{words}: {CURES[name]}" for name, words in self.seen.items()}
 
     @property
     def figures(self) -> dict[str, float]:

@@ -36,6 +36,7 @@ def training_curves(history: Mapping[str, Sequence[float]], *, title=None) -> Fi
     down = -(-len(names) // across)
     figure = drawing.figure(3 * across + 0.4, 2.3 * down + 0.7, title)
     kinds = {"": ("training", drawing.COLOURS[0]), "val_": ("validation", drawing.COLOURS[1])}
+    kinds = {prefix: kind for prefix, kind in kinds.items() if any(prefix + name in history for name in names)}
     for i, name in enumerate(names):
         axes = figure.add_subplot(down, across, i + 1)
         for prefix, (label, colour) in kinds.items():

@@ -11,6 +11,7 @@ import logging
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,10 +50,11 @@ def cluster(options: Namespace) -> None:
     source = inputs.read(options.data, side=options.size)
     inputs.labels(source, options.labels)  # refused before training, if they are not there
     apart = {options.labels: "known classes, not trained on"} if options.labels else {}
-    x, preparation = inputs.prepare(source, np.arange(len(source.rows)), options.drop, apart)
+    every = np.arange(len(source.rows))
+    x, preparation = inputs.prepare(source, every, options.drop, apart)
     _check_rows(source.path, len(x), options.components)
     config = {"kind": "cluster", "n_components": options.components, "labels": options.labels}
-    config |= _config(options, source)
+    config |= _config(options, source, inputs.ruled_columns(source, preparation, every))
     _finish(
         options,
         _train(options, config, source, x, preparation, CLUSTERINGS[options.model], n_components=options.components),
@@ -73,7 +75,8 @@ def experts(options: Namespace) -> None:
     x, preparation = inputs.prepare(source, train, options.drop, apart)
     logger.info("%s, %d rows to train, %d held out", target.task, len(train), len(test))
     config = {"kind": "experts", "n_experts": options.experts, "task": target.task, "asked_task": options.task}
-    config |= {"target": target.names, **_config(options, source)}
+    ruled = inputs.ruled_columns(source, preparation, train)
+    config |= {"target": target.names, **_config(options, source, ruled)}
     name = EXPERTS[options.model, target.task]
     _finish(
         options,
@@ -180,7 +183,10 @@ def _look(options: Namespace, out: Path, trained: Trained) -> None:
         sys.stdout.write("\n".join([*found.summary, f"report: {out / 'report.html'}", ""]))
 
 
-def _config(options: Namespace, source: inputs.Source) -> dict[str, Any]:
+def _config(options: Namespace, source: inputs.Source, warnings: Sequence[str] = ()) -> dict[str, Any]:
+    """What was asked for and read, and warnings of it, which are logged."""
+    for words in warnings:
+        logger.warning("%s", words)
     return {
         "made_by": folder.MADE_BY,
         "dataset": source.path.name,
@@ -195,6 +201,7 @@ def _config(options: Namespace, source: inputs.Source) -> dict[str, Any]:
         "image_shape": source.image_shape,
         "image_white": source.images and source.images.white,
         "n_rows": len(source.rows),
+        "warnings": list(warnings),
         "versions": folder.versions(),
     }
 

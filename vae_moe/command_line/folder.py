@@ -27,6 +27,7 @@ FIELDS_OF_PAGES: dict[str, Any] = {
     "model": str,
     "seed": int,
     "n_rows": int,
+    "warnings": list,
     "versions": dict,
     "seconds": int | float,
     "finished_at": str,

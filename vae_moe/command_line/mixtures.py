@@ -14,6 +14,8 @@ from vae_moe.report.page import Block, Page
 from vae_moe.report.scene import Scene
 from vae_moe.report.traits import number
 
+#: What a user of the command can do about experts that predict badly.
+CURE = "ask for fewer --experts, --drop columns that say nothing of the target, give more rows, or take a linear model"
 RIDGES = tuple(10.0**power for power in range(-3, 4))
 ITERATIONS = 1000  # of logistic regression
 TARGETS_SHOWN = 3
@@ -57,24 +59,27 @@ def findings(trained: Trained, target: Target) -> Findings:
     cards, card_pictures = groups.one_by_one(scene, _coefficients(trained, held_out, linear, scene))
     latents, latent_pictures = groups.latents(scene)
     curves, curve_pictures = trained.curves()
-    signs, health_blocks = trained.health()
+    signs = trained.health()
+    troubles = {name: f"{words}: {CURE}" for name, words in experts.troubles(held_out, compared).items()}
+    troubles |= trained.troubles(signs)
     score, linear_score, what = _first_score(scores, target)
     tiles = [
         (f"{what} on held-out rows", score, ""),
         ("of a linear model", linear_score, "on the same rows"),
         ("rows", f"{len(train):,}", f"to train, {len(test):,} held out"),
         ("experts with rows", str(len(scene.by_size)), f"of {scene.n_groups}"),
+        ("troubles", str(len(troubles)), ", ".join(troubles) or "none found"),
     ]
-    names = ", ".join(target.names)
+    names, notes = ", ".join(target.names), [page.text(note, "soft") for note in _notes(target)]
     sections = {
-        "At a glance": [page.tiles(tiles), verdict, *(page.text(note, "soft") for note in _notes(target))],
+        "At a glance": [page.tiles(tiles), verdict, *trained.first_warning, *notes],
         "Held-out rows": score_blocks,
         "Which expert has which rows": groups.overview(scene, *_by_expert(target, scene)),
         "Expert by expert": cards,
         "Latent space": latents,
         "Training": curves,
         "Data": trained.data(len(train)),
-        "Health": health_blocks,
+        "Health": trained.health_section(signs, troubles),
         "Use it": use(trained.config, "predictions.csv", f"the predicted {names} of each new row, and its expert"),
     }
     made = Page(
@@ -92,9 +97,11 @@ def findings(trained: Trained, target: Target) -> Findings:
         **scores,
         "gain_over_linear": compared.gain,
         "gain_over_linear_95": [compared.low, compared.high],
-        **({} if signs is None else {**signs.figures, "troubles": list(signs.troubles)}),
+        **({} if signs is None else signs.figures),
+        "troubles": list(troubles),
     }
     summary = [f"held-out {what}: {score}; of a linear model: {linear_score}", verdict["text"], *_notes(target)]
+    summary += [f"health: {name}: {words}" for name, words in troubles.items()] or ["health: no trouble found"]
     return Findings({**trained.figures, **found}, summary, made)
 
 

@@ -86,7 +86,8 @@ def _groups(
     cards, pictures = groups.one_by_one(scene)
     health_blocks = []
     if scene.z is not None:
-        health_blocks = signs.section(health.examine(model, scene.x), scene.z.shape[1])
+        found = health.examine(model, scene.x)
+        health_blocks = signs.section(found.troubles, found, scene.z.shape[1])
     return groups.overview(scene), cards, health_blocks, pictures
 
 

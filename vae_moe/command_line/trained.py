@@ -1,21 +1,32 @@
 """An estimator and the rows it was trained on: figures, and the sections of a page that every training has."""
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from vae_moe import health
 from vae_moe.command_line import folder
 from vae_moe.command_line.inputs import Source
+from vae_moe.health import Health, examine
 from vae_moe.report import data, figures, page, signs
 from vae_moe.report.page import Block, Page
 from vae_moe.report.scene import Scene
 from vae_moe.tables import Preparation
 
 TITLES = {"dmvae": "DMVAE", "vade": "VaDE", "dvmoe": "DVMoE", "vademoe": "VaDE-MoE", "deepmoe": "DeepMoE"}
+#: What a user of the command can do about each trouble of ``health.Health``.
+CURES = {
+    "collapse": "--drop columns that rule the others (see Data), take another --seed or --model, or fewer {option}",
+    "empty components": "ask for fewer {option}",
+    "groups torn": "take another --seed or --model, or other {option}",
+    "posterior ignored": "--drop columns that are noise, or take another --model",
+    "unsure components": "ask for fewer {option}, or train longer by --epochs",
+    "components disagree": "train longer by --epochs, or take another --model",
+}
 SAMPLES_OF_TABLES = 2  # of each component
 SAMPLES_OF_IMAGES = 16
 
@@ -100,6 +111,20 @@ class Trained:
 
     def data(self, n_learned: int) -> list[Block]:
         """The section about the data."""
+        blocks = [page.text(_sentence(words), "warn") for words in self.config["warnings"]]
+        if n_copies := int(pd.DataFrame(self.x).duplicated().sum()):
+            words = f"{n_copies} of {len(self.x)} rows are the same as an earlier one in all that is learned from."
+            blocks.append(page.text(words, "soft"))
+        return [*blocks, *self._described(n_learned)]
+
+    @property
+    def first_warning(self) -> list[Block]:
+        """What rules one of the table's columns, and how many others are ruled."""
+        first, *others = self.config["warnings"] or [""]
+        more = f" So are {len(others)} other columns: see Data." if others else ""
+        return [page.text(_sentence(first) + more, "warn")] if first else []
+
+    def _described(self, n_learned: int) -> list[Block]:
         if self.preparation is not None:
             return data.of_table(self.preparation.columns, self.preparation.features, n_learned)
         images = self.source.images
@@ -125,12 +150,21 @@ class Trained:
         """Size and day of the training, for a subtitle."""
         return f"trained {self.epochs} epochs on {self.config['finished_at'][:10]}, seed {self.config['seed']}"
 
-    def health(self) -> tuple[health.Health | None, list[Block]]:
-        """The signs of the latent mixture, if there is one, and their section."""
+    def health(self) -> Health | None:
+        """The signs of the latent mixture, if there is one."""
         if not hasattr(self.estimator.model_, "mixture"):
-            return None, []
-        found = health.examine(self.estimator.model_, self.model_inputs, seed=self.config["seed"])
-        return found, signs.section(found, self.estimator.model_.mixture.latent_dim)
+            return None
+        return examine(self.estimator.model_, self.model_inputs, seed=self.config["seed"])
+
+    def troubles(self, found: Health | None) -> dict[str, str]:
+        """What is wrong with the latent mixture, by name, with what a user of the command can do."""
+        option = "--components" if self.config["kind"] == "cluster" else "--experts"
+        seen = {} if found is None else found.seen
+        return {name: f"{words}: {CURES[name].format(option=option)}" for name, words in seen.items()}
+
+    def health_section(self, found: Health | None, troubles: Mapping[str, str]) -> list[Block]:
+        """The section about health."""
+        return signs.section(troubles, found, 0 if found is None else self.estimator.model_.mixture.latent_dim)
 
     def _samples(self, n_components: int):
         n = SAMPLES_OF_TABLES if self.preparation else SAMPLES_OF_IMAGES
@@ -140,6 +174,10 @@ class Trained:
         if self.preparation is not None:
             return self.preparation.restore(x)
         return np.round(255 * np.clip(x, 0, 1)).astype(np.uint8).reshape(-1, *self.config["image_shape"])
+
+
+def _sentence(words: str) -> str:
+    return words[0].upper() + words[1:]
 
 
 def use(config: dict[str, Any], out: str, what: str) -> list[Block]:

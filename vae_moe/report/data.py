@@ -33,7 +33,7 @@ def of_table(found: Columns, features: Sequence[Feature], n_rows: int) -> list[B
         blocks.append(page.text(f"And {len(rows) - COLUMNS_SHOWN} columns more.", "soft"))
     if found.left_out:
         left_out = [[name or "(no name)", why] for name, why in found.left_out.items()]
-        blocks.append(page.table(["left out", "because it is"], left_out[:COLUMNS_SHOWN]))
+        blocks.append(page.table(["left out", "why"], left_out[:COLUMNS_SHOWN]))
     return blocks
 
 

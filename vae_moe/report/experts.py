@@ -42,16 +42,23 @@ class HeldOut:
     cdf: np.ndarray | None = None
 
     @property
-    def losses(self) -> tuple[np.ndarray, np.ndarray]:
-        """What the comparison is by, of the model and of the linear one, [N] each.
+    def loss(self) -> str:
+        """What the comparisons are by."""
+        return "mean squared error" if self.classes is None else "log-loss"
+
+    def losses(self, predicted: np.ndarray) -> np.ndarray:
+        """The loss of each row, [N], of predictions [N, O] or probabilities [N, C].
 
         Squared errors in units of each output's variance, or minus the logarithm of the true class's probability.
         """
         if self.classes is None:
-            scale = np.maximum(self.y.var(0), 1e-12)
-            return tuple(np.square((p - self.y) / np.sqrt(scale)).mean(-1) for p in (self.predicted, self.baseline))
-        rows = np.arange(len(self.y))
-        return tuple(-np.log(np.clip(p[rows, self.y], 1e-7, 1)) for p in (self.predicted, self.baseline))
+            return np.square((predicted - self.y) / np.sqrt(np.maximum(self.y.var(0), 1e-12))).mean(-1)
+        return -np.log(np.clip(predicted[np.arange(len(self.y)), self.y], 1e-7, 1))
+
+    @property
+    def constant(self) -> np.ndarray:
+        """The prediction that is the same for every row, as ``predicted``."""
+        return np.broadcast_to(self.trivial, self.predicted.shape)
 
 
 def scored(held_out: HeldOut) -> tuple[dict[str, float], list[Block], dict[str, bytes]]:
@@ -61,10 +68,29 @@ def scored(held_out: HeldOut) -> tuple[dict[str, float], list[Block], dict[str, 
 
 def verdict(held_out: HeldOut) -> tuple[scores.Comparison, Block]:
     """Whether the mixture predicts better than a linear model, and by how much."""
-    compared = scores.compare(*held_out.losses)
-    loss = "log-loss" if held_out.classes is not None else "mean squared error"
-    words = f"On the {len(held_out.y)} held-out rows the experts' {loss} is {compared.words}."
+    compared = scores.compare(held_out.losses(held_out.predicted), held_out.losses(held_out.baseline))
+    words = f"On the {len(held_out.y)} held-out rows the experts' {held_out.loss} is {compared.words}."
     return compared, page.text(words, "good" if compared.low > 0 else "warn")
+
+
+def troubles(held_out: HeldOut, compared: scores.Comparison) -> dict[str, str]:
+    """What is wrong with the predictions, by name: what was seen.
+
+    Args:
+        held_out: rows.
+        compared: the experts with the linear model.
+    """
+    found = {}
+    mine, constant = (held_out.losses(each).mean() for each in (held_out.predicted, held_out.constant))
+    if mine >= constant:
+        same = "the mean of each target" if held_out.classes is None else "each class's share of the training rows"
+        found["no better than a constant"] = (
+            f"the experts' {held_out.loss} is {mine / max(constant, scores.TINY) - 1:.0%} above that of predicting "
+            f"{same} for every row"
+        )
+    elif compared.high < 0:
+        found["worse than a linear model"] = f"the experts' {held_out.loss} is {-compared.gain:.0%} above its"
+    return found
 
 
 def _regression(held_out: HeldOut) -> tuple[dict[str, float], list[Block], dict[str, bytes]]:
@@ -72,7 +98,7 @@ def _regression(held_out: HeldOut) -> tuple[dict[str, float], list[Block], dict[
     methods = {
         MODEL: held_out.predicted,
         BASELINE: held_out.baseline,
-        "mean": np.broadcast_to(held_out.trivial, held_out.y.shape),
+        "mean": held_out.constant,
     }
     for i, name in enumerate(held_out.names):
         suffix = "" if len(held_out.names) == 1 else f"_{i}"
@@ -83,7 +109,7 @@ def _regression(held_out: HeldOut) -> tuple[dict[str, float], list[Block], dict[
             if prefix is not None:
                 found |= {f"{prefix}{key}{suffix}": value for key, value in score.items()}
     head = ["target", "method", "root mean squared error", "mean absolute error", "R²"]
-    drawn = expert_plots.predictions(held_out.y, held_out.predicted, held_out.experts)
+    drawn = expert_plots.predictions(held_out.y, held_out.predicted, held_out.experts, names=held_out.names)
     blocks = [page.table(head, rows)]
     caption = f"Held-out rows: {', '.join(held_out.names)}, true and predicted, coloured by expert."
     blocks.append(page.figure("predictions", caption, wide=len(held_out.names) > 1))
@@ -99,8 +125,7 @@ def _regression(held_out: HeldOut) -> tuple[dict[str, float], list[Block], dict[
 
 def _classification(held_out: HeldOut) -> tuple[dict[str, float], list[Block], dict[str, bytes]]:
     assert held_out.classes is not None
-    trivial = np.broadcast_to(held_out.trivial, held_out.predicted.shape)
-    methods = {MODEL: held_out.predicted, BASELINE: held_out.baseline, "most frequent class": trivial}
+    methods = {MODEL: held_out.predicted, BASELINE: held_out.baseline, "shares of the classes": held_out.constant}
     all_scores = {name: scores.of_classification(held_out.y, probs) for name, probs in methods.items()}
     rows = [
         [name, f"{s['accuracy']:.1%}", f"{s['balanced_accuracy']:.1%}", f"{s['log_loss']:.3f}"]

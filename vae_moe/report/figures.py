@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
+from scipy.stats import binomtest
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
@@ -85,13 +86,14 @@ def reliability(probabilities: np.ndarray, correct: np.ndarray, bins: int = 10) 
     parts = [part for part in np.array_split(order, min(bins, max(1, len(order) // 10))) if len(part)]
     told = np.array([probabilities[part].mean() for part in parts])
     right = np.array([correct[part].mean() for part in parts])
-    error = np.array([1.96 * np.sqrt(max(r * (1 - r), 1e-9) / len(part)) for r, part in zip(right, parts, strict=True)])
+    intervals = [binomtest(int(correct[part].sum()), len(part)).proportion_ci(method="wilson") for part in parts]
+    error = np.abs(np.array([[interval.low, interval.high] for interval in intervals]).T - right)  # [2, bins]
     figure = drawing.figure(4.6, 4.2, None)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", label="perfect")
     axes.errorbar(told, right, error, color=drawing.COLOURS[0], marker="o", capsize=3, label="held-out rows")
-    low = max(0.0, float(min(told.min(), right.min())) - 0.1)
-    axes.set(xlim=(low, 1.02), ylim=(low, 1.05), xlabel="probability told", ylabel="share that was right")
+    low = max(0.0, float(min(told.min(), (right - error[0]).min())) - 0.05)
+    axes.set(xlim=(low, 1.02), ylim=(low, 1.05), xlabel="predicted probability", ylabel="share that was right")
     axes.grid(color="0.92")
     axes.legend(frameon=False, fontsize=9)
     return png(figure)

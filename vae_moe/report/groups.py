@@ -46,7 +46,7 @@ def overview(scene: Scene, extra: Sequence[str] = (), extra_cells: Sequence[Sequ
                 *([words or "nothing much"] if scene.features else ()),
             ]
         )
-    head = [scene.kind, "rows", "sure of it", *extra, *(["what sets it apart"] if scene.features else ())]
+    head = [scene.kind, "rows", "certainty", *extra, *(["what sets it apart"] if scene.features else ())]
     blocks = [page.table(head, rows)]
     if empty := [str(group) for group in range(scene.n_groups) if group not in scene.by_size]:
         blocks.append(page.text(f"Without a row: {scene.kind} {', '.join(empty)}.", "soft"))

@@ -41,11 +41,13 @@ class Comparison:
     @property
     def words(self) -> str:
         """A sentence's end: better, worse, or not to be told."""
-        span = f"(95 % interval {self.low:+.0%} to {self.high:+.0%})"
         if self.low > 0:
+            span = f"(95 % interval: {self.low:.0%} to {self.high:.0%} below)"
             return f"{self.gain:.0%} below the linear model's {span}"
         if self.high < 0:
+            span = f"(95 % interval: {-self.high:.0%} to {-self.low:.0%} above)"
             return f"{-self.gain:.0%} above the linear model's {span}: the linear model predicts better"
+        span = f"(95 % interval: {abs(self.high):.0%} below to {abs(self.low):.0%} above)"
         return f"not told apart from the linear model's {span}: so many rows do not decide which predicts better"
 
 

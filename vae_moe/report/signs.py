@@ -1,4 +1,6 @@
-"""The section about a latent mixture's health."""
+"""The section about health: troubles with their cures, and the signs of a latent mixture."""
+
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -7,14 +9,18 @@ from vae_moe.report import page
 from vae_moe.report.page import Block
 
 
-def section(found: Health, latent_dim: int) -> list[Block]:
+def section(troubles: Mapping[str, str], found: Health | None = None, latent_dim: int = 0) -> list[Block]:
     """Troubles with their cures, and the signs.
 
     Args:
-        found: what ``health.examine`` found.
+        troubles: by name.
+        found: what ``health.examine`` found; None without a latent mixture.
         latent_dim: L.
     """
-    blocks = [page.text(f"{name.capitalize()}: {words}.", "warn") for name, words in found.troubles.items()]
+    blocks = [page.text(f"{name.capitalize()}: {words}.", "warn") for name, words in troubles.items()]
+    blocks = blocks or [page.text("No trouble found.", "good")]
+    if found is None:
+        return blocks
     n_components = len(found.shares)
     rows = [
         ["components with a tenth of the rows they began with, or more", f"{found.components_used} of {n_components}"],
@@ -23,4 +29,4 @@ def section(found: Health, latent_dim: int) -> list[Block]:
         ["latent numbers in use", f"{found.active_units} of {latent_dim}"],
         ["rows whose component agrees with their latents", f"{found.bayes_agreement:.0%}"],
     ]
-    return [*(blocks or [page.text("No trouble found.", "good")]), page.table(["sign", "found"], rows)]
+    return [*blocks, page.table(["sign", "found"], rows)]
