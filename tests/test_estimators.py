@@ -1,5 +1,7 @@
 """The estimators on real tables: what they compute, against the Keras models and scikit-learn."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -167,6 +169,18 @@ def test_where_one_map_is_all_there_is_the_experts_become_one(diabetes):
         spread = model.expert_predictions(X)[:, :, 0].std(1)
         assert spread.mean() < 0.01 * y.std()
         assert np.abs(model.predict(X) - LinearRegression().fit(X, y).predict(X)).mean() < 0.01 * y.std()
+
+
+@pytest.mark.parametrize("estimator", [*REGRESSORS, *CLASSIFIERS])
+def test_a_column_of_small_numbers_is_seen_among_others(estimator, rng):
+    """All columns are in [0, 1], as the likelihood "bernoulli" has them; the one that tells y is in [0, 0.01]."""
+    X = rng.uniform(size=(200, 5)) * np.array([1e-2, 1, 1, 1, 1])
+    y = 100 * X[:, 0] + 0.01 * rng.normal(size=200)
+    peer: Any = LinearRegression()
+    if estimator in CLASSIFIERS:
+        y, peer = (y > np.median(y)).astype(int), make_pipeline(StandardScaler(), LogisticRegression())
+    model = estimator(2, **{**SHORT, "start": None, "validation_fraction": 0}).fit(X, y)
+    assert model.score(X, y) > peer.fit(X, y).score(X, y) - 0.01
 
 
 @pytest.mark.parametrize("regressor", REGRESSORS)

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from vae_moe import DeepMoE, DVMoE
-from vae_moe.generalized_em import fit_experts
+from vae_moe.generalized_em import fit_experts, shared_kernel
 
 
 @pytest.fixture
@@ -34,6 +34,22 @@ def test_one_categorical_expert_is_logistic_regression(digits):
     fit_experts(model, x, y)
     theirs = LogisticRegression(C=1.0, tol=1e-8, max_iter=2000).fit(x, y).predict_proba(x)
     np.testing.assert_allclose(model.predict_proba(x), theirs, atol=0.02)
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_where_experts_shrink_to_one_map_units_of_columns_change_nothing(task, x, rng):
+    y = (x @ rng.normal(size=(4, 2)) + 0.1 * rng.normal(size=(200, 2))).astype("f")
+    y = y if task == "regression" else (y[:, 0] > 0).astype(int)
+    units, offset = np.array([1e-3, 1, 50, 1], "f"), np.array([0, 2, 0, -1], "f")
+    means = []
+    for inputs in (x, x * units + offset):
+        model = DeepMoE(4, 2, 2, task, hidden_sizes=(), learn_variance=True, seed=1)
+        _open_gate(model, np.zeros((4, 2)))
+        center = shared_kernel(model.experts, inputs, y)
+        fit_experts(model, inputs, y, center=center)
+        fit_experts(model, inputs, y, center=center, resume=True)
+        means.append(model.predict_mean(inputs))
+    np.testing.assert_allclose(*means, atol=1e-3)
 
 
 def test_it_finds_noiseless_maps_from_a_gate_that_errs(rng):

@@ -14,6 +14,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 from scipy.special import log_softmax, logsumexp
+from sklearn.preprocessing import StandardScaler
 
 from vae_moe.em import CategoricalExperts, EvidenceExperts, GaussianExperts
 from vae_moe.layers import Experts
@@ -63,7 +64,8 @@ def fit_experts(
             is held to it only if experts without ``center`` are resumed.
         center: [F, O], what the ridge shrinks all kernels towards, in place of 0 (:func:`shared_kernel`). The ridge of
             Gaussian experts is then moved by evidence, and ``alphas`` is only where it starts: experts that the rows
-            do not tell apart become one.
+            do not tell apart become one. Ridges are then in units of each column's variance: a column's unit changes
+            nothing.
         sample_weight: [N], positive.
 
     Returns:
@@ -83,7 +85,11 @@ def fit_experts(
     inputs = model.expert_inputs(x)
     if center is not None and not resume:
         experts.kernels.assign(np.broadcast_to(center, experts.kernels.shape))
-    fitted = _as_fitted(experts, reg_variance, center)
+    offset, scale = np.zeros(inputs.shape[1]), np.ones(inputs.shape[1])
+    if center is not None:
+        inputs, offset, scale = _standardised(inputs, weights)
+        center = center * scale[:, np.newaxis]
+    fitted = _as_fitted(experts, reg_variance, center, offset, scale)
     if center is not None:
         alphas = [fitted.alpha] if resume else alphas[:1]
     log_resp = log_gate + fitted.log_prob(inputs, y) if resume else log_gate
@@ -102,8 +108,9 @@ def fit_experts(
             if objective - before < tol:
                 break
             before = objective
-    experts.kernels.assign(fitted.kernels)
-    experts.biases.assign(fitted.biases)
+    kernels, biases = _of_scaled(fitted.kernels, fitted.biases, -offset / scale, 1 / scale)
+    experts.kernels.assign(kernels)
+    experts.biases.assign(biases)
     if isinstance(fitted, GaussianExperts) and experts.learn_variance:
         experts.log_vars.assign(np.log(fitted.variances))
     return likelihoods
@@ -121,17 +128,21 @@ def shared_kernel(
         sample_weight: [N], positive.
 
     Returns:
-        [F, O]: of least squares with the ridge of greatest evidence, or of a logistic regression with a ridge of 1.
+        [F, O]: of least squares with the ridge of greatest evidence, or of a logistic regression with a ridge of 1;
+        ridges are in units of each column's variance.
     """
     y, _ = experts.targets_of_rows(y, len(inputs))
     log_weights = np.log(np.ones(len(y)) if sample_weight is None else sample_weight)[:, np.newaxis]  # [N, 1]
+    inputs, _, scale = _standardised(inputs, sample_weight)
+    one: CategoricalExperts | EvidenceExperts
     if experts.task == "classification":
-        return CategoricalExperts(experts.n_outputs, 1.0, INNER_MAX_ITER).fit(inputs, y, log_weights).kernels[0]
-    one = EvidenceExperts(1.0, LEAST_VARIANCE)
-    moments = one.moments(inputs, y, log_weights)
-    for _ in range(EVIDENCE_STEPS):
-        one = one.fit(inputs, y, log_weights, moments)
-    return one.kernels[0]
+        one = CategoricalExperts(experts.n_outputs, 1.0, INNER_MAX_ITER).fit(inputs, y, log_weights)
+    else:
+        one = EvidenceExperts(1.0, LEAST_VARIANCE)
+        moments = one.moments(inputs, y, log_weights)
+        for _ in range(EVIDENCE_STEPS):
+            one = one.fit(inputs, y, log_weights, moments)
+    return one.kernels[0] / scale[:, np.newaxis]
 
 
 class ExpertsMStep(keras.callbacks.Callback):
@@ -161,9 +172,10 @@ class ExpertsMStep(keras.callbacks.Callback):
         fit_experts(self.model, self.x, self.y, resume=True, tied=tied, **self.options)
 
 
-def _as_fitted(experts, reg_variance: float, center: np.ndarray | None) -> GaussianExperts | CategoricalExperts:
-    """The layer's experts as those of :mod:`vae_moe.em`."""
+def _as_fitted(experts, reg_variance: float, center, offset, scale) -> GaussianExperts | CategoricalExperts:
+    """The layer's experts as those of :mod:`vae_moe.em`, of inputs u where the layer's are offset + scale u."""
     kernels, biases = (np.asarray(weight, np.float64) for weight in (experts.kernels, experts.biases))
+    kernels, biases = _of_scaled(kernels, biases, offset, scale)
     if experts.task == "classification":
         fitted = CategoricalExperts(experts.n_outputs, 1.0, INNER_MAX_ITER, kernels, biases)
         return fitted if center is None else replace(fitted, center=center)
@@ -171,6 +183,17 @@ def _as_fitted(experts, reg_variance: float, center: np.ndarray | None) -> Gauss
     variances = np.exp(np.asarray(experts.log_vars, np.float64)) if experts.learn_variance else np.ones_like(biases)
     known = (1.0, reg_variance, variance, kernels, biases, np.maximum(variances, reg_variance))
     return GaussianExperts(*known) if center is None else EvidenceExperts(*known, center=center).with_best_alpha()
+
+
+def _standardised(inputs: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Inputs [N, F] with columns of mean 0 and variance 1, and those means and deviations, 1 of constant columns."""
+    scaler = StandardScaler().fit(inputs, sample_weight=weights)
+    return (inputs - scaler.mean_) / scaler.scale_, scaler.mean_, scaler.scale_
+
+
+def _of_scaled(kernels, biases, offset, scale) -> tuple[np.ndarray, np.ndarray]:
+    """Maps of inputs u [F], kernels [K, F, O] and biases [K, O], from those of offset + scale u."""
+    return kernels * scale[:, np.newaxis], biases + offset @ kernels
 
 
 def _mean_likelihood(log_joint: np.ndarray, weights: np.ndarray) -> float:
