@@ -143,6 +143,57 @@ def test_a_folder_that_is_not_whole_says_so(spoil, message, saved, tmp_path):
         estimators.load(folder)
 
 
+def test_another_version_than_saved_it_is_told_of(saved, wine, tmp_path, monkeypatch):
+    model, folder = saved
+    shutil.copytree(folder, tmp_path / "wine")
+    pickled, here = pickle.dumps(model), json.loads((folder / "estimator.json").read_text())["versions"]
+    assert here["keras"] == keras.__version__
+    change(tmp_path / "wine", versions={**here, "keras": "3.0.1", "scikit-learn": "1.0"})
+    message = f"was saved with keras 3.0.1, scikit-learn 1.0, here is keras {keras.__version__}, scikit-learn "
+    with pytest.warns(estimators.VersionWarning, match=message) as warned:
+        loaded = estimators.load(tmp_path / "wine")
+    assert warned[0].filename == __file__
+    np.testing.assert_array_equal(loaded.predict(wine[0]), model.predict(wine[0]))
+    monkeypatch.setattr(estimators._persistence, "versions", lambda: {**here, "tensorflow": "9.0"})
+    with pytest.warns(estimators.VersionWarning, match=f"saved with tensorflow {here['tensorflow']}, here is t.* 9.0"):
+        pickle.loads(pickled)
+
+
+class Mine(estimators.DeepMoEClassifier):
+    """A user's."""
+
+
+def test_a_class_that_could_not_be_loaded_is_not_saved(saved, tmp_path):
+    model = Mine(2, **SHORT)
+    vars(model).update(vars(saved[0]))
+    with pytest.raises(estimators.SaveError, match=r"Mine is a class of your own, which load\(\) does not know"):
+        model.save(tmp_path / "mine")
+    assert not list(tmp_path.iterdir()) and type(pickle.loads(pickle.dumps(model))) is Mine
+
+
+@pytest.fixture
+def policy(request):
+    """Keras' global policy, for one test."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(request.param)
+    yield request.param
+    keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "float64"], indirect=True)
+def test_kerass_global_policy_changes_nothing(policy, saved, wine, tmp_path):
+    model, folder = saved
+    expected = model.predict_proba(wine[0])
+    again = estimators.DeepMoEClassifier(2, **SHORT).fit(*wine)
+    again.save(tmp_path / "model")
+    copies = again, estimators.load(tmp_path / "model"), estimators.load(folder), pickle.loads(pickle.dumps(model))
+    for each in copies:
+        np.testing.assert_array_equal(each.predict_proba(wine[0]), expected)
+    clustering = estimators.VaDEClustering(2, latent_dim=2, **{**SHORT, "start": None}).fit(wine[0])
+    assert {weight.dtype for weight in clustering.model_.weights} <= {"float32", "uint32", "int32"}
+    assert keras.config.dtype_policy().name == policy
+
+
 def test_what_has_no_plain_value_cannot_be_saved(wine, tmp_path):
     model = estimators.DeepMoEClassifier(2, **SHORT)
     with pytest.raises(NotFittedError):

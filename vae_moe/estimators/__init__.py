@@ -4,7 +4,7 @@ from pathlib import Path
 
 from vae_moe.estimators import _persistence
 from vae_moe.estimators._base import KerasEstimator
-from vae_moe.estimators._persistence import LoadError, SaveError
+from vae_moe.estimators._persistence import LoadError, SaveError, VersionWarning
 from vae_moe.estimators.clusterings import DMVAEClustering, VaDEClustering
 from vae_moe.estimators.experts import (
     DeepMoEClassifier,
@@ -27,6 +27,7 @@ __all__ = [
     "VaDEClustering",
     "VaDEMoEClassifier",
     "VaDEMoERegressor",
+    "VersionWarning",
     "load",
 ]
 
@@ -44,6 +45,8 @@ ESTIMATORS = (
 
 def load(folder: str | Path) -> KerasEstimator:
     """Return the fitted estimator that its `save` wrote to a folder; nothing that is read is run.
+
+    It warns with a `VersionWarning` where other versions of this package, Keras, TensorFlow or scikit-learn saved it.
 
     Raises
     ------

@@ -7,7 +7,6 @@ from abc import ABC
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
@@ -16,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from vae_moe import parameters
 from vae_moe.estimators import _persistence
 from vae_moe.estimators._inputs import LIKELIHOODS, Scaling
+from vae_moe.estimators._persistence import SaveError
 from vae_moe.warm_start import STARTS
 
 DTYPES = [np.float64, np.float32]  # what X may be held in; the networks compute in float32
@@ -51,9 +51,13 @@ class KerasEstimator(BaseEstimator, ABC):
         NotFittedError
             If there is nothing to save.
         SaveError
-            If the folder is there and holds something else, or a parameter is no plain value.
+            If the folder is there and holds something else, a parameter is no plain value, or the class is none of
+            this package's, which alone `load` makes.
         """
         check_is_fitted(self)
+        if not type(self).__module__.startswith(f"{__package__}."):
+            name = type(self).__name__
+            raise SaveError(f"{name} is a class of your own, which load() does not know. Pickle the {name} instead.")
         _persistence.save(self, Path(folder))
 
     def _check_parameters(self) -> None:
@@ -105,12 +109,15 @@ class KerasEstimator(BaseEstimator, ABC):
                 path = Path(folder) / "model.keras"
                 _persistence.without_optimizer(self.model_).save(path)
                 state["model_"] = path.read_bytes()
+            state["_versions"] = _persistence.versions()
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "model_" in state:
+            state = dict(state)
+            _persistence.check_versions(state.pop("_versions"), f"This {type(self).__name__}")
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "model.keras"
                 path.write_bytes(state["model_"])
-                state = {**state, "model_": keras.saving.load_model(path)}
+                state["model_"] = _persistence.read_model(path)
         super().__setstate__(state)

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from vae_moe import graphs, initialization, parameters, pipelines, warm_start
 from vae_moe.estimators._base import DTYPES, KerasEstimator
 from vae_moe.estimators._inputs import NOISE, choose_likelihood
+from vae_moe.estimators._persistence import in_float32
 from vae_moe.estimators._training import train
 
 #: Of z, over which `score_samples` averages; the same noise for every row.
@@ -57,6 +58,7 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self.random_state = random_state
         self.verbose = verbose
 
+    @in_float32()
     @pipelines.own_seeds
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> KerasClustering:
         """Fit to the rows of X [N, D]; y is not looked at.

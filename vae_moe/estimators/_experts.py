@@ -25,6 +25,7 @@ from vae_moe.em import CategoricalExperts, EvidenceExperts
 from vae_moe.em._em import run_em
 from vae_moe.em.softmax_gated import SoftmaxGate
 from vae_moe.estimators._base import KerasEstimator
+from vae_moe.estimators._persistence import in_float32
 from vae_moe.estimators._training import KeepBest, hold_out, train
 
 #: Ridge of the linear gate of stage 2, and steps of its inner loop.
@@ -68,6 +69,7 @@ class KerasMixtureOfExperts(KerasEstimator):
         del x
         return {}
 
+    @in_float32()
     @pipelines.own_seeds
     def _fit_model(self, x: np.ndarray, y: np.ndarray, n_outputs: int, weight: np.ndarray | None) -> None:
         """Fit to x [N, D], y [N, O] or codes [N] and positive weights [N]."""

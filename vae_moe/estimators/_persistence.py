@@ -6,6 +6,9 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from vae_moe.estimators._base import KerasEstimator
 
 FORMAT, VERSION = "vae_moe.estimators", 1
+PACKAGES = ("vae_moe", "keras", "tensorflow", "scikit-learn")
 DESCRIPTION, ARRAYS, MODEL = "estimator.json", "arrays.npz", "model.keras"
 
 
@@ -26,6 +30,36 @@ class SaveError(ValueError):
 
 class LoadError(ValueError):
     """A folder is no saved estimator, or is not whole."""
+
+
+class VersionWarning(UserWarning):
+    """An estimator is read with other versions than wrote it, as scikit-learn's InconsistentVersionWarning."""
+
+
+@contextmanager
+def in_float32() -> Iterator[None]:
+    """Networks that are made within compute in float32, whatever Keras' global policy; also a decorator."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def versions() -> dict[str, str]:
+    """Return what an estimator is fitted and kept by."""
+    return {name: metadata.version(name) for name in PACKAGES}
+
+
+def check_versions(kept: dict[str, str], what: str) -> None:
+    """Warn if what was kept was so by other versions than are here."""
+    changed = {name: now for name, now in versions().items() if kept.get(name, now) != now}
+    if changed:
+        before = ", ".join(f"{name} {kept[name]}" for name in changed)
+        here = ", ".join(f"{name} {now}" for name, now in changed.items())
+        message = f"{what} was saved with {before}, here is {here}: it may predict otherwise."
+        warnings.warn(f"{message} Load it where it was saved, or fit it again.", VersionWarning, stacklevel=4)
 
 
 def save(estimator: KerasEstimator, folder: Path) -> None:
@@ -66,9 +100,11 @@ def load(folder: str | Path, classes: dict[str, type[KerasEstimator]]) -> KerasE
         with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
             for key in arrays.files:
                 setattr(estimator, key, arrays[key].astype(object) if key in description["objects"] else arrays[key])
-        estimator.model_ = keras.saving.load_model(folder / MODEL)
+        estimator.model_ = read_model(folder / MODEL)
     except Exception as error:  # damaged files make their readers raise anything
         raise LoadError(f"{folder} is not whole, or was changed: {error}. Save the estimator again.") from error
+    kept = description.get("versions")
+    check_versions(kept if isinstance(kept, dict) else {}, f"{folder}, a {name},")
     return estimator
 
 
@@ -87,7 +123,7 @@ def _write(estimator: KerasEstimator, folder: Path) -> None:
         "parameters": parameters,
         "attributes": {name: value for name, value in fitted.items() if name not in arrays},
         "objects": [name for name in texts if arrays[name].dtype.kind == "O"],
-        "versions": {name: metadata.version(name) for name in ("vae_moe", "keras", "tensorflow", "scikit-learn")},
+        "versions": versions(),
     }
     try:
         text = json.dumps(description, indent=2, default=_plain)
@@ -99,6 +135,13 @@ def _write(estimator: KerasEstimator, folder: Path) -> None:
     without_optimizer(estimator.model_).save(folder / MODEL)
 
 
+@in_float32()
+def read_model(path: Path) -> keras.Model:
+    """Return the model of an archive."""
+    return keras.saving.load_model(path)
+
+
+@in_float32()
 def without_optimizer(model: keras.Model) -> keras.Model:
     """Return a model that reads out the same and is not compiled: a fit begins with another optimizer."""
     copy = type(model).from_config(model.get_config())
