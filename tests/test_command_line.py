@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import io
 import json
 import os
 import re
@@ -21,9 +22,10 @@ import own_files
 import pandas as pd
 import pytest
 
-from vae_moe import command_line, estimators, health
+from vae_moe import columns, command_line, estimators, health
 from vae_moe.command_line import clusters, commands, failures, folder, kept, main, mixtures, startup, trained
-from vae_moe.command_line.intervals import Predictive
+from vae_moe.files import DatasetError
+from vae_moe.intervals import Predictive
 
 
 def run(*arguments):
@@ -166,7 +168,11 @@ def test_new_rows_with_unknown_values_are_clustered(wine, data, tmp_path, capsys
     assert "column 'proline' has gaps, which training had none of: its median is taken, rows: 1" in caplog.text
     assert "'alcohol' has gaps" not in caplog.text
     found = pd.read_csv(tmp_path / "found.csv")
-    assert found.columns.tolist() == ["row", "cluster", "probability"] and found.cluster.isin(range(3)).all()
+    probabilities = [f"probability_{cluster}" for cluster in range(3)]
+    assert found.columns.tolist() == ["row", "cluster", "probability", *probabilities]
+    np.testing.assert_allclose(found[probabilities].sum(1), 1, atol=1e-12)
+    np.testing.assert_array_equal(found[probabilities].to_numpy().argmax(1), found.cluster)
+    np.testing.assert_array_equal(found[probabilities].max(axis=1), found.probability)
     frame.drop(columns="hue").to_csv(tmp_path / "new.csv", index=False)
     assert run("predict", wine, tmp_path / "new.csv", "--out", tmp_path / "found.csv") == 2
     assert "is there already" in capsys.readouterr().err
@@ -227,6 +233,52 @@ def test_experts_predict_new_rows(diabetes, data, tmp_path):
     assert 0.8 < inside[known].mean() <= 1
 
 
+def test_estimators_give_intervals(diabetes, data):
+    fitted = kept.read(diabetes)
+    bounds, every = fitted.estimator.predict_interval(fitted.x), Predictive.of(fitted.estimator, fitted.x)
+    assert bounds.shape == (442, 1, 2)  # y was given as [N, 1]
+    for i, level in enumerate((0.05, 0.95)):
+        np.testing.assert_allclose(every.cdf(bounds[..., i]), level, atol=1e-9)
+    narrow = fitted.estimator.predict_interval(fitted.x, 0.5)
+    assert (narrow[..., 0] > bounds[..., 0]).all() and (narrow[..., 1] < bounds[..., 1]).all()
+    fitted.estimator.y_mean_, fitted.estimator.y_scale_ = (  # as where y is [N]
+        each.reshape(()) for each in (fitted.estimator.y_mean_, fitted.estimator.y_scale_)
+    )
+    np.testing.assert_array_equal(fitted.estimator.predict_interval(fitted.x), bounds[:, 0])
+    with pytest.raises(ValueError, match=r"level must be a number in \(0, 1\), got 90"):
+        fitted.estimator.predict_interval(fitted.x, 90)
+
+
+def test_predictions_go_to_standard_output(diabetes, data, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("predict", diabetes, data / "diabetes.csv", "--out", "-") == 0
+    found = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    assert len(found) == 442 and "predicted_progression_low" in found and not list(tmp_path.iterdir())
+
+
+def test_predictions_are_csv_alone(diabetes, data, tmp_path, capsys):
+    for name in ("p.xlsx", "p", "p.csv.gz"):
+        assert run("predict", diabetes, data / "diabetes.csv", "--out", tmp_path / name) == 2
+        assert "predictions are CSV. Give a name that ends in .csv, or - for" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_command_says_itself_what_it_does_not_know(capsys):
+    with pytest.raises(SystemExit) as end:
+        run("cluster", "a.csv", "--components", 3, "--out", "b", "--labell", "x")
+    error = capsys.readouterr().err
+    assert end.value.code == 2 and error.startswith("usage: vae-moe cluster ")
+    assert "unrecognized arguments: --labell x; did you mean --labels?" in error
+
+
+def test_names_in_errors_are_few_and_like_what_was_asked_for():
+    frame = pd.DataFrame(columns=[f"c{i}" for i in range(20)] + ["credit_risk"])
+    for name in ("creditrisk", "Credit Risk", "credit_rsk"):
+        with pytest.raises(DatasetError, match="did you mean 'credit_risk'"):
+            columns.check_names(frame, [name], "--target")
+    assert columns.listed(frame).endswith("'c14', ..., 'c16', 'c17', 'c18', 'c19', 'credit_risk'")
+
+
 def test_intervals_are_quantiles_of_the_experts_mixture(rng):
     gate, means, stddevs = rng.dirichlet([1, 1], 5), rng.normal(size=(5, 2, 1)), np.array([[0.5], [2.0]])
     drawn = rng.normal(means[..., 0], stddevs[:, 0], (20_000, 5, 2))
@@ -244,6 +296,10 @@ def test_images_are_classified_by_their_folders(digits, data, tmp_path, capsys):
     assert run("predict", digits, data / "digits", "--out", tmp_path / "found.csv", "--quiet") == 0
     found = pd.read_csv(tmp_path / "found.csv", dtype=str)
     assert (found.predicted_folder == found.row.str.split("/").str[0]).mean() > 0.7
+    every = found[[f"predicted_folder_probability_{digit}" for digit in range(4)]].astype(float)
+    np.testing.assert_allclose(every.sum(1), 1, atol=1e-12)
+    np.testing.assert_array_equal(every.max(axis=1), found.predicted_folder_probability.astype(float))
+    np.testing.assert_array_equal(every.to_numpy().argmax(1).astype(str), found.predicted_folder)
     assert run("predict", digits, data / "wine.csv", "--out", tmp_path / "wine.csv") == 2
     assert "holds a table, the training data was images of [8, 8]" in capsys.readouterr().err
 
@@ -284,10 +340,14 @@ def test_a_damaged_report_is_named(kept, tmp_path, capsys):
         ("cluster wine.csv --components 300", "wine.csv has 178 rows, 600 at least for 300"),
         (
             "cluster wine.csv --components 3 --drop colour",
-            "wine.csv: --drop names 'colour', but the columns are 'alcohol'",
+            "wine.csv: --drop names 'colour', which is no column: the columns are 'alcohol'",
         ),
         ("cluster wine.csv --components 3 --labels colour", "wine.csv: --labels names 'colour'"),
-        ("experts wine.csv --experts 2", "what is to be predicted? Name a column"),
+        (
+            "cluster wine.csv --components 3 --drop Color-Intensity",
+            "wine.csv: --drop names 'Color-Intensity', which is no column: did you mean 'color_intensity'?",
+        ),
+        ("experts wine.csv --experts 2", "wine.csv: what is to be predicted? Name a column: --target, of 'alcohol', "),
         ("experts wine.csv --experts 2 --target colour", "--target names 'colour'"),
         ("experts wine.csv --experts 2 --target cultivar region", "a classification has one target"),
         ("experts wine.csv --experts 2 --target alcohol --task classification", "has the class"),

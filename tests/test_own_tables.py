@@ -153,7 +153,7 @@ def test_new_rows_must_have_the_columns_of_training(wine):
         preparation.transform(frame.drop(columns=["ash", "hue"]))
     with pytest.raises(DatasetError, match="column 'ash' is numbers, and has 'much' in row 3"):
         preparation.transform(frame.astype({"ash": object}).assign(ash=["1", "2", "much", *frame.ash[3:]]))
-    with pytest.raises(DatasetError, match="--drop names 'as', but the columns are"):
+    with pytest.raises(DatasetError, match="--drop names 'as', which is no column: did you mean 'ash'"):
         tables.Preparation.fit(frame, drop=["as"])
 
 

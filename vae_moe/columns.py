@@ -1,5 +1,6 @@
 """What each column of a table is: number, date or category; or why it is left out, or what has to be done about it."""
 
+import difflib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from vae_moe.forms import PLAIN, Form
 
 logger = logging.getLogger(__name__)
 
+LISTED = 20  # names of columns in an error
 MAX_CATEGORIES = 30  # of a column, the rest being rare
 MIN_FREQUENCY = 10  # rows below which a category is rare; a fiftieth of the rows in a short table
 #: Share of a text column's cells of one form from which on the others are taken for mistakes.
@@ -141,8 +143,21 @@ def check_frame(frame: pd.DataFrame) -> None:
 def check_names(frame: pd.DataFrame, names: Sequence[str], option: str) -> None:
     """Raise DatasetError if the table has not all of the columns that an option names."""
     if absent := [name for name in names if name not in frame]:
-        known = ", ".join(map(repr, frame.columns[:20])) + (", ..." if len(frame.columns) > 20 else "")
-        raise DatasetError(f"{option} names {', '.join(map(repr, absent))}, but the columns are {known}: name one.")
+        like = difflib.get_close_matches(_folded(absent[0]), list(map(_folded, frame.columns)), cutoff=0.7)
+        near = [name for name in frame.columns if _folded(name) in like]
+        cure = f"did you mean {near[0]!r}?" if near else f"the columns are {listed(frame)}: name one."
+        raise DatasetError(f"{option} names {', '.join(map(repr, absent))}, which is no column: {cure}")
+
+
+def listed(frame: pd.DataFrame) -> str:
+    """The names of a table's columns, of many the first and the last."""
+    names = list(map(repr, frame.columns))
+    return ", ".join(names if len(names) <= LISTED else [*names[: LISTED - 5], "...", *names[-5:]])
+
+
+def _folded(name: str) -> str:
+    """A name without what is mistaken in names: case, spaces, underlines."""
+    return "".join(letter for letter in str(name).casefold() if letter.isalnum())
 
 
 def has_decimal_commas(frame: pd.DataFrame) -> bool:

@@ -1,6 +1,7 @@
 """The command vae-moe: cluster a table or a folder of images, or fit experts to it; predict; report."""
 
 import argparse
+import difflib
 import logging
 import os
 import sys
@@ -46,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     parser = argparse.ArgumentParser(prog="vae-moe", description=__doc__)
     parser.set_defaults(kept=None)  # the folder, as soon as what was trained is in it
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Command)
 
     cluster = commands.add_parser("cluster", help="find clusters")
     _add_training(cluster, CLUSTERINGS)
@@ -66,7 +67,9 @@ def parser() -> argparse.ArgumentParser:
     predict = commands.add_parser("predict", help="apply what was trained to new rows")
     predict.add_argument("folder", type=Path, metavar="DIR", help="the --out of cluster or experts")
     predict.add_argument("data", type=Path, help=_DATA)
-    predict.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .csv file, one line a row")
+    predict.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="a .csv file, one line a row, or - for standard output"
+    )
     predict.add_argument("--overwrite", action="store_true", help="replace an earlier --out")
     _add_common(predict)
 
@@ -75,6 +78,17 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("--data", type=Path, metavar="DATA", help="where the rows of the training are now")
     _add_common(report)
     return parser
+
+
+class _Command(argparse.ArgumentParser):
+    """The parser of a command, which says itself what it does not know."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}" + (f"; did you mean {near[0]}?" if near else ""))
+        return options, unknown
 
 
 def _add_training(parser: argparse.ArgumentParser, models: Sequence[str]) -> None:

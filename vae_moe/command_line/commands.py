@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from vae_moe import files
-from vae_moe.command_line import folder, inputs, kept, startup, targets
+from vae_moe import columns
+from vae_moe.command_line import folder, inputs, kept, predictions, startup, targets
 from vae_moe.files import DatasetError
 from vae_moe.report.page import Page
 from vae_moe.tables import Preparation
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HELD_OUT = 0.2
-INTERVAL = {"low": 0.05, "high": 0.95}  # of predictions: nine in ten rows should be inside
 CLUSTERINGS = {"dmvae": "DMVAEClustering", "vade": "VaDEClustering"}
 EXPERTS = {
     ("dvmoe", "regression"): "DVMoERegressor",
@@ -87,7 +86,7 @@ def experts(options: Namespace) -> None:
 def predict(options: Namespace) -> None:
     """Write the clusters, or the predicted targets, of new rows."""
     config = folder.trained(options.folder)
-    folder.check_file(options.out, options.overwrite)
+    predictions.check(options.out, options.overwrite)
     preparation = inputs.preparation(options.folder, config)
     source, x = inputs.prepare_again(options.data, config, preparation)
     for name, new in (preparation.unseen(source.frame) if preparation else {}).items():
@@ -96,9 +95,12 @@ def predict(options: Namespace) -> None:
     for name, n_gaps in (preparation.new_gaps(source.frame) if preparation else {}).items():
         logger.warning("column %r has gaps, which training had none of: its median is taken, rows: %d", name, n_gaps)
     estimator = kept.estimator(options.folder, config)
-    predicted = pd.DataFrame({"row": source.rows, **_predictions(config, estimator, x)})
-    files.write_whole(options.out, predicted.to_csv(index=False).encode())
-    logger.info("%d rows: %s", len(predicted), options.out)
+    if config["kind"] == "cluster":
+        found = predictions.of_clusters(estimator, x)
+    else:
+        found = predictions.of_experts(estimator, x, config)
+    predictions.write(options.out, pd.DataFrame({"row": source.rows, **found}))
+    logger.info("%d rows: %s", len(source.rows), options.out)
 
 
 def report(options: Namespace) -> None:
@@ -212,36 +214,14 @@ def _target_names(source: inputs.Source, names: list[str] | None) -> list[str]:
     if source.images is not None and inputs.FOLDER in source.frame:
         return [inputs.FOLDER]
     if source.images is not None:
-        raise DatasetError(f"{source.path} has no sub-folders to predict. Put the images of each class in one.")
-    shown = ", ".join(map(repr, source.frame.columns[:20]))
-    raise DatasetError(f"{source.path}: what is to be predicted? Name a column: --target, of {shown}.")
+        raise DatasetError("there are no sub-folders to predict. Put the images of each class in one.")
+    raise DatasetError(f"what is to be predicted? Name a column: --target, of {columns.listed(source.frame)}.")
 
 
 def _check_rows(path: Path, n_rows: int, n_groups: int) -> None:
     least = max(10, 2 * n_groups)
     if n_rows < least:
         raise DatasetError(f"{path} has {n_rows} rows, {least} at least for {n_groups}. Give more, or ask for fewer.")
-
-
-def _predictions(config: dict[str, Any], estimator: Any, x: np.ndarray) -> dict[str, np.ndarray]:
-    """Columns of the predictions' file."""
-    if config["kind"] == "cluster":
-        probs = estimator.predict_proba(x)
-        return {"cluster": probs.argmax(-1), "probability": probs.max(-1)}
-    gate = estimator.gate_proba(x)
-    predicted = np.asarray(estimator.predict(x)).reshape(len(x), -1)  # [N, O]
-    columns_ = {"": predicted}
-    if config["task"] == "classification":
-        columns_["_probability"] = estimator.predict_proba(x).max(-1, keepdims=True)
-    else:
-        from vae_moe.command_line.intervals import Predictive
-
-        predictive = Predictive.of(estimator, x)
-        columns_ |= {f"_{name}": predictive.quantile(level) for name, level in INTERVAL.items()}
-    found = {
-        f"predicted_{name}{end}": c[:, i] for i, name in enumerate(config["target"]) for end, c in columns_.items()
-    }
-    return {**found, "expert": gate.argmax(-1), "expert_probability": gate.max(-1)}
 
 
 COMMANDS = {"cluster": cluster, "experts": experts, "predict": predict, "report": report}

@@ -99,14 +99,6 @@ def check_free(out: Path, overwrite: bool) -> None:
         )
 
 
-def check_file(out: Path, overwrite: bool) -> None:
-    """Raise DatasetError unless a command may write its file there."""
-    if out.is_dir() or not out.parent.is_dir():
-        raise DatasetError(f"--out {out} is a folder, or is in none that is there. Give a file name.")
-    if out.exists() and not overwrite:
-        raise DatasetError(f"--out {out} is there already. Give another file, or --overwrite.")
-
-
 def _parent_that_exists(out: Path) -> Path:
     return next(parent for parent in out.parents if parent.exists())
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from sklearn.linear_model import LogisticRegression, RidgeCV
 
-from vae_moe.command_line.intervals import Predictive
 from vae_moe.command_line.targets import Target
 from vae_moe.command_line.trained import Findings, Trained, use
+from vae_moe.intervals import Predictive
 from vae_moe.report import experts, groups, page
 from vae_moe.report.experts import HeldOut
 from vae_moe.report.page import Block, Page

@@ -13,6 +13,7 @@ from vae_moe import parameters
 from vae_moe.estimators._base import DTYPES
 from vae_moe.estimators._experts import KerasMixtureOfExperts
 from vae_moe.estimators._inputs import Scaling
+from vae_moe.intervals import Predictive
 
 
 class Regressor(RegressorMixin, KerasMixtureOfExperts):
@@ -51,6 +52,22 @@ class Regressor(RegressorMixin, KerasMixtureOfExperts):
         x = self._check_X(X)
         mean = self.model_.predict_mean(x)  # [N, O]
         return Scaling(self.y_mean_, self.y_scale_).undo(mean if self.y_mean_.ndim else mean[:, 0])
+
+    def predict_interval(self, X: Any, level: float = 0.9) -> np.ndarray:
+        """Return low and high between which y lies with probability `level`, [N, 2], or [N, O, 2] as y was given.
+
+        Below low and above high it lies with equal probability: they are quantiles of p(y | x), a mixture of the
+        experts' Gaussians. `vae_moe.intervals.Predictive` has its other quantiles and its distribution function.
+
+        Raises
+        ------
+        ValueError
+            If level is not between 0 and 1.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"level must be a number in (0, 1), got {level!r}. Choose one in that range.")
+        bounds = Predictive.of(self, X).interval(level)
+        return bounds if self.y_mean_.ndim else bounds[:, 0]
 
     def expert_predictions(self, X: Any) -> np.ndarray:
         """Return the mean of y of each expert, X [N, D] -> [N, K, O]."""

@@ -35,6 +35,10 @@ class Predictive:
         below = norm.cdf(y[:, np.newaxis], self.means, self.stddevs)  # [N, K, O]
         return np.einsum("nk,nko->no", self.gate, below)
 
+    def interval(self, level: float) -> np.ndarray:
+        """Low and high between which y lies with a probability, and below and above them alike: [N, O, 2]."""
+        return np.stack([self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)], -1)
+
     def quantile(self, level: float) -> np.ndarray:
         """The y below which that share lies, by bisection, [N, O]."""
         low = (self.means - FAR * self.stddevs).min(1)
