@@ -179,6 +179,41 @@ def test_same_seed_same_training(name, x):
     assert train() == train()
 
 
+@pytest.mark.parametrize("given", [{"loss": "mse"}, {"metrics": ["mae"]}, {"weighted_metrics": ["mae"]}], ids=str)
+@pytest.mark.parametrize("task", ["fit", "evaluate", "train_on_batch"])
+def test_a_loss_or_metrics_of_keras_are_refused(given, task, x):
+    """They would be left out, or fail in Keras on outputs that the user does not know of."""
+    model = MODELS["DeepMoE"]()
+    model.compile("adam", run_eagerly=True, **given)
+    with pytest.raises(ValueError, match="DeepMoE was compiled with a loss or metrics: its loss is the sum of its own"):
+        getattr(model, task)(x, TARGETS["DeepMoE"])
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        (
+            "DMVAE",
+            lambda x: np.where(x > x.mean(), np.nan, x),
+            "x has NaN or infinite entries, the first at row 0, col",
+        ),
+        ("DeepMoE", lambda x: {"x": x * np.inf}, "x has NaN or infinite entries"),
+        ("VAE", lambda x: x[:, :5], r"x must be \[N, 6\] with N >= 1, got shape \(10, 5\)"),
+        (
+            "VaDE",
+            lambda x: np.round(255 * x).astype(np.uint8),
+            r"x must be in \[0, 1\] for likelihood=.*divide bytes ",
+        ),
+        ("DVMoE", lambda x: x - 0.5, r"x must be in \[0, 1\] for likelihood='bernoulli', got values from -0.4"),
+    ],
+)
+def test_fit_looks_at_arrays_first(name, change, message, x):
+    model = MODELS[name]()
+    model.compile("adam", run_eagerly=True)
+    with pytest.raises(ValueError, match=message):
+        model.fit(change(x), TARGETS.get(name), verbose=0)
+
+
 def test_another_backend_of_keras_is_refused(monkeypatch):
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
     with pytest.raises(ImportError, match="Keras' backend is 'jax': set KERAS_BACKEND=tensorflow"):

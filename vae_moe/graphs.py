@@ -271,7 +271,8 @@ def _leading_eigenvectors(adjacency, n_eigenvectors: int, seed: int) -> np.ndarr
     """
     rng = np.random.default_rng(seed)
     n_parts, parts = scipy.sparse.csgraph.connected_components(adjacency)
-    root_degrees = np.sqrt(adjacency.sum(1))  # [N]
+    degrees = adjacency.sum(1)  # [N]
+    root_degrees = np.sqrt(np.where(degrees > 0, degrees, 1))  # a row without a link is a part by itself
     scale = scipy.sparse.diags_array(1.0 / root_degrees)
     normalised = (scale @ adjacency @ scale).tocsr()
     values, vectors = [], []

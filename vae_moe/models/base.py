@@ -69,6 +69,22 @@ class GatedModel(TermModel):
         self.component_shares = component_shares
         self.seed_generator = keras.random.SeedGenerator(10 * seed + 8)
 
+    def fit(self, x=None, *args, **options):
+        """Keras' ``fit``; x that is an array is looked at first, where that of batches is not.
+
+        Raises:
+            ValueError: x is no rows of finite numbers, as many as the model has columns; or is beyond [0, 1], where
+                p(x|z) is Bernoulli's.
+        """
+        rows = x.get("x") if isinstance(x, Mapping) else x
+        if hasattr(rows, "__array__"):
+            rows = np.asarray(rows, np.float32)
+            images = rows.ndim > 2 and len(rows) > 0  # are rows inside, whatever their shape
+            check_range(
+                check_rows(rows.reshape(len(rows), -1) if images else rows, self.gate_layer()), self.gate_layer()
+            )
+        return super().fit(x, *args, **options)
+
     @staticmethod
     def row_inputs(inputs) -> dict:
         """Inputs, x or a dictionary with it, as a dictionary of rows; whole numbers in x become float32."""
@@ -224,3 +240,13 @@ def check_rows(x, gate) -> np.ndarray:
             f"x has NaN or infinite entries, the first at row {row}, column {column}: impute or drop them."
         )
     return x
+
+
+def check_range(x, gate) -> None:
+    """Raise ValueError if x [N, D] has entries beyond [0, 1] and the gate gives it a Bernoulli likelihood."""
+    least, most = x.min(), x.max()
+    if getattr(gate, "likelihood", None) == "bernoulli" and not 0 <= least <= most <= 1:
+        raise ValueError(
+            f"x must be in [0, 1] for likelihood='bernoulli', got values from {least:.3g} to {most:.3g}: divide bytes "
+            "by 255, scale x, or take likelihood='gaussian'."
+        )

@@ -63,6 +63,14 @@ class TermModel(LoopingModel):
             loss += replicas_share(y_pred[LAYER_LOSSES])
         return loss
 
+    def _maybe_symbolic_build(self, *args, **options):
+        if self._compile_loss is not None or self._compile_metrics is not None:
+            raise ValueError(
+                f"{type(self).__name__} was compiled with a loss or metrics: its loss is the sum of its own terms, and "
+                "these are reported. Compile it without. A subclass can compute_loss otherwise, a callback can score."
+            )
+        super()._maybe_symbolic_build(*args, **options)
+
     def loss_terms(self, y, y_pred):
         """The terms {name: [B]} of a batch from its targets and outputs; a model with targets adds theirs."""
         del y
