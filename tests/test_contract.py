@@ -160,6 +160,28 @@ def test_every_trainable_weight_gets_a_finite_gradient(name, x):
         assert gradient is not None and np.isfinite(gradient).all() and np.any(gradient), weight.path
 
 
+@pytest.mark.parametrize(("name", "part"), [("DVMoE", "experts"), ("DVMoE", "gate"), ("DMVAE", "decoder")])
+def test_what_is_held_is_held_after_loading(name, part, x, tmp_path, recwarn):
+    """The optimizer's state too: it has as many variables as there are trained ones."""
+    model = MODELS[name]()
+    model._parts()[part].trainable = False
+    model.compile(keras.optimizers.Adam(), run_eagerly=True)
+    model.fit(x, TARGETS.get(name), epochs=1, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert not [str(w.message) for w in recwarn if "optimizer" in str(w.message)]
+    assert len(loaded.trainable_variables) == len(model.trainable_variables)
+    for ours, theirs in zip(model.optimizer.variables, loaded.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    before = [weight.numpy() for weight in loaded._parts()[part].weights]
+    loaded.fit(x, TARGETS.get(name), epochs=1, verbose=0)
+    for ours, theirs in zip(before, loaded._parts()[part].weights, strict=True):
+        if "seed" not in theirs.path:  # of the next samples
+            np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(ValueError, match=r"held may name .*, got 'encoder'\."):
+        type(model)(**{**model.get_config(), "held": ["encoder"]})
+
+
 def test_sizes_may_be_numpys():
     sizes = np.array([8, 4])
     shape = {"image_shape": np.array((3, 2, 1)), "filters": sizes, "encoder": "conv", "decoder": "conv"}

@@ -1,11 +1,12 @@
 """The experts' M step against least squares, logistic regression and the truth of noiseless maps."""
 
+import keras
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from vae_moe import DeepMoE, DVMoE
-from vae_moe.generalized_em import fit_experts, shared_kernel
+from vae_moe.generalized_em import ExpertsMStep, fit_experts, shared_kernel
 
 
 @pytest.fixture
@@ -97,6 +98,19 @@ def test_tied_variances_are_their_mean_over_the_rows(rng):
     residuals = [y[rows] - LinearRegression().fit(x[rows], y[rows]).predict(x[rows]) for rows in (side, ~side)]
     expected = np.square(np.concatenate(residuals)).mean(0)
     np.testing.assert_allclose(np.exp(model.experts.log_vars), [expected, expected], rtol=1e-3)
+
+
+def test_variances_are_free_in_the_end_also_where_training_stops_early(x, rng):
+    side = x[:, 0] > 0
+    y = (x @ rng.normal(size=(4, 2)) + np.where(side, 2.0, 0.5)[:, None] * rng.normal(size=(200, 2))).astype("f")
+    model = DeepMoE(4, 2, 2, hidden_sizes=(), learn_variance=True)
+    _open_gate(model, np.array([[-500, 500], [0, 0], [0, 0], [0, 0]], "f"))
+    model.experts.trainable = False
+    model.compile(keras.optimizers.Adam(0.0), run_eagerly=True)
+    stop = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: setattr(model, "stop_training", True))
+    model.fit(x, y, epochs=5, batch_size=200, verbose=0, callbacks=[ExpertsMStep(x, y, alpha=1e-6), stop])
+    spread = np.exp(0.5 * model.experts.log_vars.numpy()).mean(1)
+    np.testing.assert_allclose(sorted(spread), [0.5, 2.0], rtol=0.15)
 
 
 def test_weights_are_repetitions(x, rng):

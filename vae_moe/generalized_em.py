@@ -163,13 +163,21 @@ class ExpertsMStep(keras.callbacks.Callback):
         self, x: np.ndarray, y: np.ndarray, alpha: float = 0.1, max_iter: int = 2, tied: bool = True, **options
     ):
         super().__init__()
-        self.x, self.y, self.tied = x, y, tied
+        self.x, self.y, self.tied, self._are_tied = x, y, tied, False
         self.options = {**options, "alphas": [alpha], "max_iter": max_iter}
 
     def on_epoch_end(self, epoch, logs=None):
         """Some steps from where the experts are."""
-        tied = self.tied and epoch + 1 < self.params["epochs"]
+        self._fit(self.tied and epoch + 1 < self.params["epochs"])
+
+    def on_train_end(self, logs=None):
+        """Some steps with a variance for each expert, where training stopped before its last epoch."""
+        if self._are_tied:
+            self._fit(tied=False)
+
+    def _fit(self, tied: bool):
         fit_experts(self.model, self.x, self.y, resume=True, tied=tied, **self.options)
+        self._are_tied = tied
 
 
 def _as_fitted(experts, reg_variance: float, center, offset, scale) -> GaussianExperts | CategoricalExperts:

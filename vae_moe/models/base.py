@@ -204,8 +204,21 @@ class GatedModel(TermModel):
         sequence = normal((n_rows + n_columns,), self.seed_generator)
         return tf.gather(sequence, tf.range(n_rows)[:, tf.newaxis] + tf.range(n_columns))
 
+    def _parts(self) -> dict[str, keras.layers.Layer]:
+        """The model's layers and its gate's, by name."""
+        layers = [*vars(self).values(), *vars(self.gate_layer()).values()]
+        return {layer.name: layer for layer in layers if isinstance(layer, keras.layers.Layer)}
+
+    def _hold(self, names: Sequence[str]) -> None:
+        """Take these layers out of training, as their ``trainable = False`` does."""
+        parts = self._parts()
+        if unknown := set(names) - set(parts):
+            raise ValueError(f"held may name {', '.join(parts)}, got {', '.join(map(repr, sorted(unknown)))}.")
+        for name in names:
+            parts[name].trainable = False
+
     def get_config(self):
-        """The regularization."""
+        """The regularization, and which layers are held."""
         weights = {name: self.term_weights[name] for name in self.TRAINING_TERMS}
         return {
             **super().get_config(),
@@ -214,6 +227,7 @@ class GatedModel(TermModel):
             "adversarial_probe": self.adversarial_probe,
             "adversarial_share": self.adversarial_share,
             "component_shares": None if self.component_shares is None else list(self.component_shares),
+            "held": [name for name, layer in self._parts().items() if not layer.trainable],
         }
 
 

@@ -46,6 +46,8 @@ class MixtureOfExperts(GatedModel):
         expert_weight: of the experts' term, ``nll``.
         regularization, adversarial_radius, adversarial_probe, adversarial_share, component_shares: of the terms that
             hold q(c|x) together in training (:class:`GatedModel`).
+        held: names of layers, its own and its gate's, that are not trained: what a saved model keeps of their
+            ``trainable = False``.
         name: of the Keras model.
         gate: further arguments of the gate, a :class:`LatentMixture` or a :class:`SoftmaxGate`.
     """
@@ -73,6 +75,7 @@ class MixtureOfExperts(GatedModel):
         adversarial_share: float = 1.0,
         component_shares: Sequence[float] | None = None,
         *,
+        held: Sequence[str] = (),
         name: str | None = None,
         trainable: bool = True,
         dtype="float32",
@@ -104,6 +107,7 @@ class MixtureOfExperts(GatedModel):
             n_experts, n_outputs, task, learn_variance, 10 * self.gate.seed + 7, dtype=dtype, name="experts"
         )
         self.build((None, input_dim))
+        self._hold(held)
 
     def build(self, input_shape):
         """Build gate and experts for x [B, D]."""

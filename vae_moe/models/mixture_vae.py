@@ -23,6 +23,8 @@ class MixtureVAE(LatentReadouts, GatedModel):
 
     Args:
         input_dim: D, columns of x, or entries of an image.
+        held: names of layers, its own and its gate's, that are not trained: what a saved model keeps of their
+            ``trainable = False``.
         name: of the Keras model.
         latent: the arguments of :class:`LatentMixture` that ``FIXED`` leaves open: n_components, latent_dim, encoder,
             layer sizes, likelihood, seed and the rest.
@@ -40,6 +42,7 @@ class MixtureVAE(LatentReadouts, GatedModel):
         adversarial_share: float = 1.0,
         component_shares: Sequence[float] | None = None,
         *,
+        held: Sequence[str] = (),
         name: str | None = None,
         trainable: bool = True,
         dtype="float32",
@@ -59,6 +62,7 @@ class MixtureVAE(LatentReadouts, GatedModel):
         )
         self.mixture = LatentMixture(input_dim, **self.FIXED, **latent, dtype=dtype, name="mixture")
         self.build((None, input_dim))
+        self._hold(held)
 
     def build(self, input_shape):
         """Build the mixture for x [B, D]."""
