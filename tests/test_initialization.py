@@ -12,7 +12,9 @@ from vae_moe.layers import MixturePrior
 
 def test_gmm_start_is_scikit_learns():
     z, _ = make_blobs(300, 3, centers=4, random_state=0)
-    expected = GaussianMixture(4, covariance_type="diag", n_init=5, random_state=1).fit(z).predict_proba(z)
+    floor = 1e-3 * z.var(0).mean()
+    mixture = GaussianMixture(4, covariance_type="diag", reg_covar=floor, n_init=5, random_state=1)
+    expected = mixture.fit(z).predict_proba(z)
     np.testing.assert_allclose(initialization.gmm_start(z, 4, n_init=5, seed=1), expected)
 
 
@@ -71,3 +73,10 @@ def test_the_whole_start_clusters_digits(digits):
     initialization.assign_prior(model.mixture.prior, z, resp)
     initialization.distill(model.mixture, x, resp, epochs=20, batch_size=100, verbose=0)
     assert metrics.clustering_accuracy(y, model.cluster(x)) > 0.75
+
+
+def test_a_mixture_of_repeated_and_constant_columns_is_fitted(rng):
+    """Ten full covariances of 62 columns that say the same thing, in float32."""
+    z = np.repeat(rng.integers(0, 3, (300, 2)), 31, 1).astype("f")
+    resp = initialization.gmm_start(z, 10, covariance_type="full", n_init=1)
+    np.testing.assert_allclose(resp.sum(1), 1)

@@ -93,7 +93,10 @@ def gmm_start(
     Returns:
         [N, K] probabilities.
     """
-    mixture = GaussianMixture(n_components, covariance_type=covariance_type, n_init=n_init, random_state=seed)
+    z = z.astype(np.float64)
+    mixture = GaussianMixture(
+        n_components, covariance_type=covariance_type, reg_covar=_least_variance(z), n_init=n_init, random_state=seed
+    )
     return mixture.fit(z).predict_proba(z)
 
 
@@ -114,8 +117,12 @@ def assign_prior(prior: MixturePrior, z: np.ndarray, resp: np.ndarray) -> None:
         raise ValueError(f"components {empty} have no points: use fewer components or another start.")
     means = resp.T @ z / counts[:, np.newaxis]  # [K, L]
     variances = resp.T @ np.square(z) / counts[:, np.newaxis] - np.square(means)  # [K, L]
-    floor = max(VARIANCE_FLOOR * z.var(0).mean(), LEAST_VARIANCE)
-    prior.assign(counts / counts.sum(), means, np.maximum(variances, floor))
+    prior.assign(counts / counts.sum(), means, np.maximum(variances, _least_variance(z)))
+
+
+def _least_variance(z: np.ndarray) -> float:
+    """Of a component of rows z [N, L], whatever rows it has."""
+    return max(VARIANCE_FLOOR * float(z.var(0).mean()), LEAST_VARIANCE)
 
 
 def sharpen_posterior(mixture: LatentMixture) -> None:

@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 #: Up to this many, the autoencoder learns rows by heart, and distances in its latents tell nothing.
 FEW_ROWS = 1000
+#: Starts of each Gaussian mixture of x, which is one clustering of several.
+MIXTURE_STARTS = 5
 STARTS = ("spectral", "gmm")
 
 
@@ -62,8 +64,8 @@ def cluster(
 ) -> np.ndarray:
     """Cluster the rows before a mixture is trained, several ways (:func:`vae_moe.graphs.best_clustering` chooses).
 
-    "gmm" has Gaussian mixtures of the latents and, of few columns, of x; "spectral" also the clusters of the neighbour
-    graph. A component that no row is in, where there are fewer different rows, gets an equal part of one row's worth.
+    "gmm" has a Gaussian mixture of the latents, "spectral" the clusters of the neighbour graph; both, where x has few
+    columns, Gaussian mixtures of x. A component that no row is in, where there are fewer different rows, gets an equal part of one row's worth.
 
     Args:
         x: [N, D].
@@ -84,11 +86,12 @@ def cluster(
     logger.info("%s start on %d rows", start, len(z))
     few = x.ndim == 2 and x.shape[1] <= graphs.FEW_COLUMNS
     found = [] if start == "gmm" else [graphs.spectral_start(x if few else z, neighbors, n_components, seed=seed)]
-    if few or start == "gmm":
+    if start == "gmm":
         found.append(initialization.gmm_start(z, n_components, seed=seed))
     if few:
         kinds = ("diag", "full") if len(x) > 2 * n_components * x.shape[1] else ("diag",)
-        found += [initialization.gmm_start(x, n_components, covariance_type=kind, seed=seed) for kind in kinds]
+        options = {"n_init": MIXTURE_STARTS, "seed": seed}
+        found += [initialization.gmm_start(x, n_components, covariance_type=kind, **options) for kind in kinds]
     resp = graphs.best_clustering(graphs.adjacency(neighbors), found)
     empty = resp.sum(0) < initialization.LEAST_COUNT  # [K]
     return (1 - 1 / len(z)) * resp + (1 / len(z)) * empty / empty.sum() if empty.any() else resp

@@ -27,8 +27,8 @@ class VaDEClustering(KerasClustering):
         standardised inside, with 'bernoulli' they stay as they are.
     start : {'spectral', 'gmm'} or None, default='spectral'
         Clusters to start from: spectral ones of a graph of nearest neighbours (in X up to 100 columns or 1000 rows,
-        else among the latents), Gaussian mixtures of the latents and of up to 100 columns of X, or none. Several are
-        tried, 'gmm' in 'spectral' too; the one that cuts the fewest links of the graph is taken.
+        else among the latents), a Gaussian mixture of the latents, or none. Where X has up to 100 columns, Gaussian
+        mixtures of X are tried too; the clustering that cuts the fewest links of the graph is taken.
     start_epochs : int, default=30
         Of the autoencoder, and of the network of q(c | x).
     regularization : float, default=30
