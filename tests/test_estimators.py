@@ -12,6 +12,7 @@ from sklearn.datasets import load_diabetes, load_wine, make_friedman1
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils import check_random_state
@@ -406,3 +407,13 @@ def test_numbers_of_numpy_are_numbers(estimator, wine, tmp_path, monkeypatch):
     model = estimator(**{name: numpy_kind(value) for name, value in parameters.items()}).fit(*wine)
     model.save(tmp_path / "model")
     assert estimators.load(tmp_path / "model").hidden_layer_sizes == (8,)
+
+
+def test_the_gates_terms_reach_as_far_as_the_neighbours(diabetes):
+    """Rows twice as far apart have changes twice as long; without regularization there are none."""
+    x = diabetes[0][:60]
+    held = estimators.DVMoERegressor(2, regularization=1.0, adversarial_reach=0.5)
+    distances, _ = NearestNeighbors(n_neighbors=7).fit(x).kneighbors()  # the root of 60
+    np.testing.assert_allclose(held._batch_inputs(x)["radius"], 0.5 * distances.mean(1), rtol=1e-5)
+    np.testing.assert_allclose(held._batch_inputs(2 * x)["radius"], distances.mean(1), rtol=1e-5)
+    assert estimators.DVMoERegressor(2)._batch_inputs(x) == {}

@@ -65,7 +65,8 @@ def cluster(
     """Cluster the rows before a mixture is trained, several ways (:func:`vae_moe.graphs.best_clustering` chooses).
 
     "gmm" has a Gaussian mixture of the latents, "spectral" the clusters of the neighbour graph; both, where x has few
-    columns, Gaussian mixtures of x. A component that no row is in, where there are fewer different rows, gets an equal part of one row's worth.
+    columns, Gaussian mixtures of x. A component that no row is in, where there are fewer different rows, gets an equal
+    part of one row's worth.
 
     Args:
         x: [N, D].

@@ -12,6 +12,9 @@ from vae_moe.estimators._experts import KerasMixtureOfExperts
 from vae_moe.estimators._inputs import NOISE, choose_likelihood
 from vae_moe.models import DeepMoE, DVMoE, VaDEMoE
 
+#: Terms that hold q(c | x) together, and their weights where `regularization` is 1.
+TERMS = {"adversarial": 1.0, "balance": 0.4, "entropy": 0.1}
+
 
 class LatentGated(KerasMixtureOfExperts):
     """Abstract: gated by a clustering autoencoder."""
@@ -28,6 +31,7 @@ class LatentGated(KerasMixtureOfExperts):
         start: str | None = "spectral",
         start_epochs: int = 30,
         elbo_weight: float = 0.01,
+        regularization: float = 0.0,
         adversarial_reach: float = 0.25,
         epochs: int = 100,
         patience: int = 10,
@@ -44,6 +48,7 @@ class LatentGated(KerasMixtureOfExperts):
         self.start = start
         self.start_epochs = start_epochs
         self.elbo_weight = elbo_weight
+        self.regularization = regularization
         self.adversarial_reach = adversarial_reach
         self.epochs = epochs
         self.patience = patience
@@ -67,7 +72,7 @@ class LatentGated(KerasMixtureOfExperts):
             likelihood=self.likelihood_,
             stddev=NOISE,
             elbo_weight=self.elbo_weight,
-            regularization={"balance": 0.4, "entropy": 0.1, "adversarial": 1.0},
+            regularization={name: self.regularization * weight for name, weight in TERMS.items()},
             seed=seed,
             **self._gate_layers(),
         )
@@ -86,6 +91,8 @@ class LatentGated(KerasMixtureOfExperts):
         return warm_start.cluster(x, z, neighbors, self.n_experts, start=self.start, seed=seed)
 
     def _batch_inputs(self, x: np.ndarray) -> dict[str, Any]:
+        if not self.regularization:
+            return {}
         neighbors = graphs.nearest_neighbors(x)
         return {"radius": self.adversarial_reach * graphs.neighbor_distances(x, neighbors)}
 

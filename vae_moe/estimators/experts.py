@@ -30,9 +30,11 @@ class DVMoERegressor(Regressor, DVGated):
         Of the autoencoder, and of the gate when it learns the start.
     elbo_weight : float, default=0.01
         Of the evidence lower bound of x beside log p(y | x).
+    regularization : float, default=0
+        Weight of the terms that hold the gate together: against adversarial changes of x, sure, and of the start's
+        shares. They smooth it, and on tables cost more than they gain.
     adversarial_reach : float, default=0.25
-        How far the adversarial changes of a row go against which the gate is held, as a share of the row's mean
-        distance to its neighbours.
+        How far these changes of a row go, as a share of its mean distance to its neighbours.
     epochs : int, default=100
         At most. An epoch of any stage has 20 steps at least: few rows are gone through several times.
     patience : int, default=10
