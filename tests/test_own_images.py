@@ -1,5 +1,6 @@
 """Images of own files: folders, kinds of file, levels, and what is said of files that are not read."""
 
+import os
 from argparse import Namespace
 
 import numpy as np
@@ -153,6 +154,16 @@ def test_a_photo_is_turned_though_other_notes_of_its_camera_are_damaged(tmp_path
         ImageOps.exif_transpose(damaged)
     np.testing.assert_array_equal(image_folder.read(tmp_path).pixels, whole.pixels)
     assert whole.image_shape == (8, 4)
+
+
+def test_names_that_are_no_utf_8_can_be_written(tmp_path, caplog):
+    """A page and predictions name the files: the training was lost where one could not be encoded."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    save(folder / os.fsdecode(b"\xff.png"), np.zeros((4, 4)), np.uint8)
+    (folder / os.fsdecode(b"\xfe.txt")).touch()
+    images = image_folder.read(tmp_path)
+    assert images.names == [r"caf\xe9/\xff.png"] and images.classes == [r"caf\xe9"]
+    assert r"1 file, such as caf\xe9/\xfe.txt: left out" in caplog.text
 
 
 def test_files_that_are_not_read_are_told_in_a_line_a_kind(tmp_path, caplog):

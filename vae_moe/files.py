@@ -21,6 +21,11 @@ class DatasetError(Exception):
     """A data set cannot be had or read; the message tells the user what to do."""
 
 
+def readable(path: PathLike) -> str:
+    """Return a path as text that can be written: bytes of a name that are no UTF-8 as \\xff."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 @contextlib.contextmanager
 def opened(path: PathLike, *, unpack: bool = True) -> Iterator[IO[bytes]]:
     """Open a file for reading, unpacked if its name ends in .gz, unless told otherwise.

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from vae_moe.idx import DatasetError
+from vae_moe.files import DatasetError, readable
 
 logger = logging.getLogger(__name__)
 
@@ -107,8 +107,8 @@ def read(
         unlike.add(f"all are nearly black, no level is above {pixels.max()} of 255. Brighten them", names[0])
     for line in unlike.lines:
         logger.warning("%s: %s", path, line)
-    classes = [name.parts[0] for name in names] if all(in_classes) else None
-    return Images(pixels, [name.as_posix() for name in names], classes, white, unlike.lines)
+    classes = [readable(name.parts[0]) for name in names] if all(in_classes) else None
+    return Images(pixels, [readable(name.as_posix()) for name in names], classes, white, unlike.lines)
 
 
 def check_size(path: str | Path, n_images: int, image_shape: Sequence[int]) -> None:
@@ -137,7 +137,7 @@ class _Unlike:
     def lines(self) -> list[str]:
         """A line a kind: how many files, one of them, what and the cure."""
         return [
-            f"{len(names)} file{'s' if len(names) > 1 else ''}, such as {names[0].as_posix()}: {what}."
+            f"{len(names)} file{'s' if len(names) > 1 else ''}, such as {readable(names[0].as_posix())}: {what}."
             for what, names in self._files.items()
         ]
 

@@ -22,7 +22,7 @@ from sklearn.model_selection import train_test_split
 
 from vae_moe import columns
 from vae_moe.command_line import folder, inputs, kept, predictions, startup, targets
-from vae_moe.files import DatasetError
+from vae_moe.files import DatasetError, readable
 from vae_moe.report.page import Page
 from vae_moe.tables import Preparation
 
@@ -182,7 +182,7 @@ def _look(options: Namespace, out: Path, trained: Trained) -> None:
         found = mixtures.findings(trained, targets.read(source.frame, config["target"], config.get("asked_task")))
     found.write(out)
     if not options.quiet:
-        sys.stdout.write("\n".join([*found.summary, f"report: {out / 'report.html'}", ""]))
+        sys.stdout.write("\n".join([*found.summary, f"report: {readable(out / 'report.html')}", ""]))
 
 
 def _config(options: Namespace, source: inputs.Source, warnings: Sequence[str] = ()) -> dict[str, Any]:
@@ -191,11 +191,11 @@ def _config(options: Namespace, source: inputs.Source, warnings: Sequence[str] =
         logger.warning("%s", words)
     return {
         "made_by": folder.MADE_BY,
-        "dataset": source.path.name,
+        "dataset": readable(source.path.name),
         "data": str(source.path.absolute()),
         "fingerprint": source.fingerprint,
         "size": options.size,
-        "out": options.out.name,
+        "out": readable(options.out.name),
         "model": options.model,
         "seed": options.seed,
         "epochs": options.epochs,
