@@ -1,5 +1,6 @@
 """The estimators on real tables: what they compute, against the Keras models and scikit-learn."""
 
+import warnings
 from typing import Any
 
 import keras
@@ -369,6 +370,19 @@ def test_new_numbers_too_large_are_named(clusterings, wine):
     for fitted in (*clusterings, em.GMMGatedRegressor(2, max_iter=200).fit(*wine)):
         with pytest.raises(ValueError, match=r"X has 1e\+300 in row 7, column 2"):
             fitted.predict(large)
+
+
+@pytest.mark.parametrize("regressor", [*REGRESSORS, em.GMMGatedRegressor, em.SoftmaxGatedRegressor])
+def test_a_constant_target_is_predicted(regressor, rng):
+    X, y = rng.normal(size=(60, 3)), np.full(60, 1e6 + 0.1)
+    model = regressor(
+        2, **({**SHORT, "start": None, "validation_fraction": 0.0} if regressor in REGRESSORS else {"random_state": 0})
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        np.testing.assert_allclose(model.fit(X, y).predict(X), y, rtol=1e-12)
+    both = model.fit(X, np.column_stack([y, X[:, 0]])).predict(X)
+    np.testing.assert_allclose(both, np.column_stack([y, X[:, 0]]), rtol=1e-12, atol=0.01)
 
 
 def test_constant_columns_and_equal_rows_are_fine(wine):

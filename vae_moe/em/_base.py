@@ -165,11 +165,11 @@ class MixtureOfRegressors(RegressorMixin, MixtureOfExperts):
     """Abstract mixture of experts for regression, of one output or several."""
 
     def _limits(self, X: np.ndarray, Y: np.ndarray, resp: np.ndarray) -> dict[str, tuple[float, str]]:
-        variance = diagonal_scatter(Y, resp).max() / resp.sum()
+        variance = diagonal_scatter(Y - Y[0], resp).max() / resp.sum()  # 0 of a constant, without rounding
         return {**super()._limits(X, Y, resp), "reg_variance": (variance, "the greatest variance of an output")}
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MixtureOfRegressors:
-        """Fit to the inputs X [N, D] and the targets y [N] or [N, O].
+        """Fit to the inputs X [N, D] and the targets y [N] or [N, O]; an output that is constant is predicted so.
 
         A row of weight 2 in sample_weight [N] counts as two of weight 1, one of weight 0 as none. Weights have no
         unit: their mean is made 1, as the penalties are for so many rows as there are.

@@ -23,7 +23,7 @@ class Regressor(RegressorMixin, KerasMixtureOfExperts):
     y_scale_: np.ndarray
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Regressor:
-        """Fit to the inputs X [N, D] and the targets y [N] or [N, O].
+        """Fit to the inputs X [N, D] and the targets y [N] or [N, O]; an output that is constant is predicted so.
 
         sample_weight [N] are weights of the rows' losses, without a unit: their mean is made 1. Rows of weight 0 are
         left out. The start sees all others alike.
