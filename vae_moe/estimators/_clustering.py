@@ -167,7 +167,12 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         return self.inverse_transform(np.concatenate(z)), np.repeat(np.arange(len(counts)), counts)
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """Return the evidence lower bound of each row, log p(x) at least, in nats and units of X, as [N]."""
+        """Return the evidence lower bound of each row, log p(x) at least, in nats, as [N].
+
+        With the likelihood 'gaussian' p(x) is a density in units of X. With 'bernoulli' it is one of columns of 0 and 1
+        alone: numbers between count as probabilities, and the bound is a cross-entropy. Scores compare among fits of
+        one `likelihood_`: by 'auto' the range of X decides which it is.
+        """
         x = self._check_X(X)
         noise = tf.random.stateless_normal([ELBO_SAMPLES, 1, self.model_.mixture.latent_dim], seed=[0, 0])
         bounds = [pipelines.map_batches(lambda rows, z=z: self.model_._elbo(rows, z), x) for z in noise]
@@ -180,8 +185,9 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     def bic(self, X: Any) -> float:
         """Return a Bayesian information criterion of the number of components; the lower the better.
 
-        It is -2 times the sum of `score_samples` plus log N for each parameter of the mixture prior. The networks'
-        parameters are not counted: they are as many for every number of components.
+        It is -2 times the sum of `score_samples` plus log N for each parameter of the mixture prior. The networks' are
+        not counted: the decoder's are as many for every number of components, and those of q(z | x) and q(c | x), of
+        which a DMVAE has more for more components, are no part of p(x). It compares fits of one `likelihood_` alone.
         """
         bounds = self.score_samples(X)
         learn_weights = self.model_.mixture.prior.learn_weights

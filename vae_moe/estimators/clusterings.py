@@ -24,7 +24,8 @@ class VaDEClustering(KerasClustering):
         Of the encoder; the decoder's are the same in reverse.
     likelihood : {'auto', 'bernoulli', 'gaussian'}, default='auto'
         Of X. 'auto' takes 'bernoulli' where X is in [0, 1], and 'gaussian' otherwise. With 'gaussian' the columns are
-        standardised inside, with 'bernoulli' they stay as they are.
+        standardised inside, with 'bernoulli' they stay as they are: another model, whose scores compare with those of
+        its kind alone (`score_samples`), and in which a column of small numbers counts for little.
     start : {'spectral', 'gmm'} or None, default='spectral'
         Clusters to start from: spectral ones of a graph of nearest neighbours (in X up to 100 columns or 1000 rows,
         else among the latents), a Gaussian mixture of the latents, or none. Where X has up to 100 columns, Gaussian
