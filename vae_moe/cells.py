@@ -67,8 +67,7 @@ def seconds(name: str, column: pd.Series, cure: str = "") -> pd.Series:
     """A column's dates [N] as seconds since 1970, in years 1 to 9999; arguments and errors as of ``numbers``."""
     dates = column
     if not types.is_datetime64_any_dtype(column):
-        dates = text(column).str.replace("/", "-")
-        dates = dates.str.replace(r"(\.\d{6})\d+", r"\1", regex=True)  # nanoseconds reach back to 1677 alone
+        dates = text(column).str.replace(r"(\.\d{6})\d+", r"\1", regex=True)  # nanoseconds reach back to 1677 alone
     dates = pd.to_datetime(dates, errors="coerce", utc=True, format="ISO8601")
     check(name, f"dates such as {DAY!r}", column, dates, cure)
     return (dates - EPOCH) / pd.Timedelta(seconds=1)
