@@ -138,7 +138,9 @@ def _first_score(scores: dict[str, float], target: Target) -> tuple[str, str, st
 def _notes(target: Target) -> list[str]:
     without = int((~target.known).sum())
     notes = [target.note] if target.note else []
-    return notes + ([f"{without} rows have no {' or '.join(target.names)} and took no part."] if without else [])
+    names = " or ".join(target.names)
+    gaps = f"{without} rows have no {names} (an empty cell, or NA, None and the like) and took no part."
+    return [*notes, gaps] if without else notes
 
 
 def _by_expert(target: Target, scene: Scene) -> tuple[list[str], list[list[str]]]:
