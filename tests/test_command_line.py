@@ -459,6 +459,9 @@ def test_what_fails_in_training_is_no_input_error_and_leaves_nothing(data, tmp_p
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (getattr(signal, "SIGHUP", signal.SIGTERM), None)]
 )
 def test_a_signal_leaves_what_was_trained_or_nothing(number, code, untrained, tmp_path, monkeypatch, capsys):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        pytest.skip("whoever started the tests wants the signal ignored (nohup)")
+
     def stop(*_, **__):
         os.kill(os.getpid(), number)
         time.sleep(10)

@@ -158,16 +158,19 @@ def test_modularity_is_the_double_sum(rng):
     np.testing.assert_allclose(graphs.modularity(graph, np.eye(3)[clusters]), expected)
 
 
-def test_links_are_weighed_in_the_scale_of_the_rows_they_join(rng):
-    """exp(-d_ij^2 / (s_i s_j)), entry by entry; a link of which both are neighbours has its whole weight."""
-    neighbors = graphs.nearest_neighbors(rng.normal(size=(30, 2)), 4)
+def test_links_are_no_longer_than_the_scale_of_the_rows_they_join_allows(rng):
+    """d_ij^2 <= FAR^2 s_i s_j, entry by entry; a link of which both are neighbours counts whole."""
+    z = np.concatenate([rng.normal(size=(30, 2)), rng.normal(size=(6, 2)) + 20])
+    neighbors = graphs.nearest_neighbors(z, 8)
     scales = np.median(neighbors.distances, 1)
-    expected = np.zeros((30, 30))
-    for i in range(30):
+    expected, n_far = np.zeros((36, 36)), 0
+    for i in range(36):
         for j, distance in zip(neighbors.rows[i], neighbors.distances[i], strict=True):
-            weight = np.exp(-(distance**2) / (scales[i] * scales[j]))
-            expected[i, j] += 0.5 * weight * (weight >= graphs.LEAST_LINK)
-    np.testing.assert_allclose(graphs.adjacency(neighbors).toarray(), expected + expected.T, rtol=1e-5)
+            far = distance > graphs.FAR * np.sqrt(scales[i] * scales[j])
+            expected[i, j] += 0.5 * (not far)
+            n_far += far
+    np.testing.assert_allclose(graphs.adjacency(neighbors).toarray(), expected + expected.T)
+    assert n_far > 0
 
 
 def test_neighbors_are_other_rows(rng):

@@ -7,7 +7,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.metrics import brier_score_loss, get_scorer, log_loss
 
 from vae_moe import DMVAE, DeepMoE, DVMoE, VaDE, VaDEMoE, em, estimators
-from vae_moe.command_line.commands import _predictions
+from vae_moe.command_line import predictions
 from vae_moe.probabilities import normalised, normalised_logs, normalised_tensor
 from vae_moe.report import scores
 
@@ -86,7 +86,7 @@ def test_scikit_learns_scores_take_every_classifiers_probabilities(classifier):
     assert np.isfinite(get_scorer("neg_log_loss")(model, X, y))
     assert scores.of_classification(y, probabilities)["accuracy"] > 0.8  # of the command's page
     config = {"kind": "experts", "task": "classification", "target": ["malignant"]}
-    written = _predictions(config, model, X)  # the command's predictions
+    written = predictions.of_experts(model, X, config)
     assert written["predicted_malignant_probability"].max() <= 1 and written["expert_probability"].max() <= 1
 
 

@@ -25,8 +25,8 @@ FEW_COLUMNS = 100
 EXTRA_EIGENVECTORS = (0, 2, 4, 6, 8)
 #: Relative accuracy of their eigenvalues; k-means does not see finer.
 EIGENVECTOR_TOLERANCE = 1e-3
-#: Links weaker than this are none: of a length of three times the scale of the rows they join.
-LEAST_LINK = 1e-2
+#: Length of a link, in the scale of the rows it joins, from which on there is none.
+FAR = 2.15
 #: Normalised cuts up to so many times the least are as good.
 SAME_CUT = 2.0
 #: Share of the rows from which on an unconnected part of the graph is a cluster; smaller ones go with their nearest.
@@ -110,21 +110,22 @@ def core(neighbors: Neighbors, resp: np.ndarray) -> np.ndarray:
 
 
 def adjacency(neighbors: Neighbors) -> scipy.sparse.csr_array:
-    """Make the symmetric graph of neighbours, each link weighed by its length in the scale of the rows it joins.
+    """Make the symmetric graph of neighbours: of each link half from either side, none where it is too long.
 
-    The weight is exp(-d_ij^2 / (s_i s_j)), s_i the median distance of row i to its neighbours (Zelnik-Manor & Perona
-    2004): a small cluster's links to the next one are weak, however dense either is. Of a link, half from either side.
+    A link is too long at ``FAR`` times the scale of the rows it joins, the geometric mean of their median distances to
+    their neighbours (Zelnik-Manor & Perona 2004): a small cluster's links to the next one are, however dense either is.
+
+    Args:
+        neighbors: of the N rows.
 
     Returns:
         [N, N].
     """
     n_rows, n_neighbors = neighbors.rows.shape
-    scale = np.maximum(np.median(neighbors.distances, -1, keepdims=True), np.finfo(np.float32).eps)  # [N, 1]
-    scales = scale * scale[neighbors.rows, 0]  # [N, M]
-    weights = np.exp(-np.square(neighbors.distances, dtype=float) / scales)
-    weights[weights < LEAST_LINK] = 0
-    starts = np.arange(0, weights.size + 1, n_neighbors)
-    graph = scipy.sparse.csr_array((weights.ravel(), neighbors.rows.ravel(), starts), (n_rows, n_rows))
+    scale = np.median(neighbors.distances, -1, keepdims=True)  # [N, 1]
+    links = np.square(neighbors.distances) <= FAR**2 * scale * scale[neighbors.rows, 0]  # [N, M]
+    starts = np.arange(0, links.size + 1, n_neighbors)
+    graph = scipy.sparse.csr_array((links.ravel().astype(float), neighbors.rows.ravel(), starts), (n_rows, n_rows))
     graph.eliminate_zeros()
     return 0.5 * (graph + graph.T)
 
