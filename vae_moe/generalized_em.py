@@ -16,6 +16,7 @@ import numpy as np
 from scipy.special import log_softmax, logsumexp
 from sklearn.preprocessing import StandardScaler
 
+from vae_moe import threads
 from vae_moe.em import CategoricalExperts, EvidenceExperts, GaussianExperts
 from vae_moe.layers import Experts
 from vae_moe.models.mixture_of_experts import MixtureOfExperts
@@ -94,20 +95,21 @@ def fit_experts(
         alphas = [fitted.alpha] if resume else alphas[:1]
     log_resp = log_gate + fitted.log_prob(inputs, y) if resume else log_gate
     likelihoods: list[float] = []
-    for alpha in alphas if isinstance(fitted, GaussianExperts) else alphas[:1]:
-        fitted = replace(fitted, alpha=alpha)
-        before = _mean_likelihood(log_resp, weights) if resume and center is None else -np.inf
-        for _ in range(max_iter):
-            sparse = _sparse(log_softmax(log_resp, 1)) + log_weights
-            fitted = fitted.fit(inputs, y, sparse)
-            if tied and isinstance(fitted, GaussianExperts):
-                fitted = replace(fitted, variances=_tie(fitted.variances, np.exp(sparse).sum(0)))
-            log_resp = log_gate + fitted.log_prob(inputs, y)
-            likelihoods.append(_mean_likelihood(log_resp, weights))
-            objective = likelihoods[-1] + (0.0 if center is None else fitted.log_penalty() / weights.sum())
-            if objective - before < tol:
-                break
-            before = objective
+    with threads.one_if(threads.few_moments(*inputs.shape)):
+        for alpha in alphas if isinstance(fitted, GaussianExperts) else alphas[:1]:
+            fitted = replace(fitted, alpha=alpha)
+            before = _mean_likelihood(log_resp, weights) if resume and center is None else -np.inf
+            for _ in range(max_iter):
+                sparse = _sparse(log_softmax(log_resp, 1)) + log_weights
+                fitted = fitted.fit(inputs, y, sparse)
+                if tied and isinstance(fitted, GaussianExperts):
+                    fitted = replace(fitted, variances=_tie(fitted.variances, np.exp(sparse).sum(0)))
+                log_resp = log_gate + fitted.log_prob(inputs, y)
+                likelihoods.append(_mean_likelihood(log_resp, weights))
+                objective = likelihoods[-1] + (0.0 if center is None else fitted.log_penalty() / weights.sum())
+                if objective - before < tol:
+                    break
+                before = objective
     kernels, biases = _of_scaled(fitted.kernels, fitted.biases, -offset / scale, 1 / scale)
     experts.kernels.assign(kernels)
     experts.biases.assign(biases)
@@ -135,13 +137,14 @@ def shared_kernel(
     log_weights = np.log(np.ones(len(y)) if sample_weight is None else sample_weight)[:, np.newaxis]  # [N, 1]
     inputs, _, scale = _standardised(inputs, sample_weight)
     one: CategoricalExperts | EvidenceExperts
-    if experts.task == "classification":
-        one = CategoricalExperts(experts.n_outputs, 1.0, INNER_MAX_ITER).fit(inputs, y, log_weights)
-    else:
-        one = EvidenceExperts(1.0, LEAST_VARIANCE)
-        moments = one.moments(inputs, y, log_weights)
-        for _ in range(EVIDENCE_STEPS):
-            one = one.fit(inputs, y, log_weights, moments)
+    with threads.one_if(threads.few_moments(*inputs.shape)):
+        if experts.task == "classification":
+            one = CategoricalExperts(experts.n_outputs, 1.0, INNER_MAX_ITER).fit(inputs, y, log_weights)
+        else:
+            one = EvidenceExperts(1.0, LEAST_VARIANCE)
+            moments = one.moments(inputs, y, log_weights)
+            for _ in range(EVIDENCE_STEPS):
+                one = one.fit(inputs, y, log_weights, moments)
     return one.kernels[0] / scale[:, np.newaxis]
 
 

@@ -19,6 +19,8 @@ from sklearn.metrics.cluster import contingency_matrix
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
+from vae_moe import threads
+
 #: Up to this many, distances in x tell as much as an autoencoder's.
 FEW_COLUMNS = 100
 #: Eigenvectors beyond K that the spectral start tries.
@@ -58,7 +60,8 @@ def nearest_neighbors(z: np.ndarray, n_neighbors: int = 10) -> Neighbors:
     n_wanted = min(n_neighbors, int(np.sqrt(len(first))), len(first) - 1)
     if n_wanted < 1:
         return Neighbors(np.zeros((len(z), 1), np.int32), np.zeros((len(z), 1), np.float32))
-    distances, rows = NearestNeighbors(n_neighbors=n_wanted, n_jobs=-1).fit(z[first]).kneighbors()
+    with threads.one_if(threads.few_rows(len(first))):
+        distances, rows = NearestNeighbors(n_neighbors=n_wanted, n_jobs=-1).fit(z[first]).kneighbors()
     return Neighbors(first[rows][group].astype(np.int32), distances[group].astype(np.float32))
 
 

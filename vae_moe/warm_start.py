@@ -8,7 +8,7 @@ import logging
 import numpy as np
 import tensorflow as tf
 
-from vae_moe import graphs, initialization
+from vae_moe import graphs, initialization, threads
 from vae_moe.backup import Backup
 from vae_moe.graphs import Neighbors
 from vae_moe.layers import LatentMixture
@@ -86,14 +86,15 @@ def cluster(
         raise ValueError(f"start must be one of {', '.join(map(repr, STARTS))}, got {start!r}.")
     logger.info("%s start on %d rows", start, len(z))
     few = x.ndim == 2 and x.shape[1] <= graphs.FEW_COLUMNS
-    found = [] if start == "gmm" else [graphs.spectral_start(x if few else z, neighbors, n_components, seed=seed)]
-    if start == "gmm":
-        found.append(initialization.gmm_start(z, n_components, seed=seed))
-    if few:
-        kinds = ("diag", "full") if len(x) > 2 * n_components * x.shape[1] else ("diag",)
-        options = {"n_init": MIXTURE_STARTS, "seed": seed}
-        found += [initialization.gmm_start(x, n_components, covariance_type=kind, **options) for kind in kinds]
-    resp = graphs.best_clustering(graphs.adjacency(neighbors), found)
+    with threads.one_if(threads.few_rows(len(x))):
+        found = [] if start == "gmm" else [graphs.spectral_start(x if few else z, neighbors, n_components, seed=seed)]
+        if start == "gmm":
+            found.append(initialization.gmm_start(z, n_components, seed=seed))
+        if few:
+            kinds = ("diag", "full") if len(x) > 2 * n_components * x.shape[1] else ("diag",)
+            options = {"n_init": MIXTURE_STARTS, "seed": seed}
+            found += [initialization.gmm_start(x, n_components, covariance_type=kind, **options) for kind in kinds]
+        resp = graphs.best_clustering(graphs.adjacency(neighbors), found)
     empty = resp.sum(0) < initialization.LEAST_COUNT  # [K]
     return (1 - 1 / len(z)) * resp + (1 / len(z)) * empty / empty.sum() if empty.any() else resp
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from sklearn.linear_model import LogisticRegression, RidgeCV
 
+from vae_moe import threads
 from vae_moe.command_line.targets import Target
 from vae_moe.command_line.trained import Findings, Trained, use
 from vae_moe.intervals import Predictive
@@ -34,7 +35,9 @@ class Linear:
 
     def __init__(self, x: np.ndarray, y: np.ndarray, task: str):
         self.task = task
-        self.model = (RidgeCV(RIDGES) if task == "regression" else LogisticRegression(max_iter=ITERATIONS)).fit(x, y)
+        model = RidgeCV(RIDGES) if task == "regression" else LogisticRegression(max_iter=ITERATIONS)
+        with threads.one_if(threads.few_moments(*x.shape)):
+            self.model = model.fit(x, y)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """[N, O], or class probabilities [N, C], the classes in alphabetical order."""

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.cluster import KMeans
 
+from vae_moe import threads
 from vae_moe.em._numerics import MIN_COUNT, Moments
 
 logger = logging.getLogger(__name__)
@@ -73,7 +74,9 @@ def initial_log_resp(
     if isinstance(init, np.ndarray):
         resp = init
     elif init == "kmeans":
-        labels = KMeans(n_experts, n_init=1, random_state=random_state).fit(X, sample_weight=sample_weight).labels_
+        k_means = KMeans(n_experts, n_init=1, random_state=random_state)
+        with threads.one_if(threads.few_rows(len(X))):
+            labels = k_means.fit(X, sample_weight=sample_weight).labels_
         resp = np.eye(n_experts)[labels]
     else:
         resp = random_state.uniform(size=(len(X), n_experts))
@@ -124,17 +127,18 @@ def run_em(
     weights = np.ones(len(X)) if sample_weight is None else sample_weight
     log_weights = np.log(weights)[:, np.newaxis]  # [N, 1]
     lower_bounds: list[float] = []
-    for iteration in range(max_iter + 1):
-        weighted = log_resp + log_weights
-        moments = experts.moments(X, Y, weighted)
-        gate = gate.fit(X, weighted, moments)
-        experts = experts.fit(X, Y, weighted, moments)
-        log_joint = gate.log_prob(X) + y_weight * experts.log_prob(X, Y)  # [N, K]
-        log_evidence = logsumexp(log_joint, axis=1, keepdims=True)  # [N, 1]
-        log_resp = log_joint - log_evidence
-        penalty = gate.log_penalty() + y_weight * experts.log_penalty()
-        lower_bounds.append(float(weights @ log_evidence[:, 0] + penalty) / weights.sum())
-        logger.debug("EM iteration %d: objective per sample %.9g", iteration, lower_bounds[-1])
-        if iteration and abs(lower_bounds[-1] - lower_bounds[-2]) < tol:
-            return EMResult(gate, experts, lower_bounds, converged=True)
+    with threads.one_if(threads.few_moments(*X.shape)):
+        for iteration in range(max_iter + 1):
+            weighted = log_resp + log_weights
+            moments = experts.moments(X, Y, weighted)
+            gate = gate.fit(X, weighted, moments)
+            experts = experts.fit(X, Y, weighted, moments)
+            log_joint = gate.log_prob(X) + y_weight * experts.log_prob(X, Y)  # [N, K]
+            log_evidence = logsumexp(log_joint, axis=1, keepdims=True)  # [N, 1]
+            log_resp = log_joint - log_evidence
+            penalty = gate.log_penalty() + y_weight * experts.log_penalty()
+            lower_bounds.append(float(weights @ log_evidence[:, 0] + penalty) / weights.sum())
+            logger.debug("EM iteration %d: objective per sample %.9g", iteration, lower_bounds[-1])
+            if iteration and abs(lower_bounds[-1] - lower_bounds[-2]) < tol:
+                return EMResult(gate, experts, lower_bounds, converged=True)
     return EMResult(gate, experts, lower_bounds, converged=False)

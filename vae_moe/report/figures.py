@@ -8,9 +8,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy.stats import binomtest
 from sklearn.manifold import TSNE
-from threadpoolctl import threadpool_limits
 
-from vae_moe import drawing, score_plots
+from vae_moe import drawing, score_plots, threads
 
 #: Of the columns of a history, those worth a panel.
 CURVES = ("loss", "recon", "kl_z", "kl_c", "nll")
@@ -122,5 +121,5 @@ def _in_the_plane(z: np.ndarray, seed: int) -> np.ndarray:
     if z.shape[1] < 2 or len(z) < LEAST_ROWS:
         return np.pad(z, [(0, 0), (0, 1)])[:, :2]
     embedding = TSNE(perplexity=min(30.0, (len(z) - 1) / 3), max_iter=TSNE_ITERATIONS, random_state=seed)
-    with threadpool_limits(1):  # the same numbers; on busy cores its threads wait for each other tenfold
+    with threads.one_if(True):  # the same numbers
         return embedding.set_output(transform="default").fit_transform(z)
