@@ -163,7 +163,10 @@ def test_new_rows_with_unknown_values_are_clustered(wine, data, tmp_path, capsys
     frame = pd.read_csv(data / "wine.csv").head(5).assign(region="Mars", extra=1)
     frame.loc[0, "proline"] = np.nan
     frame.to_csv(tmp_path / "new.csv", index=False)
+    frame.loc[1, "alcohol"] = 1e6
+    frame.to_csv(tmp_path / "new.csv", index=False)
     assert run("predict", wine, tmp_path / "new.csv", "--out", tmp_path / "found.csv") == 0
+    assert "column 'alcohol' has 1,000,000 in row 2, far from the 11" in caplog.text
     assert "column 'region' has values that training did not see" in caplog.text
     assert "column 'proline' has gaps, which training had none of: its median is taken, rows: 1" in caplog.text
     assert "'alcohol' has gaps" not in caplog.text
@@ -318,8 +321,8 @@ def test_a_folder_of_another_kind_than_its_estimator_is_named(wine, data, tmp_pa
     assert run("predict", tmp_path / "wine", data / "wine.csv", "--out", tmp_path / "found.csv") == 2
     assert "config.json is damaged: its kind is 'experts', its estimator a DMVAE" in capsys.readouterr().err
     assert not (tmp_path / "found.csv").exists()
-    for name in ("kind", "image_shape", "seconds"):
-        (tmp_path / "wine" / "config.json").write_text(json.dumps({**config, name: "x"}))
+    for name in ("kind", "image_shape", "seconds", "target", "ranges"):
+        (tmp_path / "wine" / "config.json").write_text(json.dumps({**config, **experts, name: "x"}))
         assert run("report", tmp_path / "wine", "--data", "x") == 2
         assert f"config.json is damaged: its {name} is 'x'" in capsys.readouterr().err
 
@@ -363,6 +366,7 @@ def test_wrong_input_is_told_in_one_line_and_leaves_nothing(arguments, message, 
     assert run(command, data / path, *rest, "--out", tmp_path / "deep" / "out") == 2
     error = capsys.readouterr().err
     assert message in error and error.startswith("error: ") and error.count("\n") == 1
+    assert error.count(str(data / path)) <= 1
     assert not list(tmp_path.iterdir())
 
 
@@ -445,7 +449,7 @@ def test_what_fails_in_training_is_no_input_error_and_leaves_nothing(data, tmp_p
     options = ["cluster", data / "wine.csv", "--components", 3, "--out", tmp_path / "deep" / "out"]
     failures = [
         (ValueError("deep inside"), "vae-moe itself is at fault, with ValueError: deep inside"),
-        (FloatingPointError("loss is NaN: do this"), "error: loss is NaN: do this."),
+        (FloatingPointError("The loss is NaN."), "error: The loss is NaN. With this command: --drop columns of"),
         (MemoryError(), "there is not enough memory: give fewer rows"),
     ]
     for error, words in failures:
@@ -471,7 +475,7 @@ def test_a_signal_leaves_what_was_trained_or_nothing(number, code, untrained, tm
         patch.setattr(clusters, "findings", stop)
         assert run(*untrained) == (code or 128 + number)
         assert f"interrupted: What was trained is in {tmp_path / 'out'}" in capsys.readouterr().err
-    assert run("report", tmp_path / "out", "--quiet") == 0
+    assert kept.read(tmp_path / "out").config["n_components"] == 3
     shutil.rmtree(tmp_path / "out")
     for name in ("_train", "_finish"):
         monkeypatch.setattr(commands, name, stop)

@@ -6,6 +6,7 @@ import pytest
 from sklearn import datasets
 
 from vae_moe.command_line import inputs
+from vae_moe.command_line.measured import Measured
 from vae_moe.extremes import ruled
 from vae_moe.tables import Preparation
 
@@ -71,6 +72,23 @@ def test_dates_and_rows_are_named_as_in_the_table(tmp_path):
     frame = pd.DataFrame({"joined": days, "age": np.arange(60.0), "kind": ["x", "y"] * 30})
     source = inputs.Source(tmp_path / "a.csv", frame, None)
     rows = np.arange(10, 60)
-    (words,) = inputs.ruled_columns(source, Preparation.fit(frame, (), rows), rows)
+    preparation = Preparation.fit(frame, (), rows)
+    (words,) = Measured.of(source, preparation, rows).ruled
     assert "column 'joined' is ruled by row 42, which has 9999-12-31 where half of the rows lie" in words
-    assert inputs.ruled_columns(source, Preparation.fit(frame, (), rows), np.arange(41)) == []
+    assert Measured.of(source, preparation, np.arange(41)).ruled == []
+
+
+def test_values_far_from_those_of_training_are_told(tmp_path):
+    frame = pd.DataFrame(
+        {"bmi": np.linspace(18, 42, 60), "joined": ["2020-01-01", "2020-03-01"] * 30, "k": ["x", "y"] * 30}
+    )
+    preparation = Preparation.fit(frame)
+    ranges = Measured.of(inputs.Source(tmp_path, frame, None), preparation).ranges
+    new = frame.head(5).assign(bmi=[17.0, 66.0, np.nan, 3210.0, -7.0], joined=["2020-04-20"] * 4 + ["2021-01-01"])
+    assert Measured.of(inputs.Source(tmp_path, new, None), preparation).far_from(ranges) == [
+        "column 'bmi' has 3,210 in row 4, far from the 18 to 42 of training, and 1 more rows are: what is predicted "
+        "there is a guess",
+        "column 'joined' has 2021-01-01 in row 5, far from the 2020-01-01 to 2020-03-01 of training: what is predicted "
+        "there is a guess",
+    ]
+    assert Measured.of(inputs.Source(tmp_path, new, None), preparation).far_from({}) == []  # an earlier version's

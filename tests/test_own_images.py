@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from vae_moe import image_folder, reading
 from vae_moe.command_line import commands, inputs
+from vae_moe.command_line.measured import Measured
 from vae_moe.idx import DatasetError
 
 GRADIENT = np.linspace(0, 65535, 64).reshape(8, 8)  # of 16 bits
@@ -115,7 +116,8 @@ def test_a_trained_folder_keeps_its_white(tmp_path):
     save(tmp_path / "training" / "a.png", GRADIENT // 16)
     save(tmp_path / "new" / "a.png", GRADIENT // 64)
     options = Namespace(size=None, out=tmp_path, model="dmvae", seed=0, epochs=1, drop=[])
-    config = commands._config(options, inputs.read(tmp_path / "training"))
+    source = inputs.read(tmp_path / "training")
+    config = commands._config(options, source, Measured.of(source, None))
     for kept, white in ((config, 4095), ({"image_shape": [8, 8]}, 65535)):  # the second is of an earlier version
         _, x = inputs.prepare_again(tmp_path / "new", kept, None)
         np.testing.assert_array_equal(x[0], np.round(GRADIENT // 64 * (255 / white)).astype("f").ravel() / 255)

@@ -11,7 +11,6 @@ import logging
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from sklearn.model_selection import train_test_split
 
 from vae_moe import columns
 from vae_moe.command_line import folder, inputs, kept, predictions, startup, targets
+from vae_moe.command_line.measured import Measured
 from vae_moe.files import DatasetError, readable
 from vae_moe.report.page import Page
 from vae_moe.tables import Preparation
@@ -49,11 +49,10 @@ def cluster(options: Namespace) -> None:
     source = inputs.read(options.data, side=options.size)
     inputs.labels(source, options.labels)  # refused before training, if they are not there
     apart = {options.labels: "known classes, not trained on"} if options.labels else {}
-    every = np.arange(len(source.rows))
-    x, preparation = inputs.prepare(source, every, options.drop, apart)
+    x, preparation = inputs.prepare(source, np.arange(len(source.rows)), options.drop, apart)
     _check_rows(source.path, len(x), options.components)
     config = {"kind": "cluster", "n_components": options.components, "labels": options.labels}
-    config |= _config(options, source, inputs.ruled_columns(source, preparation, every))
+    config |= _config(options, source, Measured.of(source, preparation))
     _finish(
         options,
         _train(options, config, source, x, preparation, CLUSTERINGS[options.model], n_components=options.components),
@@ -74,8 +73,7 @@ def experts(options: Namespace) -> None:
     x, preparation = inputs.prepare(source, train, options.drop, apart)
     logger.info("%s, %d rows to train, %d held out", target.task, len(train), len(test))
     config = {"kind": "experts", "n_experts": options.experts, "task": target.task, "asked_task": options.task}
-    ruled = inputs.ruled_columns(source, preparation, train)
-    config |= {"target": target.names, **_config(options, source, ruled)}
+    config |= {"target": target.names, **_config(options, source, Measured.of(source, preparation, train))}
     name = EXPERTS[options.model, target.task]
     _finish(
         options,
@@ -94,6 +92,8 @@ def predict(options: Namespace) -> None:
         logger.warning("column %r has values that training did not see, taken as rare ones: %s", name, shown)
     for name, n_gaps in (preparation.new_gaps(source.frame) if preparation else {}).items():
         logger.warning("column %r has gaps, which training had none of: its median is taken, rows: %d", name, n_gaps)
+    for words in Measured.of(source, preparation).far_from(config["ranges"]):
+        logger.warning("%s", words)
     estimator = kept.estimator(options.folder, config)
     if config["kind"] == "cluster":
         found = predictions.of_clusters(estimator, x)
@@ -185,8 +185,9 @@ def _look(options: Namespace, out: Path, trained: Trained) -> None:
         sys.stdout.write("\n".join([*found.summary, f"report: {readable(out / 'report.html')}", ""]))
 
 
-def _config(options: Namespace, source: inputs.Source, warnings: Sequence[str] = ()) -> dict[str, Any]:
+def _config(options: Namespace, source: inputs.Source, measured: Measured) -> dict[str, Any]:
     """What was asked for and read, and warnings of it, which are logged."""
+    warnings = measured.ruled
     for words in warnings:
         logger.warning("%s", words)
     return {
@@ -203,7 +204,8 @@ def _config(options: Namespace, source: inputs.Source, warnings: Sequence[str] =
         "image_shape": source.image_shape,
         "image_white": source.images and source.images.white,
         "n_rows": len(source.rows),
-        "warnings": list(warnings),
+        "warnings": warnings,
+        "ranges": measured.ranges,
         "versions": folder.versions(),
     }
 

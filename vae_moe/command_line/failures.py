@@ -74,8 +74,10 @@ def explain(error: BaseException, kept: Path | None) -> tuple[str, int]:
 
 
 def _words(error: BaseException) -> str:
-    if isinstance(error, (DatasetError, FloatingPointError)):
+    if isinstance(error, DatasetError):
         return str(error)
+    if isinstance(error, FloatingPointError):  # its cures are those of Python
+        return f"{error} With this command: --drop columns of extreme values, or take another --seed or --model"
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
     if isinstance(error, MemoryError):

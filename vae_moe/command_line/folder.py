@@ -8,30 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from vae_moe import files
 from vae_moe.files import DatasetError
 
 MADE_BY = "vae-moe"
-#: What ``config.json`` holds that ``predict`` needs, of every training and of each kind; and what a page needs besides.
-FIELDS: dict[str, Any] = {"kind": str, "image_shape": list | None}
-FIELDS_OF_KIND: dict[str, dict[str, Any]] = {"cluster": {}, "experts": {"target": list, "task": str}}
-FIELDS_OF_PAGES: dict[str, Any] = {
-    "dataset": str,
-    "data": str,
-    "fingerprint": str,
-    "size": int | None,
-    "out": str,
-    "model": str,
-    "seed": int,
-    "n_rows": int,
-    "warnings": list,
-    "versions": dict,
-    "seconds": int | float,
-    "finished_at": str,
-}
 PACKAGES = ("vae_moe", "tensorflow", "keras", "tensorflow-probability", "numpy", "scikit-learn", "pandas")
 
 
@@ -112,26 +94,58 @@ def config(folder: Path) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def trained(folder: Path, further: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+def trained(folder: Path, for_page: bool = False) -> dict[str, Any]:
     """``config.json`` of a folder that ``vae-moe cluster`` or ``experts`` wrote.
 
     Args:
         folder: to read.
-        further: fields that have to be there besides those ``predict`` needs, and their types.
+        for_page: whether all that a page needs has to be in it, too.
 
     Raises:
         DatasetError: it is none, or damaged.
     """
-    values = config(folder)
+    values = {"ranges": {}, **config(folder)}  # an earlier version kept no ranges
     if values.get("made_by") != MADE_BY:
         raise DatasetError(f"{folder} is no folder that vae-moe cluster or experts wrote. Give their --out.")
-    of_kind = FIELDS_OF_KIND.get(str(values.get("kind")), {"kind": ()})  # no value is of the type ()
-    for name, kind in {**FIELDS, **of_kind, **further}.items():
-        if name not in values or not isinstance(values[name], kind):
+    fields = FIELDS | FIELDS_OF_KIND.get(str(values.get("kind")), {"kind": lambda _: False})
+    for name, is_sound in (fields | (FIELDS_OF_PAGES if for_page else {})).items():
+        if not is_sound(values.get(name)):
             raise DatasetError(
                 f"{folder / 'config.json'} is damaged: its {name} is {values.get(name)!r:.100}. Train again."
             )
     return values
+
+
+def _is(kind: Any) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, kind)
+
+
+def _lists(kind: Any) -> Callable[[Any], bool]:
+    """Whether a value is a list of such, and not empty."""
+    return lambda value: isinstance(value, list) and bool(value) and all(isinstance(each, kind) for each in value)
+
+
+def _is_ranges(value: Any) -> bool:
+    return isinstance(value, dict) and all(_lists(int | float)(each) and len(each) == 2 for each in value.values())
+
+
+#: What ``config.json`` holds that ``predict`` needs, of every training and of each kind; and what a page needs besides.
+FIELDS = {"kind": _is(str), "image_shape": _is(list | None), "ranges": _is_ranges}
+FIELDS_OF_KIND = {"cluster": {}, "experts": {"target": _lists(str), "task": _is(str)}}
+FIELDS_OF_PAGES = {
+    "dataset": _is(str),
+    "data": _is(str),
+    "fingerprint": _is(str),
+    "size": _is(int | None),
+    "out": _is(str),
+    "model": _is(str),
+    "seed": _is(int),
+    "n_rows": _is(int),
+    "warnings": _is(list),
+    "versions": _is(dict),
+    "seconds": _is(int | float),
+    "finished_at": _is(str),
+}
 
 
 def versions() -> dict[str, str]:

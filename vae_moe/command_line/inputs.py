@@ -3,18 +3,17 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from vae_moe import columns, extremes, reading
+from vae_moe import columns, reading
 from vae_moe.files import DatasetError
 from vae_moe.image_folder import Images
-from vae_moe.report.traits import number
-from vae_moe.tables import Preparation, day
+from vae_moe.tables import Preparation
 
 FOLDER = "folder"  # the column of an image's class
 SIXTEEN_BITS = 2**16 - 1  # white of deep images, where an early config.json does not say
@@ -108,18 +107,6 @@ def prepare(
         preparation = Preparation.fit(source.frame, [*drop, *apart], rows)
         preparation.columns.left_out.update(apart)
         return preparation.transform(source.frame), preparation
-
-
-def ruled_columns(source: Source, preparation: Preparation | None, rows: np.ndarray) -> list[str]:
-    """What rules a table's numbers and dates among some rows: a sentence a column, as ``extremes.ruled``."""
-    if preparation is None:
-        return []
-    found = preparation.columns
-    values = columns.typed(source.frame, replace(found, categories=[])).iloc[rows]
-    names = [source.rows[row] for row in rows]
-    shown = {**dict.fromkeys(found.numbers, number), **dict.fromkeys(found.dates, day)}
-    sentences = [extremes.ruled(name, values[name].to_numpy(float), names, shown[name]) for name in shown]
-    return [sentence for sentence in sentences if sentence]
 
 
 def preparation(folder: Path, config: Mapping[str, Any]) -> Preparation | None:

@@ -40,7 +40,7 @@ def read(path: Path, data: Path | None = None) -> Trained:
     Raises:
         DatasetError: the folder is none of a training or is damaged, or the rows are not there or are others.
     """
-    config = folder.trained(path, folder.FIELDS_OF_PAGES)
+    config = folder.trained(path, for_page=True)
     data = data or Path(config["data"])
     if not data.exists():
         raise DatasetError(f"{data} is not there, and the page shows its rows: name them by --data.")
