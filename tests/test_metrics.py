@@ -14,6 +14,14 @@ def test_accuracy_is_the_best_over_all_permutations(rng):
     assert np.mean([metrics.best_assignment(y, clusters)[c] == t for c, t in zip(clusters, y, strict=True)]) == best
 
 
+def test_classes_may_be_any_numbers_or_text():
+    clusters = np.array([0, 0, 1, 1, 2])
+    for classes in (["u", "v", "w"], [-1, 5, -7], [0.5, 1.5, 2.5]):
+        y = np.array(classes)[clusters]
+        assert metrics.clustering_accuracy(y, clusters) == 1
+        assert metrics.best_assignment(y, clusters) == dict(enumerate(classes))
+
+
 def test_renaming_clusters_changes_nothing():
     y = np.repeat([0, 1, 2], 10)
     assert metrics.clustering_accuracy(y, (y + 1) % 3) == 1.0

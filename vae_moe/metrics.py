@@ -1,5 +1,7 @@
 """Scores of a clustering against classes: functions of arrays. scikit-learn has NMI and ARI; accuracy is here."""
 
+from typing import Any
+
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import entropy
@@ -7,11 +9,11 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
 
 
-def best_assignment(y, clusters) -> dict[int, int]:
+def best_assignment(y, clusters) -> dict[int, Any]:
     """The one-to-one map of clusters to classes that agrees on most points (Kuhn 1955, the Hungarian method).
 
     Args:
-        y: [N] classes.
+        y: [N] classes, numbers or text.
         clusters: [N] cluster numbers.
 
     Returns:
@@ -20,7 +22,7 @@ def best_assignment(y, clusters) -> dict[int, int]:
     table = contingency_matrix(y, clusters)  # [C, K]
     rows, columns = linear_sum_assignment(table, maximize=True)
     classes, numbers = np.unique(y), np.unique(clusters)
-    return {int(numbers[column]): int(classes[row]) for row, column in zip(rows, columns, strict=True)}
+    return {int(numbers[column]): classes[row].item() for row, column in zip(rows, columns, strict=True)}
 
 
 def clustering_accuracy(y, clusters) -> float:
