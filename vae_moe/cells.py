@@ -92,6 +92,18 @@ def short(cell: str) -> str:
     return repr(cell if len(cell) <= 40 else cell[:37] + "...")
 
 
+def form_read(values: pd.Series, floats: pd.Series) -> str:
+    """Say how cells [N] were read, as floats [N], whose plain reading is another one; "" where none is."""
+    odd = floats.notna() & (pd.to_numeric(values, errors="coerce") != floats)
+    return f"{short(values[odd].iloc[0])} is read as {floats[odd].iloc[0]:.15g}" if odd.any() else ""
+
+
+def gaps_read(known: pd.Series, values: pd.Series) -> str:
+    """Say which cells are words for a gap: those of ``known`` [N] that ``values`` has not; "" where none is."""
+    gaps = known.drop(values.index).unique()
+    return f"{', '.join(map(short, gaps[:3]))} {'is' if len(gaps) == 1 else 'are'} read as missing" if len(gaps) else ""
+
+
 def _word(value) -> str:
     whole = isinstance(value, float | np.floating) and value.is_integer()
     return str(int(value)) if whole else str(value).strip()

@@ -250,13 +250,15 @@ def _kind_of_text(name: str, known: pd.Series, lost: pd.Series, cure: str, comma
     form = forms.of_most(values, commas)
     floats, dates = form.numbers(values), values.str.fullmatch(ISO_DATE)
     if dates.mean() >= MOSTLY:
-        return Kind("date", read_as=_gaps_read(known, values))
+        return Kind("date", read_as=cells.gaps_read(known, values))
     if (other := values.str.fullmatch(OTHER_DATE)).mean() >= MOSTLY:
         example = values[other].iloc[0]
         raise DatasetError(f"column {name!r} has dates such as {example!r}: write them as {cells.DAY}, or {cure}.")
     losing = len(lost) > (1 - MOSTLY) * len(known)
     if floats.notna().all() or (floats.notna().mean() >= MOSTLY and (losing or not (form.prefix or form.suffix))):
-        return Kind("number", form, "; ".join(filter(None, [_form_read(values, floats), _gaps_read(known, values)])))
+        return Kind(
+            "number", form, "; ".join(filter(None, [cells.form_read(values, floats), cells.gaps_read(known, values)]))
+        )
     if not losing:
         return Kind("category")
     bare = lost.map(forms.bare)
@@ -294,14 +296,3 @@ def _place(found: Columns, name: str, column: pd.Series, commas: bool) -> None:
 def numbered(frame: pd.DataFrame) -> pd.DataFrame:
     """The table with the numbers of its rows, from 1, as its index: what messages name."""
     return frame.set_axis(range(1, len(frame) + 1), axis=0)
-
-
-def _form_read(values: pd.Series, floats: pd.Series) -> str:
-    """How cells were read whose plain reading is another one."""
-    odd = floats.notna() & (pd.to_numeric(values, errors="coerce") != floats)
-    return f"{short(values[odd].iloc[0])} is read as {floats[odd].iloc[0]:.15g}" if odd.any() else ""
-
-
-def _gaps_read(known: pd.Series, values: pd.Series) -> str:
-    gaps = known.drop(values.index).unique()
-    return f"{', '.join(map(short, gaps[:3]))} {'is' if len(gaps) == 1 else 'are'} read as missing" if len(gaps) else ""
