@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vae_moe import columns, forms
+from vae_moe import columns
 from vae_moe.columns import Columns
 from vae_moe.files import DatasetError
 from vae_moe.forms import Form
@@ -71,7 +71,7 @@ def test_few_declared_categories_stay_so():
     assert fit(pd.Categorical(VALUES // 4000))[0].columns.categories == ["c"]
 
 
-@pytest.mark.parametrize("gap", ["unknown", "-", "n/a", "Not available", "#N/A", "?"])
+@pytest.mark.parametrize("gap", ["unknown", "-", "n/a", "Not available", "#N/A", "?", " "])
 def test_words_for_a_gap_among_numbers_are_gaps(gap, caplog):
     caplog.set_level(logging.INFO, "vae_moe")
     cells = np.where(np.arange(1000) % 4 == 0, gap, VALUES.astype(str))
@@ -82,7 +82,8 @@ def test_words_for_a_gap_among_numbers_are_gaps(gap, caplog):
     )
     assert len(set(found["missing"][known])) == 1 and not set(found["missing"][known]) & set(found["missing"][~known])
     assert preparation.columns.missing == {"c": 250}
-    assert preparation.columns.read_as == {"c": f"{gap!r} is read as missing"} and repr(gap) in caplog.text
+    assert preparation.columns.read_as == {"c": f"{gap.strip()!r} is read as missing"}
+    assert repr(gap.strip()) in caplog.text
 
 
 def test_what_was_read_otherwise_is_kept_in_words():
@@ -204,6 +205,7 @@ def test_a_gap_or_two_beside_one_value_are_no_information():
     assert not found and preparation.columns.left_out == {"c": "the same in every row that has a value, 1 not"}
 
 
+@pytest.mark.skipif(pd.__version__ < "3", reason="pandas 2 has years 1677 to 2262: others are refused with their cell")
 @pytest.mark.parametrize("kind", ["text", "slashes", "objects", "datetime64"])
 def test_dates_of_all_years(kind, tmp_path):
     days = ["0001-01-01", "9999-12-31", "2020-01-01", "1677-01-01"]
@@ -292,20 +294,3 @@ def test_columns_become_plain_values_and_back():
     assert Columns.of({**kept, "forms": {"c": {"thousands": ",", "prefix": "$"}}}) == found
     with pytest.raises(TypeError, match="a form of numbers"):
         Form(",", ",")
-
-
-@pytest.mark.parametrize(
-    ("cells", "numbers"),
-    [
-        (["$5", "$-6", "-$7", "($8.5)"], [5, -6, -7, -8.5]),
-        (["US$ 1,000", "US$ 5"], [1000, 5]),
-        (["EUR 1.234,50", "EUR 5"], [1234.5, 5]),
-        (["1,5e3", "2,5"], [1500, 2.5]),
-        (["0,123", "1,230"], [0.123, 1.23]),
-        (["12 km/h", "13 km/h"], [12, 13]),
-        (["12:30", "1.2.3", "a", "1-2", "2020-01-01", "3rd", "", "12,34"], [np.nan] * 7 + [12.34]),
-    ],
-)
-def test_forms(cells, numbers):
-    form = forms.best(dict.fromkeys(cells, 1))
-    np.testing.assert_array_equal(form.numbers(pd.Series(cells)), numbers)

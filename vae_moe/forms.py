@@ -10,7 +10,7 @@ import pandas as pd
 
 #: What stands for a missing value among numbers or dates.
 GAP = (
-    r"(?i:[-–—.?*/]{1,3}|#?n/?a|n\.a\.?|nan|null|nil|none|missing|un(?:known|defined|specified)|n\.?d\.?|tb[ad]|"
+    r"(?i:|[-–—.?*/]{1,3}|#?n/?a|n\.a\.?|nan|null|nil|none|missing|un(?:known|defined|specified)|n\.?d\.?|tb[ad]|"
     r"#(?:value|div/0|null|ref)!|no (?:data|answer|value)|not (?:available|applicable|known|measured|reported))"
 )
 #: Decimal mark and mark between thousands, the first that fits being taken: "1,230" is 1230 unless "1,5" is there too.

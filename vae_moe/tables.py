@@ -44,7 +44,8 @@ class DateParts(TransformerMixin, BaseEstimator):
         """Args: X [N, C]. Returns: [N, 6 C], NaN where a date is missing, but for the last part, which says so."""
         parts = []
         for seconds, first in zip(np.asarray(X, float).T, self.first_, strict=True):
-            date = pd.Series(pd.to_datetime(np.round(seconds * 1000), unit="ms")).dt
+            with np.errstate(invalid="ignore"):  # NaN becomes NaT
+                date = pd.Series(np.round(seconds * 1000).astype("datetime64[ms]")).dt  # pandas 2 reads no such years
             known = [date.year, date.month, date.day_of_week, date.hour, seconds - first]
             parts += [np.asarray(part, float) for part in (*known, np.isnan(seconds))]
         return np.stack(parts, -1)
