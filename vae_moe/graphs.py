@@ -3,7 +3,6 @@
 Rows are x or latents, [N, D]; images [N, H, W, C] are taken as their rows.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 from vae_moe import threads
+from vae_moe.cuts import best_clustering
 
 #: Up to this many, distances in x tell as much as an autoencoder's.
 FEW_COLUMNS = 100
@@ -29,8 +29,6 @@ EXTRA_EIGENVECTORS = (0, 2, 4, 6, 8)
 EIGENVECTOR_TOLERANCE = 1e-3
 #: Length of a link, in the scale of the rows it joins, from which on there is none.
 FAR = 2.15
-#: Normalised cuts up to so many times the least are as good.
-SAME_CUT = 2.0
 #: Share of the rows from which on an unconnected part of the graph is a cluster; smaller ones go with their nearest.
 LEAST_PART = 0.005
 
@@ -139,7 +137,8 @@ def spectral_start(z: np.ndarray, neighbors: Neighbors, n_components: int, *, se
     Where the graph has K unconnected parts or more, they are the clusters, the nearest joined until K are left: no
     part is cut. Otherwise the leading eigenvectors of the normalised adjacency are taken as coordinates,
     their rows scaled to length 1 and clustered by k-means. How many eigenvectors separate the clusters best differs
-    from data set to data set (K alone often joins two), so several numbers are tried (:func:`best_clustering`).
+    from data set to data set (K alone often joins two), so several numbers are tried
+    (:func:`vae_moe.cuts.best_clustering` chooses).
     Parts of less than ``LEAST_PART`` of the rows go with their nearest row.
 
     scikit-learn's SpectralClustering factorises the Laplacian to get the same vectors, which does not finish in
@@ -193,56 +192,6 @@ def joined(neighbors: Neighbors, clusters: np.ndarray) -> list[int]:
     if len(table) > table.shape[1] or not (table.sum(1) > 1).any():
         return []
     return np.unique(clusters)[table.sum(0) > 1].tolist()
-
-
-def normalised_cut(graph, resp: np.ndarray) -> float:
-    """Share of each cluster's links that leave it, summed over the clusters (Shi & Malik 2000).
-
-    Args:
-        graph: adjacency [N, N], symmetric.
-        resp: one-hot clusters [N, K]; one without a link counts as cut off whole.
-
-    Returns:
-        From 0, where no link is cut, to K.
-    """
-    within = np.sum(resp * (graph @ resp), 0)  # [K]
-    degrees = resp.T @ graph.sum(1)  # [K]
-    return float(np.sum(1 - within / np.maximum(degrees, np.finfo(float).tiny)))
-
-
-def best_clustering(graph, candidates: Sequence[np.ndarray]) -> np.ndarray:
-    """Choose, without labels, the clustering that cuts the fewest links.
-
-    A normalised cut has no preferred size. Of those that cut up to ``SAME_CUT`` times the least, which a sample does
-    not tell apart, the one of the greatest modularity is taken; that alone would cut a large cluster for equal ones.
-
-    Args:
-        graph: adjacency [N, N], symmetric.
-        candidates: responsibilities, [N, K] each.
-
-    Returns:
-        One of them.
-    """
-    hard = [np.eye(resp.shape[1])[resp.argmax(-1)] for resp in candidates]
-    cuts = np.array([normalised_cut(graph, resp) for resp in hard])
-    modularities = np.array([modularity(graph, resp) for resp in hard])
-    as_good = cuts <= SAME_CUT * cuts.min() + EIGENVECTOR_TOLERANCE
-    return candidates[int(np.where(as_good, modularities, -1).argmax())]
-
-
-def modularity(graph, resp: np.ndarray) -> float:
-    """Share of a graph's edge weight inside clusters, less what a random graph of equal degrees has there.
-
-    Args:
-        graph: adjacency [N, N], symmetric.
-        resp: one-hot clusters [N, K].
-
-    Returns:
-        Newman & Girvan's (2004) modularity, from -1/2 to 1.
-    """
-    within = np.sum(resp * (graph @ resp), 0)  # [K]
-    degrees = resp.T @ graph.sum(1)  # [K]
-    return float(np.sum(within / degrees.sum() - np.square(degrees / degrees.sum())))
 
 
 def _cut(graph, n_components: int, seed: int) -> np.ndarray:

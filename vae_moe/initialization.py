@@ -134,7 +134,7 @@ def sharpen_posterior(mixture: LatentMixture) -> None:
     Args:
         mixture: built, with an assigned prior; the last layer's half that gives log-variances becomes constant.
     """
-    kernel, bias = (np.array(weight) for weight in mixture.z_encoder.layers[-1].weights)
+    kernel, bias = (np.array(weight) for weight in mixture.z_encoder.layers[-1].get_weights())
     kernel[:, mixture.latent_dim :] = 0.0
     bias[mixture.latent_dim :] = np.asarray(mixture.prior.log_vars).mean(0) + np.log(POSTERIOR_SHARE)
     mixture.z_encoder.layers[-1].set_weights([kernel, bias])

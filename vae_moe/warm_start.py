@@ -8,7 +8,7 @@ import logging
 import numpy as np
 import tensorflow as tf
 
-from vae_moe import graphs, initialization, threads
+from vae_moe import cuts, graphs, initialization, threads
 from vae_moe.backup import Backup
 from vae_moe.graphs import Neighbors
 from vae_moe.layers import LatentMixture
@@ -62,7 +62,7 @@ def learn_latents(
 def cluster(
     x: np.ndarray, z: np.ndarray, neighbors: Neighbors, n_components: int, *, start: str, seed: int = 0
 ) -> np.ndarray:
-    """Cluster the rows before a mixture is trained, several ways (:func:`vae_moe.graphs.best_clustering` chooses).
+    """Cluster the rows before a mixture is trained, several ways (:func:`vae_moe.cuts.best_clustering` chooses).
 
     "gmm" has a Gaussian mixture of the latents, "spectral" the clusters of the neighbour graph; both, where x has few
     columns, Gaussian mixtures of x. A component that no row is in, where there are fewer different rows, gets an equal
@@ -94,7 +94,7 @@ def cluster(
             kinds = ("diag", "full") if len(x) > 2 * n_components * x.shape[1] else ("diag",)
             options = {"n_init": MIXTURE_STARTS, "seed": seed}
             found += [initialization.gmm_start(x, n_components, covariance_type=kind, **options) for kind in kinds]
-        resp = graphs.best_clustering(graphs.adjacency(neighbors), found)
+        resp = cuts.best_clustering(graphs.adjacency(neighbors), found)
     empty = resp.sum(0) < initialization.LEAST_COUNT  # [K]
     return (1 - 1 / len(z)) * resp + (1 / len(z)) * empty / empty.sum() if empty.any() else resp
 
