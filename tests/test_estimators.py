@@ -20,6 +20,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils import check_random_state
 
 from vae_moe import drawing, em, estimators
+from vae_moe.estimators._inputs import Scaling
 from vae_moe.parameters import weighted_rows
 
 CLUSTERINGS = (estimators.VaDEClustering, estimators.DMVAEClustering)
@@ -182,6 +183,24 @@ def test_a_column_of_small_numbers_is_seen_among_others(estimator, rng):
         y, peer = (y > np.median(y)).astype(int), make_pipeline(StandardScaler(), LogisticRegression())
     model = estimator(2, **{**SHORT, "start": None, "validation_fraction": 0}).fit(X, y)
     assert model.score(X, y) > peer.fit(X, y).score(X, y) - 0.01
+    np.testing.assert_allclose(model.x_scale_, np.ptp(X, 0))  # nor is it small to the gate
+
+
+def test_a_gate_sees_a_column_of_small_numbers_among_others(rng):
+    """A column in [0, 0.01] decides the slope in a column in [0, 1]."""
+    X = rng.uniform(size=(400, 3)) * np.array([1e-2, 1, 1])
+    y = np.where(X[:, 0] > 0.005, X[:, 1], -X[:, 1]) + 0.05 * rng.normal(size=400)
+    model = estimators.DeepMoERegressor(2, epochs=10, random_state=0).fit(X[:300], y[:300])
+    assert model.score(X[300:], y[300:]) > 0.8
+
+
+def test_columns_are_stretched_to_the_unit_interval_and_back(rng):
+    X = rng.uniform(size=(9, 3)) * np.array([1e-2, 1, 0]) + np.array([0.1, 0, 0.4])
+    scaling = Scaling.to_unit(X)
+    x = scaling.apply(X)
+    np.testing.assert_array_equal([x[:, :2].min(0), x[:, :2].max(0)], [[0, 0], [1, 1]])
+    np.testing.assert_allclose(x[:, 2], 0.4, rtol=1e-6)  # a constant column stays as it is
+    np.testing.assert_allclose(scaling.undo(x), X, atol=1e-7)
 
 
 @pytest.mark.parametrize("regressor", REGRESSORS)

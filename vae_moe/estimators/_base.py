@@ -77,9 +77,8 @@ class KerasEstimator(BaseEstimator, ABC):
         """Return the seed of this fit."""
         return int(check_random_state(self.random_state).randint(SEEDS))
 
-    def _learn_scaling(self, X: np.ndarray, sample_weight: np.ndarray | None, *, standardise: bool) -> np.ndarray:
+    def _scaled(self, X: np.ndarray, scaling: Scaling) -> np.ndarray:
         """Set the scaling of X [N, D], and return x."""
-        scaling = Scaling.of_inputs(X, sample_weight) if standardise else Scaling.none(X.shape[1])
         self.x_mean_, self.x_scale_ = scaling.mean, scaling.scale
         return scaling.apply(X)
 

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vae_moe import graphs, initialization, parameters, pipelines, warm_start
 from vae_moe.estimators._base import DTYPES, KerasEstimator
-from vae_moe.estimators._inputs import NOISE, choose_likelihood
+from vae_moe.estimators._inputs import NOISE, Scaling, choose_likelihood
 from vae_moe.estimators._persistence import in_float32
 from vae_moe.estimators._training import train
 
@@ -83,7 +83,8 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
                 "components."
             )
         self.likelihood_ = choose_likelihood(self.likelihood, X[rows])
-        x = self._learn_scaling(X[rows], weight, standardise=self.likelihood_ == "gaussian")
+        standardise = self.likelihood_ == "gaussian"
+        x = self._scaled(X[rows], Scaling.of_inputs(X[rows], weight) if standardise else Scaling.none(X.shape[1]))
         seed = self._seed()
         self.model_ = self._MODEL(
             x.shape[1],

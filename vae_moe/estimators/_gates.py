@@ -9,7 +9,7 @@ import numpy as np
 
 from vae_moe import graphs, initialization, warm_start
 from vae_moe.estimators._experts import KerasMixtureOfExperts
-from vae_moe.estimators._inputs import NOISE, choose_likelihood
+from vae_moe.estimators._inputs import NOISE, Scaling, choose_likelihood
 from vae_moe.models import DeepMoE, DVMoE, VaDEMoE
 
 #: Terms that hold q(c | x) together, and their weights where `regularization` is 1.
@@ -83,7 +83,7 @@ class LatentGated(KerasMixtureOfExperts):
 
     def _scale(self, X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
         self.likelihood_ = choose_likelihood(self.likelihood, X)
-        return self._learn_scaling(X, sample_weight, standardise=self.likelihood_ == "gaussian")
+        return self._scaled(X, _scaling(self.likelihood_, X, sample_weight))
 
     def _clusters(self, x: np.ndarray, seed: int) -> np.ndarray:
         assert self.start is not None
@@ -158,7 +158,7 @@ class SoftmaxGated(KerasMixtureOfExperts):
         )
 
     def _scale(self, X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
-        return self._learn_scaling(X, sample_weight, standardise=choose_likelihood("auto", X) == "gaussian")
+        return self._scaled(X, _scaling(choose_likelihood("auto", X), X, sample_weight))
 
     def _clusters(self, x: np.ndarray, seed: int) -> np.ndarray:
         assert self.start is not None
@@ -166,3 +166,8 @@ class SoftmaxGated(KerasMixtureOfExperts):
 
     def _teach_gate(self, x: np.ndarray, resp: np.ndarray, seed: int) -> None:
         initialization.distill(self.model_.gate, x, resp, **self._start_options(seed))
+
+
+def _scaling(likelihood: str, X: np.ndarray, sample_weight: np.ndarray | None) -> Scaling:
+    """Return a scaling in which the gate sees every column of X [N, D], and the likelihood has what it asks for."""
+    return Scaling.of_inputs(X, sample_weight) if likelihood == "gaussian" else Scaling.to_unit(X)

@@ -47,6 +47,12 @@ class Scaling:
         """Return what leaves n_columns columns as they are."""
         return cls(np.zeros(n_columns), np.ones(n_columns))
 
+    @classmethod
+    def to_unit(cls, X: np.ndarray) -> Scaling:
+        """Return what takes each column of X [N, D] to from 0 to 1, and leaves a constant one as it is."""
+        least, extent = X.min(axis=0).astype(np.float64), np.ptp(X, axis=0).astype(np.float64)
+        return cls(np.where(extent > 0, least, 0.0), np.where(extent > 0, extent, 1.0))
+
     def apply(self, X: np.ndarray) -> np.ndarray:
         """Return x as float32, as X [N, D]."""
         return ((X - self.mean) / self.scale).astype(np.float32)

@@ -20,8 +20,8 @@ class DVMoERegressor(Regressor, DVGated):
         Of the encoder and of the gate; the decoder's are the same in reverse.
     likelihood : {'auto', 'bernoulli', 'gaussian'}, default='auto'
         Of X. 'auto' takes 'bernoulli' where X is in [0, 1], and 'gaussian' otherwise. With 'gaussian' the columns are
-        standardised inside, with 'bernoulli' they stay as they are, for the decoder; the experts' ridge is in units of
-        each column's variance either way. y is standardised always.
+        standardised inside, with 'bernoulli' each is stretched to from 0 to 1; the experts' ridge is in units of each
+        column's variance either way. y is standardised always.
     start : {'spectral', 'gmm'} or None, default='spectral'
         Clusters to start from: spectral ones of a graph of nearest neighbours (in X up to 100 columns or 1000 rows,
         else among an autoencoder's latents), or Gaussian mixtures, as for `VaDEClustering`. EM with a linear gate moves
