@@ -294,3 +294,10 @@ def test_columns_become_plain_values_and_back():
     assert Columns.of({**kept, "forms": {"c": {"thousands": ",", "prefix": "$"}}}) == found
     with pytest.raises(TypeError, match="a form of numbers"):
         Form(",", ",")
+
+
+def test_a_table_of_categories_alone_keeps_its_rows():
+    frame = pd.DataFrame({"a": list("xyxyxyxyxy")})
+    found = Preparation.fit(frame).columns
+    assert columns.typed(frame, Columns()).shape == (10, 0)
+    assert columns.typed(frame, found).shape == (10, 1)

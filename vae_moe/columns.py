@@ -189,7 +189,8 @@ def typed(frame: pd.DataFrame, found: Columns) -> pd.DataFrame:
     return pd.DataFrame(
         {name: cells.numbers(name, frame[name], found.forms.get(name, PLAIN)) for name in found.numbers}
         | {name: cells.seconds(name, frame[name]) for name in found.dates}
-        | {name: text(frame[name]).astype(object) for name in found.categories}
+        | {name: text(frame[name]).astype(object) for name in found.categories},
+        index=frame.index,
     )
 
 
