@@ -13,6 +13,6 @@ def main() -> int:
     spec = importlib.util.find_spec("vae_moe")
     assert spec is not None  # it is installed with this file
     sys.modules.setdefault("vae_moe", importlib.util.module_from_spec(spec))
-    from vae_moe import command_line
+    from vae_moe import app
 
-    return command_line.main()
+    return app.main()

@@ -74,8 +74,8 @@ def regression(method: str, dataset, targets, seed: int) -> dict[str, Any]:
 
     Args:
         method: a key of ``REGRESSORS``.
-        dataset: a ``vae_moe.datasets.Dataset``.
-        targets: a ``vae_moe.targets.Targets`` of it.
+        dataset: a ``vae_moe.data.datasets.Dataset``.
+        targets: a ``vae_moe.data.targets.Targets`` of it.
         seed: of the estimator.
 
     Returns:
@@ -131,8 +131,8 @@ def classification(method: str, dataset, targets, seed: int) -> dict[str, Any]:
 
     Args:
         method: a key of ``CLASSIFIERS``.
-        dataset: a ``vae_moe.datasets.Dataset``.
-        targets: a ``vae_moe.targets.Classes`` of it.
+        dataset: a ``vae_moe.data.datasets.Dataset``.
+        targets: a ``vae_moe.data.targets.Classes`` of it.
         seed: of the estimator.
 
     Returns:
@@ -198,7 +198,7 @@ def clustering(method: str, dataset, n_components: int, seed: int) -> tuple[dict
 
     Args:
         method: a key of ``CLUSTERINGS``.
-        dataset: a ``vae_moe.datasets.Dataset``.
+        dataset: a ``vae_moe.data.datasets.Dataset``.
         n_components: K.
         seed: of the method.
 

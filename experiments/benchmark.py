@@ -73,7 +73,7 @@ def measure(case: Case, dataset, epochs: int) -> dict[str, Any]:
 
     Args:
         case: which.
-        dataset: a ``vae_moe.datasets.Dataset``.
+        dataset: a ``vae_moe.data.datasets.Dataset``.
         epochs: timed; one more before them compiles the step.
 
     Returns:
@@ -198,7 +198,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.epochs < 1:
         parser.error(f"epochs must be 1 or more, got {options.epochs}.")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from vae_moe import datasets
+    from vae_moe.data import datasets
 
     dataset = datasets.load("mnist").without_validation()
     epochs = options.epochs

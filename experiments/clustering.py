@@ -77,7 +77,7 @@ def measure(cell: Cell, cache: Path, quick: bool = False) -> dict[str, Any]:
         cache: folder of the warm starts, which cells share.
         quick: few rows, short training: to see that it runs.
     """
-    from vae_moe import datasets
+    from vae_moe.data import datasets
 
     data_seed = cell.seed if cell.components is None else 0  # numbers of components are compared on the same rows
     dataset = datasets.load(cell.dataset, seed=data_seed)
@@ -168,7 +168,7 @@ def _published(records: grids.Records) -> dict[str, float]:
 
 def picture(records: grids.Records):
     """Accuracy of every seed, a panel a data set: a matplotlib Figure."""
-    from vae_moe import score_plots
+    from vae_moe.plots import score_plots
 
     panels: dict[str, dict[str, list[float]]] = {}
     for (dataset, name), group in groups(headline(records)).items():
@@ -216,7 +216,7 @@ def components_table(records: grids.Records) -> str:
 
 def components_picture(records: grids.Records):
     """The label-free criteria and the accuracy against K: a matplotlib Figure."""
-    from vae_moe import score_plots
+    from vae_moe.plots import score_plots
 
     panels: dict[str, dict[str, dict[float, list[float]]]] = {}
     for (dataset, name, k), group in _by_components(records).items():

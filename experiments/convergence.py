@@ -71,7 +71,7 @@ def measure(cell: Cell, cache: Path, quick: bool = False) -> dict[str, Any]:
         cache: folder of the warm starts, which cells share.
         quick: few rows, short training: to see that it runs.
     """
-    from vae_moe import datasets
+    from vae_moe.data import datasets
 
     dataset = datasets.load("mnist", seed=cell.seed)
     dataset = dataset.head(QUICK_ROWS) if quick else dataset
@@ -175,7 +175,7 @@ def _median(found: Sequence[float | None]) -> str:
 
 def picture(records: grids.Records):
     """Accuracy against epochs, a band over the seeds: a matplotlib Figure."""
-    from vae_moe import score_plots
+    from vae_moe.plots import score_plots
 
     panels: dict[str, dict[str, dict[float, list[float]]]] = {}
     for start, start_name in STARTS.items():

@@ -16,7 +16,7 @@ def iterations(dataset) -> dict[str, float]:
     """
     from sklearn.mixture import GaussianMixture
 
-    from vae_moe import targets
+    from vae_moe.data import targets
     from vae_moe.em import GMMGatedRegressor
 
     x, y = dataset.train.x, targets.affine(dataset, 1, seed=0).train[:, 0]
@@ -48,7 +48,7 @@ def peak_memory() -> float:
 
 def fit_memory() -> float:
     """Fit two iterations of the GMM-gated mixture of experts to MNIST; returns the peak memory of this process, GiB."""
-    from vae_moe import datasets, targets
+    from vae_moe.data import datasets, targets
     from vae_moe.em import GMMGatedRegressor
 
     dataset = datasets.load("mnist").without_validation()

@@ -43,7 +43,7 @@ def page(dataset: str, chosen: dict[tuple[str, str], dict]):
     """
     from matplotlib.image import imread
 
-    from vae_moe import plots
+    from vae_moe.plots import cluster_plots
 
     pictures = []
     for picture in ("reconstructed", "generated"):
@@ -54,7 +54,7 @@ def page(dataset: str, chosen: dict[tuple[str, str], dict]):
                 title = f"{recipes.TITLES[model]} on {dataset}: {picture}, seed {run['seed']}"
                 title = title if number is None else f"Figure {number} of the report. {title}"
                 pictures.append((title, imread(Path(run["folder"]) / "figures" / f"{picture}.png")))
-    return plots.side_by_side(pictures)
+    return cluster_plots.side_by_side(pictures)
 
 
 def main(arguments: list[str] | None = None) -> int:

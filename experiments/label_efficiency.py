@@ -50,7 +50,7 @@ def measure(cell: Cell, cache: Path, quick: bool = False) -> dict[str, Any]:
         cache: folder of the warm starts, which all numbers of labels share.
         quick: few rows, short training: to see that it runs.
     """
-    from vae_moe import datasets, targets
+    from vae_moe.data import datasets, targets
 
     dataset = datasets.load("mnist").without_validation()
     dataset = dataset.head(QUICK_ROWS) if quick else dataset
@@ -82,7 +82,7 @@ def table(records: grids.Records) -> str:
 
 def picture(records: grids.Records):
     """Error against labels, one line a method, bars of one standard deviation: a matplotlib Figure."""
-    from vae_moe import score_plots
+    from vae_moe.plots import score_plots
 
     curves = {
         COLUMNS[method]: {n: grids.values(records, "error", labels=n, method=method) for n in LABELS}

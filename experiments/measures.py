@@ -41,7 +41,8 @@ def summary(figures: dict) -> dict[str, str]:
 
 
 def _clustering(model, recipe: Recipe, test) -> dict[str, Any]:
-    from vae_moe import health, metrics
+    from vae_moe import metrics
+    from vae_moe.training import health
 
     signs = health.examine(model, test.x, seed=recipe.seed)
     return {

@@ -21,7 +21,7 @@ def epoch_seconds(peer: str, dataset, batch_size: int, epochs: int) -> float:
 
     Args:
         peer: of ``PEERS``.
-        dataset: a ``vae_moe.datasets.Dataset``.
+        dataset: a ``vae_moe.data.datasets.Dataset``.
         batch_size: rows a step.
         epochs: timed.
 

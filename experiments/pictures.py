@@ -7,9 +7,10 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
 
-from vae_moe import expert_plots, metrics, plots, score_plots
-from vae_moe.backup import whole
-from vae_moe.callbacks import pixels
+from vae_moe import metrics
+from vae_moe.engine.resume import whole
+from vae_moe.plots import cluster_plots, expert_plots, score_plots
+from vae_moe.training.callbacks import pixels
 
 IMAGES_PER_COMPONENT = 10
 POINTS_PER_COMPONENT = 500
@@ -54,8 +55,8 @@ def at_the_end(model, split, y, image_shape, history: dict[str, list[float]]) ->
     return {
         **scene.report_figures(),
         "traversal": scene.traversal(),
-        "latent_space": plots.latent_space(scene.embedding, split.y[:n], scene.clusters[:n], scene.names),
-        "confusion": plots.confusion(split.y, scene.clusters, len(scene.names), scene.names),
+        "latent_space": cluster_plots.latent_space(scene.embedding, split.y[:n], scene.clusters[:n], scene.names),
+        "confusion": cluster_plots.confusion(split.y, scene.clusters, len(scene.names), scene.names),
         **curves,
     }
 
@@ -86,7 +87,7 @@ def _predictions(model, split, y) -> dict[str, Figure]:
     predicted, title = model.predict_mean(split.x), type(model).__name__
     if y.ndim == 1:
         names = [str(label) for label in range(predicted.shape[1])]
-        return {"predictions": plots.confusion(y, predicted.argmax(-1), predicted.shape[1], names, title=title)}
+        return {"predictions": cluster_plots.confusion(y, predicted.argmax(-1), predicted.shape[1], names, title=title)}
     chosen = model.gate_proba(split.x).argmax(-1)
     return {"predictions": expert_plots.predictions(y, predicted, chosen, title=title)}
 
@@ -98,7 +99,7 @@ class _Scene:
         self.model, self.split, self.image_shape = model, split, image_shape
         self.clusters = model.cluster(split.x)
         majority = metrics.majority_classes(split.y, self.clusters, model.mixture.n_components)
-        self.names = plots.component_names(majority, "class")
+        self.names = cluster_plots.component_names(majority, "class")
         z = model.encode(split.x[:n_embedded])
         perplexity = min(30.0, (len(z) - 1) / 3)
         self.embedding = TSNE(perplexity=perplexity, init="random", random_state=0).fit_transform(z)
@@ -109,10 +110,10 @@ class _Scene:
         x, y = self.split.x[:n], self.split.y[:n]
         title = type(self.model).__name__
         return {
-            "reconstructed": plots.reconstructions(
+            "reconstructed": cluster_plots.reconstructions(
                 x, self.model.reconstruct(x), image_shape=self.image_shape, labels=y, title=title
             ),
-            "generated": plots.generated(
+            "generated": cluster_plots.generated(
                 self._samples(),
                 self.embedding,
                 self.clusters[: len(self.embedding)],
@@ -130,7 +131,7 @@ class _Scene:
         ways = np.stack([(1 - share) * means[start] + share * means[end] for start, end in pairs])  # [P, S, L]
         decoded = self.model.decode(ways.reshape(-1, means.shape[1])).reshape(len(pairs), TRAVERSAL_STEPS, -1)
         title = type(self.model).__name__
-        return plots.traversal(decoded, pairs, self.names, image_shape=self.image_shape, title=title)
+        return cluster_plots.traversal(decoded, pairs, self.names, image_shape=self.image_shape, title=title)
 
     def _samples(self) -> np.ndarray:
         """Generated examples of every component, [K, n, D]."""

@@ -26,7 +26,7 @@ EXPERTS = ("dvmoe", "deepmoe", "vademoe")
 
 @dataclass(frozen=True)
 class WarmStart:
-    """The stages before the bound is trained (:mod:`vae_moe.initialization`)."""
+    """The stages before the bound is trained (:mod:`vae_moe.training.initialization`)."""
 
     autoencoder_epochs: int
     distill_epochs: int

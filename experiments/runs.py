@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 #: Records of finished runs that the repository keeps.
 RECORDS = Path("results/runs")
-#: The folder, in that of a run that is not finished, of what it needs to go on (``vae_moe.backup``).
+#: The folder, in that of a run that is not finished, of what it needs to go on (``vae_moe.engine.resume``).
 BACKUP = "resume"
 #: Figures that differ between two identical runs; all others must not.
 TIMING_KEYS = ("seconds", "epoch_seconds", "warm_start_seconds", "shared_seconds", "finished_at")
@@ -113,7 +113,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def write_json(path: Path, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
     """Write a JSON file that is whole or absent at any moment."""
-    from vae_moe.backup import whole
+    from vae_moe.engine.resume import whole
 
     with whole(path) as temporary:
         temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

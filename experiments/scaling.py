@@ -50,7 +50,8 @@ def stream_epoch(path: Path) -> dict[str, Any]:
     """
     import keras
 
-    from vae_moe import DMVAE, datasets
+    from vae_moe import DMVAE
+    from vae_moe.data import datasets
 
     data = datasets.stream(path, batch_size=STREAM_BATCH)
     columns = data.element_spec[0].shape[1]
@@ -144,7 +145,7 @@ def _of(record, model: str, n_components: int) -> dict[str, Any]:
 
 def picture(record: dict[str, Any]):
     """Time of a step against K, measured and by formula, a panel a model: a matplotlib Figure."""
-    from vae_moe import score_plots
+    from vae_moe.plots import score_plots
 
     numbers = sorted({entry["components"] for entry in record["steps"]})
     panels = {
@@ -185,7 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         stream = larger_than_memory(rows, options.columns, Path(folder))
     print(f"{rows} rows: {stream['epoch_seconds']:.0f} s, {stream['peak_memory_gib']:.2f} GiB", flush=True)
-    from vae_moe import datasets
+    from vae_moe.data import datasets
 
     dataset = datasets.load("mnist").without_validation().head(256 * steps)
     measured = []

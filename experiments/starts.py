@@ -16,8 +16,8 @@ from filelock import FileLock
 from experiments.recipes import Recipe
 
 if TYPE_CHECKING:
-    from vae_moe.backup import Backup
-    from vae_moe.graphs import Neighbors
+    from vae_moe.engine.resume import Backup
+    from vae_moe.training.graphs import Neighbors
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def carry_out(
         The start, the share of the rows that each component has in it [K], and for a recipe that holds it the
         component of each row of its core, -1 elsewhere [N].
     """
-    from vae_moe import graphs, initialization, warm_start
+    from vae_moe.training import graphs, initialization, warm_start
 
     stages = recipe.warm_start
     assert stages is not None
@@ -102,7 +102,7 @@ def _cached(mixture, recipe: Recipe, x: np.ndarray, cache: Path, make: Callable[
 
 
 def _make(mixture, recipe: Recipe, x: np.ndarray, verbose, backup: "Backup") -> Start:
-    from vae_moe import warm_start
+    from vae_moe.training import warm_start
 
     stages = recipe.warm_start
     assert stages is not None
@@ -152,7 +152,7 @@ def _key(mixture, recipe: Recipe, x: np.ndarray) -> str:
 
 
 def _write(path: Path, start: Start) -> None:
-    from vae_moe.backup import whole
+    from vae_moe.engine.resume import whole
 
     weights: dict[str, Any] = {f"weight{i}": value for i, value in enumerate(start.weights)}
     with whole(path) as temporary:
@@ -160,7 +160,7 @@ def _write(path: Path, start: Start) -> None:
 
 
 def _read(path: Path) -> Start:
-    from vae_moe.graphs import Neighbors
+    from vae_moe.training.graphs import Neighbors
 
     with np.load(path) as arrays:
         n_weights = sum(name.startswith("weight") for name in arrays.files)

@@ -94,7 +94,7 @@ def measure(cell: Cell, cache: Path, quick: bool = False) -> dict[str, Any]:
         cache: folder of the warm starts, which cells of one seed share.
         quick: few rows, short training: to see that it runs.
     """
-    from vae_moe import datasets, targets
+    from vae_moe.data import datasets, targets
 
     dataset = datasets.load(cell.dataset, seed=cell.seed)
     dataset = dataset.head(QUICK_ROWS) if quick else dataset
@@ -123,7 +123,7 @@ def table(records: grids.Records) -> str:
 
 def picture(records: grids.Records):
     """Test errors as bars on a logarithmic axis, a panel a row of the table: a matplotlib Figure."""
-    from vae_moe import score_plots
+    from vae_moe.plots import score_plots
 
     panels = {}
     for (dataset, row), published in PUBLISHED.items():

@@ -154,7 +154,7 @@ def table(records: grids.Records) -> str:
 
 def picture(records: grids.Records):
     """The score of every fold, a panel a data set: a matplotlib Figure."""
-    from vae_moe import score_plots
+    from vae_moe.plots import score_plots
 
     panels: dict[str, dict[str, list[float]]] = {}
     for dataset, title in DATASETS.items():

@@ -31,7 +31,7 @@ def run(
     Args:
         recipe: what to train.
         workdir: folder of all runs.
-        data_dir: folder to read the data set from, in place of its download (``vae_moe.datasets.load``).
+        data_dir: folder to read the data set from, in place of its download (``vae_moe.data.datasets.load``).
         restarts: trainings from other starting weights; the one of lowest validation loss is the run, and all are kept
             in its folders ``restart0``, ``restart1``, ...
         smoke: 64 examples of each split, one epoch of every stage.
@@ -42,12 +42,12 @@ def run(
         The figures in ``metrics.json``.
 
     Raises:
-        vae_moe.datasets.DatasetError: if the data cannot be had.
+        vae_moe.data.datasets.DatasetError: if the data cannot be had.
         ValueError: if there are fewer rows than labels asked for, restarts < 1, or the folder holds another run or is
             in use.
         FloatingPointError: if a term of the loss is no longer finite.
     """
-    from vae_moe import datasets
+    from vae_moe.data import datasets
 
     if restarts < 1:
         raise ValueError(f"restarts must be 1 or more, got {restarts}.")
@@ -71,7 +71,7 @@ def run(
 
 def _run_restarts(recipe: recipes.Recipe, dataset, y, path: Path, restarts: int, verbose) -> dict[str, Any]:
     """Train from several starting weights, each in its folder, and copy the best to the run's folder."""
-    from vae_moe.backup import whole
+    from vae_moe.engine.resume import whole
 
     def copy(source, target):
         with whole(Path(target)) as temporary:
@@ -94,8 +94,8 @@ def _run_restarts(recipe: recipes.Recipe, dataset, y, path: Path, restarts: int,
 def _run_once(recipe: recipes.Recipe, dataset, y, path: Path, verbose) -> dict[str, Any]:
     """One training and its files; ``metrics.json`` is the last of them, and tells that it is finished."""
     from experiments import pictures
-    from vae_moe.backup import Backup, whole
-    from vae_moe.distribution import several_workers
+    from vae_moe.engine.replicas import several_workers
+    from vae_moe.engine.resume import Backup, whole
 
     if (path / "metrics.json").exists():
         return runs.read_json(path / "metrics.json")
@@ -143,7 +143,7 @@ def _observers(recipe: recipes.Recipe, dataset, path: Path) -> list:
     import keras
 
     from experiments import pictures
-    from vae_moe import callbacks, health
+    from vae_moe.training import callbacks, health
 
     logs = path / "tensorboard"
     x, y = dataset.validation.x, dataset.validation.y
@@ -212,7 +212,7 @@ def main(arguments: list[str] | None = None) -> int:
             n_components=options.components,
             encoder=options.encoder,
         )
-        from vae_moe.datasets import DatasetError
+        from vae_moe.data.datasets import DatasetError
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

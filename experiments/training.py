@@ -29,10 +29,10 @@ class Trained:
 def targets(recipe: recipes.Recipe, dataset):
     """What a mixture of experts learns: ``train``, ``validation`` and ``test``; None for a clustering.
 
-    A regression's are affine maps of x, one for each class, drawn by the seed (``vae_moe.targets.affine``). A
+    A regression's are affine maps of x, one for each class, drawn by the seed (``vae_moe.data.targets.affine``). A
     classification's are the classes, -1 in the training rows that have no label: an equal share of each class has one.
     """
-    from vae_moe import targets as made
+    from vae_moe.data import targets as made
 
     if recipe.task == "regression":
         return made.affine(dataset, recipe.n_outputs, recipe.seed)
@@ -46,17 +46,17 @@ def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, backu
 
     Args:
         recipe: what to train.
-        dataset: a ``vae_moe.datasets.Dataset``.
+        dataset: a ``vae_moe.data.datasets.Dataset``.
         y: as ``targets`` gives it.
         callbacks: Keras' callbacks of the last stage.
         cache: folder of warm starts that runs share, or None.
-        backup: a ``vae_moe.backup.Backup``, from which a training that was killed goes on; None keeps nothing.
+        backup: a ``vae_moe.engine.resume.Backup``, from which a training that was killed goes on; None keeps nothing.
         verbose: of Keras' ``fit``.
     """
     import keras
 
-    from vae_moe import divergence
-    from vae_moe.backup import Backup
+    from vae_moe.engine.resume import Backup
+    from vae_moe.training import stop_on_nan
 
     backup = backup or Backup()
     keras.utils.set_random_seed(recipe.model_seed)
@@ -73,7 +73,7 @@ def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, backu
         data = batches(recipe, dataset)
         model.experts.trainable = False  # they have no gradient without y
         compile_model(model, recipe, recipe.gate_epochs, data)
-        stops = [divergence.StopOnNaN(dataset.train.x)]
+        stops = [stop_on_nan.StopOnNaN(dataset.train.x)]
         backup.fit("gate", model, data, epochs=recipe.gate_epochs, callbacks=stops, verbose=verbose)
         model.experts.trainable = True
     if recipe.fit_experts:
@@ -127,7 +127,8 @@ def fit(model, recipe: recipes.Recipe, dataset, y, data, observers, backup, verb
 
     ``checkpoint="best"`` keeps those of least validation loss, of y's part of it where there is one.
     """
-    from vae_moe import divergence, pipelines
+    from vae_moe.engine import pipelines
+    from vae_moe.training import stop_on_nan
 
     compile_model(model, recipe, recipe.epochs, data)
     logger.info("%s, %d epochs", recipe.model, recipe.epochs)
@@ -141,7 +142,7 @@ def fit(model, recipe: recipes.Recipe, dataset, y, data, observers, backup, verb
         validation_data=pipelines.in_order(dataset.validation.x, y and y.validation),
         verbose=verbose,
         callbacks=[
-            divergence.StopOnNaN(dataset.train.x, last_good),
+            stop_on_nan.StopOnNaN(dataset.train.x, last_good),
             *_m_steps(model, recipe, dataset, y),
             *_schedules(model, recipe),
             *observers,
@@ -154,10 +155,11 @@ def fit(model, recipe: recipes.Recipe, dataset, y, data, observers, backup, verb
 
 
 def batches(recipe: recipes.Recipe, dataset, y=None, neighbors=None, components=None):
-    """The training batches of a recipe, with what its terms ask for (``vae_moe.pipelines.batches``)."""
+    """The training batches of a recipe, with what its terms ask for (``vae_moe.engine.pipelines.batches``)."""
     import numpy as np
 
-    from vae_moe import augmentation, graphs, pipelines
+    from vae_moe.engine import pipelines
+    from vae_moe.training import augmentation, graphs
 
     augment, radius = None, None
     if recipe.augmentation is not None:
@@ -182,7 +184,7 @@ def compile_model(model, recipe: recipes.Recipe, epochs: int, data) -> None:
     """Compile for a recipe's optimiser, whose rate falls over these epochs of these batches."""
     import keras
 
-    from vae_moe import pipelines
+    from vae_moe.engine import pipelines
 
     rate = recipe.learning_rate
     if recipe.learning_rate_schedule == "cosine":
@@ -191,7 +193,7 @@ def compile_model(model, recipe: recipes.Recipe, epochs: int, data) -> None:
 
 
 def _schedules(model, recipe: recipes.Recipe) -> list:
-    from vae_moe import callbacks
+    from vae_moe.training import callbacks
 
     if recipe.model == "deepmoe":
         return []
@@ -204,20 +206,20 @@ def _schedules(model, recipe: recipes.Recipe) -> list:
 
 def _m_steps(model, recipe: recipes.Recipe, dataset, y) -> list:
     """The experts' part of generalised EM, where training holds them."""
-    from vae_moe import generalized_em
+    from vae_moe.training import expert_em
 
     if y is None or model.experts.trainable:
         return []
-    return [generalized_em.ExpertsMStep(dataset.train.x, y.train, alpha=recipe.expert_ridges[-1])]
+    return [expert_em.ExpertsMStep(dataset.train.x, y.train, alpha=recipe.expert_ridges[-1])]
 
 
 def _fit_experts(model, recipe: recipes.Recipe, dataset, y, backup) -> None:
     """Set the experts by EM, and hold them."""
-    from vae_moe import generalized_em
+    from vae_moe.training import expert_em
 
     def weights():
         logger.info("experts by EM")
-        generalized_em.fit_experts(model, dataset.train.x, y.train, tied=True, alphas=recipe.expert_ridges)
+        expert_em.fit_experts(model, dataset.train.x, y.train, tied=True, alphas=recipe.expert_ridges)
         return {weight.name: weight.numpy() for weight in model.experts.weights}
 
     kept = backup.once("experts", weights)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from vae_moe import augmentation, pipelines
+from vae_moe.engine import pipelines
+from vae_moe.training import augmentation
 
 
 def test_images_change_a_little_and_stay_in_range(digits):

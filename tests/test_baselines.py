@@ -5,7 +5,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from experiments import baselines, label_efficiency, table1
-from vae_moe import datasets, targets
+from vae_moe.data import datasets, targets
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@ import json
 import numpy as np
 
 from experiments import benchmark, training
-from vae_moe import datasets
+from vae_moe.data import datasets
 
 
 def test_operations_are_six_a_weight_of_each_product():

@@ -6,7 +6,8 @@ import pytest
 from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from vae_moe import DMVAE, callbacks
+from vae_moe import DMVAE
+from vae_moe.training import callbacks
 
 SIZES = {"n_components": 3, "latent_dim": 2, "z_encoder_sizes": (8,), "c_encoder_sizes": (8,), "decoder_sizes": (8,)}
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import small_files
 
-from vae_moe import cifar, datasets
-from vae_moe.files import DatasetError
+from vae_moe.data import cifar, datasets
+from vae_moe.data.files import DatasetError
 
 LAYOUTS = pytest.mark.parametrize("layout", ["python", "binary"])
 

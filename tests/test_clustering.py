@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from experiments import baselines, clustering, convergence, grids
-from vae_moe import datasets, metrics
+from vae_moe import metrics
+from vae_moe.data import datasets
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vae_moe import columns
-from vae_moe.columns import Columns
-from vae_moe.files import DatasetError
-from vae_moe.forms import Form
-from vae_moe.tables import Preparation
+from vae_moe.data import columns
+from vae_moe.data.columns import Columns
+from vae_moe.data.files import DatasetError
+from vae_moe.data.forms import Form
+from vae_moe.data.preparation import Preparation
 
 VALUES = np.random.default_rng(0).choice(np.arange(500, 9999, 10), 1000)
 

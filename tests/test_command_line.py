@@ -22,10 +22,12 @@ import own_files
 import pandas as pd
 import pytest
 
-from vae_moe import columns, command_line, estimators, health
-from vae_moe.command_line import clusters, commands, failures, folder, kept, main, mixtures, startup, trained
-from vae_moe.files import DatasetError
-from vae_moe.intervals import Predictive
+from vae_moe import app, estimators
+from vae_moe.app import clusters, commands, failures, folder, kept, main, mixtures, startup, trained
+from vae_moe.data import columns
+from vae_moe.data.files import DatasetError
+from vae_moe.estimators.intervals import Predictive
+from vae_moe.training import health
 
 
 def run(*arguments):
@@ -122,7 +124,7 @@ def test_errors_of_libraries_pass_and_descriptions_of_the_machine_do_not():
     code = (
         "import importlib, os\n"
         "sys.modules['vae_moe'] = importlib.util.module_from_spec(importlib.util.find_spec('vae_moe'))\n"
-        "from vae_moe.command_line import startup\n"
+        "from vae_moe.app import startup\n"
         f"with startup._without_descriptions(): os.write(2, {chr(10).join([*lines, ''])!r}.encode()); os.abort()"
     )
     done = in_a_process(code)
@@ -216,7 +218,7 @@ def test_what_rules_a_column_is_logged_and_on_the_page(untrained, wine, tmp_path
 
 def test_cures_name_what_the_command_has():
     options = [
-        vars(command_line.parser().parse_args([*words.split(), "--out", "b"]))
+        vars(app.parser().parse_args([*words.split(), "--out", "b"]))
         for words in ("cluster a --components 2", "experts a --experts 2")
     ]
     cures = " ".join([*trained.CURES.values(), mixtures.CURE])

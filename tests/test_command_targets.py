@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vae_moe import reading
-from vae_moe.cells import MISSING
-from vae_moe.command_line import targets
-from vae_moe.files import DatasetError
+from vae_moe.app import targets
+from vae_moe.data import reading
+from vae_moe.data.cells import MISSING
+from vae_moe.data.files import DatasetError
 
 VALUES = np.random.default_rng(0).choice(np.arange(500, 9999, 10), 200)
 DAYS = pd.date_range("2020", periods=40).strftime("%Y-%m-%d").tolist()

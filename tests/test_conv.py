@@ -6,8 +6,10 @@ import pytest
 import scipy.signal
 import tensorflow as tf
 
-from vae_moe import DMVAE, DeepMoE, VaDE, augmentation, graphs, initialization, pipelines
+from vae_moe import DMVAE, DeepMoE, VaDE
+from vae_moe.engine import pipelines
 from vae_moe.layers import ConvDecoder, ConvEncoder, LatentMixture
+from vae_moe.training import augmentation, graphs, initialization
 
 CONV = {"encoder": "conv", "decoder": "conv", "filters": (8, 16), "trunk_sizes": (64,), "decoder_sizes": (64,)}
 DIGITS = {**CONV, "image_shape": (8, 8, 1), "n_components": 10, "latent_dim": 5, "z_encoder_sizes": ()}

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vae_moe import cells, reading
-from vae_moe.files import DatasetError
+from vae_moe.data import cells, reading
+from vae_moe.data.files import DatasetError
 
 
 @pytest.fixture

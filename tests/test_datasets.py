@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from vae_moe import datasets, idx
-from vae_moe.datasets import DatasetError
+from vae_moe.data import datasets, idx
+from vae_moe.data.datasets import DatasetError
 
 
 def write_folder(folder, **changes):

@@ -14,8 +14,9 @@ import pytest
 import tensorflow as tf
 
 from experiments import strategies
-from vae_moe import DMVAE, DeepMoE, VaDE, pipelines
-from vae_moe.divergence import StopOnNaN
+from vae_moe import DMVAE, DeepMoE, VaDE
+from vae_moe.engine import pipelines
+from vae_moe.training.stop_on_nan import StopOnNaN
 
 #: A DeepMoE without luck, batches in order and no noise; and the autoencoder of a VaDE, its order the seed's. Prints
 #: their losses and the weights' sums of squares.

@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from experiments import clustering, recipes
-from vae_moe import command_line, datasets
+from vae_moe import app
+from vae_moe.data import datasets
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -69,7 +70,7 @@ def parse_only(monkeypatch):
 @pytest.mark.parametrize("command", [command for command in ALL_COMMANDS if command.startswith("vae-moe ")])
 def test_vae_moe_understands(command, parse_only):
     with pytest.raises(Understood):
-        command_line.main(shlex.split(command)[1:])
+        app.main(shlex.split(command)[1:])
 
 
 @pytest.mark.parametrize("command", [c for c in ALL_COMMANDS if c.startswith("python -m experiments.")])

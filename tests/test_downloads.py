@@ -10,8 +10,8 @@ import pytest
 import sklearn.datasets
 import small_files
 
-from vae_moe import datasets, downloads, idx
-from vae_moe.idx import DatasetError
+from vae_moe.data import datasets, downloads, idx
+from vae_moe.data.idx import DatasetError
 
 FILES = list(idx.DIMENSIONS)
 

@@ -19,9 +19,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils import check_random_state
 
-from vae_moe import drawing, em, estimators
+from vae_moe import em, estimators
 from vae_moe.estimators._inputs import Scaling
-from vae_moe.parameters import weighted_rows
+from vae_moe.plots import drawing
+from vae_moe.validation import weighted_rows
 
 CLUSTERINGS = (estimators.VaDEClustering, estimators.DMVAEClustering)
 REGRESSORS = (estimators.DVMoERegressor, estimators.VaDEMoERegressor, estimators.DeepMoERegressor)

@@ -31,8 +31,9 @@ from experiments import (
     train,
     training,
 )
-from vae_moe import datasets, initialization
-from vae_moe.command_line import runs as pages
+from vae_moe.app import runs as pages
+from vae_moe.data import datasets
+from vae_moe.training import initialization
 
 ALWAYS = {"dataset", "model", "preset", "seed", "epochs", "seconds", "epoch_seconds", "n_parameters", "protocol"}
 ALWAYS |= {"git_commit", "tensorflow", "keras", "finished_at", "command", "machine"}
@@ -105,9 +106,9 @@ def test_tensorboards_hparams_tab_has_the_settings_and_the_figures(smoke_run):
 def test_the_saved_model_gives_the_recorded_accuracy_in_a_new_process(smoke_run):
     _, folder, figures_ = smoke_run
     code = (
-        "import keras, vae_moe, vae_moe.datasets, vae_moe.metrics\n"
+        "import keras, vae_moe, vae_moe.data.datasets, vae_moe.metrics\n"
         f"model = keras.models.load_model({str(folder / 'model.keras')!r})\n"
-        "test = vae_moe.datasets.digits(seed=1).head(64).test\n"
+        "test = vae_moe.data.datasets.digits(seed=1).head(64).test\n"
         "print(vae_moe.metrics.clustering_accuracy(test.y, model.predict_proba(test.x).argmax(-1)))"
     )
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout

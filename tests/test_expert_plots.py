@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from vae_moe import drawing, expert_plots, score_plots
+from vae_moe.plots import drawing, expert_plots, score_plots
 
 
 def test_regions_have_the_colour_of_their_expert(rng):

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from sklearn import datasets
 
-from vae_moe.command_line import inputs
-from vae_moe.command_line.measured import Measured
-from vae_moe.extremes import ruled
-from vae_moe.tables import Preparation
+from vae_moe.app import inputs
+from vae_moe.app.measured import Measured
+from vae_moe.data.extremes import ruled
+from vae_moe.data.preparation import Preparation
 
 ORDINARY = {
     "normal": lambda rng, n: rng.normal(size=n),

@@ -11,10 +11,12 @@ import pytest
 import small_files
 
 import vae_moe
-from vae_moe import backup, callbacks, cifar, datasets, files, idx, image_folder, mat, reading, streaming
-from vae_moe.files import DatasetError
-from vae_moe.report.page import Page
-from vae_moe.tables import Preparation
+from vae_moe.app.report.page import Page
+from vae_moe.data import cifar, datasets, files, idx, image_folder, mat, reading, streaming
+from vae_moe.data.files import DatasetError
+from vae_moe.data.preparation import Preparation
+from vae_moe.engine import resume
+from vae_moe.training import callbacks
 
 
 @pytest.fixture
@@ -123,8 +125,8 @@ def test_paths_are_text_or_path(tmp_path, kind):
     assert files.read(at("new", "x")) + files.read(at("new", "y")) == b"12"
     callbacks.HistoryFile(at("history.csv")).on_epoch_end(0, {"loss": 1.0})
     assert reading.read(at("history.csv")).loss.tolist() == [1.0]
-    backup.Backup(at("backup")).once("z", lambda: {"x": np.ones(1)})
-    with backup.whole(at("whole.txt")) as temporary:
+    resume.Backup(at("backup")).once("z", lambda: {"x": np.ones(1)})
+    with resume.whole(at("whole.txt")) as temporary:
         temporary.write_text("3")
     assert (tmp_path / "whole.txt").read_text() == "3"
     with pytest.raises(DatasetError, match=r"no\.mat"):

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vae_moe import DVMoE, forks, initialization
+from vae_moe import DVMoE
 from vae_moe.em import GMMGatedRegressor
+from vae_moe.engine import forks
 from vae_moe.estimators import DVMoERegressor
+from vae_moe.training import initialization
 
 X, Y = np.random.default_rng(0).uniform(size=(2, 40, 4)).astype("f")
 

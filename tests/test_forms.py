@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vae_moe import forms
+from vae_moe.data import forms
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ from PIL import Image
 from scipy import sparse
 from sklearn.utils import Bunch
 
-from vae_moe import cifar, datasets, files, idx, image_folder, mat, pickles, streaming
-from vae_moe.files import DatasetError
+from vae_moe.data import cifar, datasets, files, idx, image_folder, mat, pickles, streaming
+from vae_moe.data.files import DatasetError
 
 MANY = os.environ.get("VAE_MOE_FUZZ")
 IMAGES = next(iter(idx.DIMENSIONS))

@@ -6,7 +6,7 @@ import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from vae_moe import DeepMoE, DVMoE
-from vae_moe.generalized_em import ExpertsMStep, fit_experts, shared_kernel
+from vae_moe.training.expert_em import ExpertsMStep, fit_experts, shared_kernel
 
 
 @pytest.fixture

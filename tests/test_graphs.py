@@ -9,7 +9,9 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize, scale
 
-from vae_moe import cuts, datasets, graphs, metrics, warm_start
+from vae_moe import metrics
+from vae_moe.data import datasets
+from vae_moe.training import cuts, graphs, warm_start
 
 
 def test_spectral_start_separates_what_is_not_round():

@@ -6,7 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from vae_moe import DMVAE, DeepMoE, VaDE, datasets, health, initialization, pipelines
+from vae_moe import DMVAE, DeepMoE, VaDE
+from vae_moe.data import datasets
+from vae_moe.engine import pipelines
+from vae_moe.training import health, initialization
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +101,7 @@ def test_the_callback_warns_once_and_logs(rng, caplog):
     x = rng.uniform(0, 1, (64, 3)).astype("f")
     model = _with_logits([9.0, 0.0, 0.0, 0.0])
     model.compile(keras.optimizers.SGD(0.0))
-    with caplog.at_level(logging.WARNING, "vae_moe.health"):
+    with caplog.at_level(logging.WARNING, "vae_moe.training.health"):
         history = model.fit(pipelines.batches(x, batch_size=32), epochs=2, verbose=0, callbacks=[health.HealthCheck(x)])
     assert sum("collapse" in record.message for record in caplog.records) == 1
     assert history.history["val_largest_share"] == [1.0, 1.0]

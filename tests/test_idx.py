@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from vae_moe import idx
+from vae_moe.data import idx
 
 FILES = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
 

@@ -6,8 +6,9 @@ import pytest
 from sklearn.datasets import make_blobs
 from sklearn.mixture import GaussianMixture
 
-from vae_moe import DMVAE, VaDE, graphs, initialization, metrics
+from vae_moe import DMVAE, VaDE, metrics
 from vae_moe.layers import MixturePrior
+from vae_moe.training import graphs, initialization
 
 
 def test_gmm_start_is_scikit_learns():

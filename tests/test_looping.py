@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vae_moe import DMVAE, DeepMoE, DVMoE, looping, pipelines
-from vae_moe.divergence import StopOnNaN
+from vae_moe import DMVAE, DeepMoE, DVMoE
+from vae_moe.engine import looping, pipelines
+from vae_moe.training.stop_on_nan import StopOnNaN
 
 N_STEPS = 2 * looping.LoopingModel.steps_per_loop - 3  # two loops, the second not full
 

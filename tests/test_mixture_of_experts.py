@@ -9,8 +9,9 @@ import scipy.stats
 import tensorflow as tf
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from vae_moe import DeepMoE, DVMoE, VaDEMoE, datasets, targets
-from vae_moe.generalized_em import fit_experts
+from vae_moe import DeepMoE, DVMoE, VaDEMoE
+from vae_moe.data import datasets, targets
+from vae_moe.training.expert_em import fit_experts
 
 SMALL = {"latent_dim": 2, "z_encoder_sizes": (8,), "decoder_sizes": (8,)}
 MODELS = {

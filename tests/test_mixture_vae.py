@@ -11,9 +11,9 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from vae_moe import DMVAE, VAE, VaDE
-from vae_moe.initialization import pretrain_autoencoder
+from vae_moe.engine.pipelines import map_batches
 from vae_moe.layers import LatentMixture
-from vae_moe.pipelines import map_batches
+from vae_moe.training.initialization import pretrain_autoencoder
 
 tfd = tfp.distributions
 SIZES = {"z_encoder_sizes": (16,), "decoder_sizes": (16,)}

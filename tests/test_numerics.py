@@ -7,7 +7,7 @@ import tensorflow as tf
 from threadpoolctl import threadpool_limits
 
 from vae_moe import em, estimators, layers, likelihoods, models
-from vae_moe.divergence import StopOnNaN
+from vae_moe.training.stop_on_nan import StopOnNaN
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),

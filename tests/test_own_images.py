@@ -8,10 +8,10 @@ import own_files
 import pytest
 from PIL import Image, ImageOps
 
-from vae_moe import image_folder, reading
-from vae_moe.command_line import commands, inputs
-from vae_moe.command_line.measured import Measured
-from vae_moe.idx import DatasetError
+from vae_moe.app import commands, inputs
+from vae_moe.app.measured import Measured
+from vae_moe.data import image_folder, reading
+from vae_moe.data.idx import DatasetError
 
 GRADIENT = np.linspace(0, 65535, 64).reshape(8, 8)  # of 16 bits
 

@@ -14,9 +14,10 @@ import sklearn
 import skops.io
 from pyarrow import parquet
 
-from vae_moe import cells, csv_files, image_folder, reading, tables
-from vae_moe.command_line import inputs
-from vae_moe.idx import DatasetError
+from vae_moe.app import inputs
+from vae_moe.data import cells, csv_files, image_folder, reading
+from vae_moe.data.idx import DatasetError
+from vae_moe.data.preparation import Preparation, day
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def wine(tmp_path_factory):
     path = tmp_path_factory.mktemp("wine") / "wine.csv"
     own_files.wine().to_csv(path)
     frame = reading.read(path)
-    return frame, tables.Preparation.fit(frame, drop=["cultivar"])
+    return frame, Preparation.fit(frame, drop=["cultivar"])
 
 
 def by_name(preparation, x):
@@ -65,7 +66,7 @@ def test_dates_become_numbers(wine):
         restored = feature.mean + feature.scale * got[feature.name]
         np.testing.assert_allclose(restored[known], expected[known], atol=1e-3)
     seconds = features["bottled"].mean + features["bottled"].scale * got["bottled"]
-    assert [tables.day(value) for value in seconds[known]] == frame.bottled[known].tolist()
+    assert [day(value) for value in seconds[known]] == frame.bottled[known].tolist()
     assert "bottled: hour" not in features and "bottled: missing" in features
 
 
@@ -81,7 +82,7 @@ def test_what_cannot_be_learned_from_is_left_out_with_a_word(wine):
 def test_a_preparation_is_saved_without_pickle_and_restores_columns(wine, tmp_path):
     frame, preparation = wine
     preparation.save(tmp_path)
-    loaded = tables.Preparation.load(tmp_path)
+    loaded = Preparation.load(tmp_path)
     x = loaded.transform(frame)
     np.testing.assert_array_equal(x, preparation.transform(frame))
     restored = loaded.restore(x)
@@ -95,7 +96,7 @@ def test_a_preparation_of_foreign_code_is_not_loaded(wine, tmp_path):
     wine[1].save(tmp_path)
     skops.io.dump(image_folder.Images(np.zeros(1), [], None), tmp_path / "transformer.skops")
     with pytest.raises(DatasetError, match=r"was changed: Untrusted types found.*Images"):
-        tables.Preparation.load(tmp_path)
+        Preparation.load(tmp_path)
 
 
 @pytest.mark.parametrize("numbers", [[{}], [1]])
@@ -104,7 +105,7 @@ def test_names_of_columns_that_are_no_text_are_refused(wine, tmp_path, numbers):
     kept = json.loads((tmp_path / "columns.json").read_text())
     (tmp_path / "columns.json").write_text(json.dumps(kept | {"numbers": numbers}))
     with pytest.raises(DatasetError, match="was changed: a column's name is text"):
-        tables.Preparation.load(tmp_path)
+        Preparation.load(tmp_path)
 
 
 def test_a_damaged_preparation_is_told_of(wine, tmp_path):
@@ -120,7 +121,7 @@ def test_a_damaged_preparation_is_told_of(wine, tmp_path):
     content[first : first + 8] = b"\xff" * 8
     path.write_bytes(content)
     with pytest.raises(DatasetError, match=r"is not whole, or was changed: Error -3 .*Train again"):
-        tables.Preparation.load(tmp_path)
+        Preparation.load(tmp_path)
 
 
 TWENTY = list(range(20))
@@ -144,7 +145,7 @@ TWENTY = list(range(20))
 )
 def test_a_column_that_cannot_be_used_is_named_with_its_cure(column, message):
     with pytest.raises(DatasetError, match=message):
-        tables.Preparation.fit(pd.DataFrame({"c": column}))
+        Preparation.fit(pd.DataFrame({"c": column}))
 
 
 def test_new_rows_must_have_the_columns_of_training(wine):
@@ -154,12 +155,12 @@ def test_new_rows_must_have_the_columns_of_training(wine):
     with pytest.raises(DatasetError, match="column 'ash' is numbers, and has 'much' in row 3"):
         preparation.transform(frame.astype({"ash": object}).assign(ash=["1", "2", "much", *frame.ash[3:]]))
     with pytest.raises(DatasetError, match="--drop names 'as', which is no column: did you mean 'ash'"):
-        tables.Preparation.fit(frame, drop=["as"])
+        Preparation.fit(frame, drop=["as"])
 
 
 def test_a_number_read_beside_gaps_is_the_same_category():
     frame = pd.DataFrame({"n": np.arange(30.0), "code": ["1", "2", "a"] * 10})
-    preparation = tables.Preparation.fit(frame)
+    preparation = Preparation.fit(frame)
     same = preparation.transform(frame.head(2).assign(code=[1.0, np.nan]))
     assert by_name(preparation, same)["code: 1"].tolist() == [1, 0]
 
@@ -194,7 +195,7 @@ def test_the_index_of_a_parquet_file_is_a_column(index, name, tmp_path):
 def test_scikit_learns_output_is_for_pipelines_of_others(wine):
     frame, preparation = wine
     with sklearn.config_context(transform_output="pandas"):
-        inside = tables.Preparation.fit(frame, drop=["cultivar"])
+        inside = Preparation.fit(frame, drop=["cultivar"])
         np.testing.assert_array_equal(inside.transform(frame), preparation.transform(frame))
 
 
@@ -229,7 +230,7 @@ def test_cells_stay_as_they_are_written_where_this_is_asked(tmp_path):
 
 def test_new_files_are_read_in_the_form_of_training(tmp_path):
     (tmp_path / "old.csv").write_text("a;b\n" + "1,5;1.230\n2,5;900\n" * 10)
-    preparation = tables.Preparation.fit(reading.read(tmp_path / "old.csv"))
+    preparation = Preparation.fit(reading.read(tmp_path / "old.csv"))
     (tmp_path / "new.csv").write_text("a;b\n2;1.230\n1;9.000\n")  # that a point is no decimal one is known from old.csv
     source, x = inputs.prepare_again(tmp_path / "new.csv", {"image_shape": None}, preparation)
     assert source.frame.b.tolist() == ["1.230", "9.000"]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import small_files
 
-from vae_moe import pickles
-from vae_moe.files import DatasetError
+from vae_moe.data import pickles
+from vae_moe.data.files import DatasetError
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vae_moe import pipelines
+from vae_moe.engine import pipelines
 from vae_moe.layers.batch_part import terms_of_part
 
 

@@ -7,9 +7,9 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.metrics import brier_score_loss, get_scorer, log_loss
 
 from vae_moe import DMVAE, DeepMoE, DVMoE, VaDE, VaDEMoE, em, estimators
-from vae_moe.command_line import predictions
+from vae_moe.app import predictions
+from vae_moe.app.report import scores
 from vae_moe.probabilities import normalised, normalised_logs, normalised_tensor
-from vae_moe.report import scores
 
 SIZES = {"latent_dim": 2, "z_encoder_sizes": (8,), "decoder_sizes": (8,), "seed": 1}
 MODELS = {

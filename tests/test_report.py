@@ -10,11 +10,11 @@ from PIL import Image
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression
 
-from vae_moe.command_line import main
-from vae_moe.report import data, experts, figures, groups, scores, traits
-from vae_moe.report.page import Page
-from vae_moe.report.scene import Scene
-from vae_moe.tables import Preparation
+from vae_moe.app import main
+from vae_moe.app.report import data, experts, figures, groups, scores, traits
+from vae_moe.app.report.page import Page
+from vae_moe.app.report.scene import Scene
+from vae_moe.data.preparation import Preparation
 
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7 * 7 }}"
 

@@ -18,7 +18,9 @@ import pytest
 from filelock import FileLock
 
 from experiments import pictures, recipes, runs, train
-from vae_moe import backup, callbacks, datasets
+from vae_moe.data import datasets
+from vae_moe.engine import resume
+from vae_moe.training import callbacks
 
 SMALL = {"latent_dim": 4, "z_encoder_sizes": (16,), "c_encoder_sizes": (16,), "decoder_sizes": (16,)}
 
@@ -78,7 +80,7 @@ def outcome(recipe, workdir):
 
 def killed(monkeypatch, recipe, workdir, stage, epochs=None, written=True):
     """Run until a stage's file (of these epochs) is written, or until just before it is."""
-    write = backup.Backup._write
+    write = resume.Backup._write
 
     def stop(self, name, arrays, facts):
         now = name == stage and facts.get("epochs") == epochs
@@ -88,7 +90,7 @@ def killed(monkeypatch, recipe, workdir, stage, epochs=None, written=True):
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(backup.Backup, "_write", stop)
+        patch.setattr(resume.Backup, "_write", stop)
         with pytest.raises(Killed):
             train.run(recipe, workdir, verbose=0)
 
@@ -234,7 +236,7 @@ def test_a_diverged_run_says_why_and_keeps_its_last_good_model(tmp_path, monkeyp
 def test_a_file_is_whole_or_absent(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError), backup.whole(path) as temporary:
+    with pytest.raises(RuntimeError), resume.whole(path) as temporary:
         temporary.write_text("half of the n")
         raise RuntimeError
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]

@@ -7,7 +7,7 @@ import pytest
 
 from experiments import robustness, runs
 from experiments.robustness import commands, damage, fuzz, kill, readers
-from vae_moe.files import DatasetError
+from vae_moe.data.files import DatasetError
 
 FIGURES = {"passed": True, "machine": "m", "git_commit": "c", "finished_at": "2020-01-02T03"}
 KILL = {

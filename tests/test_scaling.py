@@ -3,7 +3,7 @@ import json
 import numpy as np
 
 from experiments import scaling
-from vae_moe import datasets
+from vae_moe.data import datasets
 
 
 def test_the_file_is_the_table_that_was_asked_for(tmp_path):

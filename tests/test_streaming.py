@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vae_moe import DMVAE, datasets, streaming
-from vae_moe.idx import DatasetError
+from vae_moe import DMVAE
+from vae_moe.data import datasets, streaming
+from vae_moe.data.idx import DatasetError
 
 
 @pytest.fixture

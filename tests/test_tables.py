@@ -10,8 +10,8 @@ import small_files
 from scipy import sparse
 from sklearn.utils import Bunch
 
-from vae_moe import datasets, mat
-from vae_moe.files import DatasetError
+from vae_moe.data import datasets, mat
+from vae_moe.data.files import DatasetError
 
 
 def splits(data):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vae_moe import datasets, targets
+from vae_moe.data import datasets, targets
 
 
 def test_affine_targets_are_the_map_of_the_class():

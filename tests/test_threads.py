@@ -7,9 +7,11 @@ from threading import Barrier
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from vae_moe import DeepMoE, generalized_em, graphs, threads, warm_start
-from vae_moe.command_line.mixtures import Linear
+from vae_moe import DeepMoE
+from vae_moe.app.mixtures import Linear
 from vae_moe.em import GMMGatedRegressor
+from vae_moe.engine import threads
+from vae_moe.training import expert_em, graphs, warm_start
 
 
 def counts(kind="blas"):
@@ -57,8 +59,8 @@ def nothing_but(x, y):
         "clusters": lambda: warm_start.cluster(x, x, neighbors, 2, start="spectral"),
         "EM": lambda: GMMGatedRegressor(2, init="random", random_state=0).fit(x, y),
         "k-means": lambda: GMMGatedRegressor(2, random_state=0).fit(x, y),
-        "experts": lambda: generalized_em.fit_experts(model, x, y),
-        "their centre": lambda: generalized_em.shared_kernel(model.experts, x, y),
+        "experts": lambda: expert_em.fit_experts(model, x, y),
+        "their centre": lambda: expert_em.shared_kernel(model.experts, x, y),
         "a linear model": lambda: Linear(x, y, "regression"),
     }
 

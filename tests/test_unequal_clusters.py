@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from vae_moe import graphs, warm_start
+from vae_moe.data.preparation import Preparation
 from vae_moe.estimators import DMVAEClustering, VaDEClustering
 from vae_moe.estimators._inputs import Scaling
-from vae_moe.tables import Preparation
+from vae_moe.training import graphs, warm_start
 
 BRIEF = {"hidden_layer_sizes": (32, 16), "latent_dim": 3, "start_epochs": 5, "epochs": 10, "random_state": 0}
 

@@ -15,7 +15,7 @@ import numpy as np
 from experiments.robustness import from_tests
 from experiments.robustness.damage import damaged
 from experiments.robustness.readers import Target
-from vae_moe.files import DatasetError
+from vae_moe.data.files import DatasetError
 
 _NUMBERS = ("3", "1", "2", "0", "-1", "1.5", "", "x", "300", "99999999999999999999", "1e3", "\u0663")
 _WORDS = ("alcohol", "cultivar", "region", "bottled", "", "no such", "a\nb", "é", "--", "-1")
@@ -64,7 +64,7 @@ def records() -> Target:
 
 def predict() -> Target:
     """``vae-moe predict`` and ``report``: a damaged table, or a damaged folder of a training."""
-    from vae_moe.command_line import main
+    from vae_moe.app import main
 
     wine = from_tests("own_files").wine().drop(columns="cultivar")
     wine.to_csv("wine.csv", index=False)
@@ -89,7 +89,7 @@ def predict() -> Target:
 
 def arguments() -> Target:
     """``vae-moe cluster`` and ``experts`` with any arguments, on a table that may be damaged."""
-    from vae_moe.command_line import commands, main
+    from vae_moe.app import commands, main
 
     wine = from_tests("own_files").wine().head(30).to_csv(index=False).encode()
 
@@ -121,7 +121,7 @@ def train() -> Target:
     """``python -m experiments.train`` with any arguments, and MNIST's files damaged."""
     from experiments import recipes, training
     from experiments.train import main
-    from vae_moe import idx
+    from vae_moe.data import idx
 
     images, labels = idx.encode(np.zeros((80, 2, 2))), idx.encode(np.arange(80) % 10)
     names = [*recipes.names(), "mnist-dmvea", "", "spiral", "mnist-", "Mnist-dmvae"]

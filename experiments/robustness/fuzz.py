@@ -123,8 +123,8 @@ def _tries(name: str, seed: int, numbers: range) -> Iterator[Tried]:
 
 def _work(name: str, seed: int, numbers: range, pipe, root: Path) -> None:
     """The process: makes a target and gives it the inputs of these numbers, each in an empty folder."""
+    from vae_moe.data.files import DatasetError
     from vae_moe.estimators._persistence import LoadError
-    from vae_moe.files import DatasetError
 
     for place in ("made", "first", "tmp"):
         (root / place).mkdir()

@@ -24,7 +24,7 @@ ROWS = np.arange(15, dtype=np.float32).reshape(5, 3)
 
 def idx() -> Target:
     """One of MNIST's four files, plain or packed."""
-    from vae_moe import idx
+    from vae_moe.data import idx
 
     images, labels = idx.encode(np.arange(24).reshape(4, 2, 3)), idx.encode(np.arange(4))
     contents = dict(zip(idx.DIMENSIONS, (images, labels, images, labels), strict=True))
@@ -45,7 +45,7 @@ def idx() -> Target:
 
 def pickles() -> Target:
     """Pickles of arrays and plain values."""
-    from vae_moe import pickles
+    from vae_moe.data import pickles
 
     make = from_tests("small_files").python2_pickle
     batch = {"labels": [3, 300, -1], "data": np.arange(6, dtype=np.uint8).reshape(2, 3)}
@@ -55,7 +55,7 @@ def pickles() -> Target:
 
 def cifar() -> Target:
     """A batch of CIFAR-10 in both layouts."""
-    from vae_moe import cifar
+    from vae_moe.data import cifar
 
     small_files = from_tests("small_files")
     rows = small_files.cifar_rows(n_rows=2)
@@ -71,7 +71,7 @@ def cifar() -> Target:
 
 def archive() -> Target:
     """CIFAR-10's archive, as if its sum were right."""
-    from vae_moe import cifar, files
+    from vae_moe.data import cifar, files
 
     small_files = from_tests("small_files")
     small_files.write_cifar_archive(Path("x"), "binary", small_files.cifar_rows(n_rows=2))
@@ -90,7 +90,7 @@ def mat() -> Target:
     """A .mat file of X and Y, plain or with packed elements."""
     import scipy.io
 
-    from vae_moe import mat
+    from vae_moe.data import mat
 
     def savemat(compressed=False, **variables):
         stream = io.BytesIO()
@@ -114,7 +114,7 @@ def mat() -> Target:
 
 def stream() -> Target:
     """A .npy or TFRecord file of batches that are read as they are needed, all of them."""
-    from vae_moe import streaming
+    from vae_moe.data import streaming
 
     np.save("x.npy", ROWS)
     np.save("y.npy", ROWS.astype(">f8"))
@@ -132,7 +132,7 @@ def stream() -> Target:
 
 def csv() -> Target:
     """A CSV table of the user's, in several dialects and encodings."""
-    from vae_moe import reading
+    from vae_moe.data import reading
 
     wine = from_tests("own_files").wine().head(20)
     plain = wine.to_csv(index=False)
@@ -145,7 +145,7 @@ def csv() -> Target:
 
 def arrays() -> Target:
     """A .npy or .npz file of the user's."""
-    from vae_moe import reading
+    from vae_moe.data import reading
 
     def saved(save, *values, **named):
         stream = io.BytesIO()
@@ -161,7 +161,7 @@ def arrays() -> Target:
 
 def parquet() -> Target:
     """A Parquet table of the user's."""
-    from vae_moe import reading
+    from vae_moe.data import reading
 
     wine = from_tests("own_files").wine().head(20)
     return _one_file("x.parquet", [wine.to_parquet(), wine[["alcohol", "region"]].to_parquet()], reading.read)
@@ -171,7 +171,7 @@ def images() -> Target:
     """A folder of a sound PNG and a damaged PNG or JPEG."""
     from PIL import Image
 
-    from vae_moe import reading
+    from vae_moe.data import reading
 
     def saved(mode, kind):
         stream = io.BytesIO()

@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from experiments.survey import frames
-from vae_moe import downloads, files
+from vae_moe.data import downloads, files
 
 #: Of the tables as CSV.
 CACHE = Path("results/cache/survey")

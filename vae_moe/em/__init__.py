@@ -4,10 +4,11 @@
 `SoftmaxGatedRegressor` and `SoftmaxGatedClassifier` with a multinomial logistic model (Jordan & Jacobs 1994).
 """
 
+from vae_moe.em._em import run_em
 from vae_moe.em._evidence import EvidenceExperts
 from vae_moe.em._experts import CategoricalExperts, GaussianExperts
 from vae_moe.em.gmm_gated import GMMGatedClassifier, GMMGatedRegressor
-from vae_moe.em.softmax_gated import SoftmaxGatedClassifier, SoftmaxGatedRegressor
+from vae_moe.em.softmax_gated import SoftmaxGate, SoftmaxGatedClassifier, SoftmaxGatedRegressor
 
 __all__ = [
     "CategoricalExperts",
@@ -15,6 +16,8 @@ __all__ = [
     "GMMGatedClassifier",
     "GMMGatedRegressor",
     "GaussianExperts",
+    "SoftmaxGate",
     "SoftmaxGatedClassifier",
     "SoftmaxGatedRegressor",
+    "run_em",
 ]

@@ -16,8 +16,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vae_moe.em._em import EMResult, Experts, Gate, initial_log_resp, run_em
 from vae_moe.em._numerics import diagonal_scatter, row_blocks
-from vae_moe.parameters import check_numbers, check_option, check_size, weighted_rows
 from vae_moe.probabilities import normalised_logs
+from vae_moe.validation import check_numbers, check_option, check_size, weighted_rows
 
 DTYPES = [np.float64, np.float32]  # what X may be held in; all arithmetic is in float64
 

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.cluster import KMeans
 
-from vae_moe import threads
 from vae_moe.em._numerics import MIN_COUNT, Moments
+from vae_moe.engine import threads
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from vae_moe.em._experts import GaussianExperts
 from vae_moe.em._numerics import Moments, inverse_root, row_blocks, times_triangle, unfitted
-from vae_moe.parameters import POSITIVE
+from vae_moe.validation import POSITIVE
 
 # Of alpha. Beyond the upper end all experts are the center but for rounding.
 ALPHA_RANGE = (1e-8, 1e8)

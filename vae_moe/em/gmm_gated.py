@@ -10,7 +10,7 @@ from vae_moe.em._base import MixtureOfClassifiers, MixtureOfExperts, MixtureOfRe
 from vae_moe.em._experts import CategoricalExperts, GaussianExperts
 from vae_moe.em._gaussian_gate import COVARIANCE_TYPES, GaussianGate
 from vae_moe.em._numerics import diagonal_scatter
-from vae_moe.parameters import check_option
+from vae_moe.validation import check_option
 
 
 class _GMMGated(MixtureOfExperts):

@@ -12,11 +12,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from vae_moe import parameters
+from vae_moe import validation
 from vae_moe.estimators import _persistence
 from vae_moe.estimators._inputs import LIKELIHOODS, Scaling
 from vae_moe.estimators._persistence import SaveError
-from vae_moe.warm_start import STARTS
+from vae_moe.training.warm_start import STARTS
 
 DTYPES = [np.float64, np.float32]  # what X may be held in; the networks compute in float32
 #: Layers multiply the seed by up to 10090, and Keras' initializers take seeds below 2^32.
@@ -63,10 +63,10 @@ class KerasEstimator(BaseEstimator, ABC):
     def _check_parameters(self) -> None:
         """Raise ValueError for a parameter out of its range."""
         values = self.get_params(deep=False)
-        parameters.check_numbers(values)
+        validation.check_numbers(values)
         for name, options in _OPTIONS.items():
             if name in values:
-                parameters.check_option(name, values[name], options)
+                validation.check_option(name, values[name], options)
         sizes: Any = self.hidden_layer_sizes
         if np.ndim(sizes) != 1 or not all(isinstance(size, (int, np.integer)) and size > 0 for size in sizes):
             raise ValueError(
@@ -98,7 +98,7 @@ class KerasEstimator(BaseEstimator, ABC):
         """Return x [N, D] of other rows X than those of the fit."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=DTYPES)
-        parameters.check_size("X", X)
+        validation.check_size("X", X)
         return self._scaling.apply(X)
 
     def __getstate__(self) -> dict[str, Any]:

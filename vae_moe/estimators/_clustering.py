@@ -10,11 +10,13 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, DensityM
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from vae_moe import graphs, initialization, parameters, pipelines, warm_start
+from vae_moe import validation
+from vae_moe.engine import pipelines
 from vae_moe.estimators._base import DTYPES, KerasEstimator
 from vae_moe.estimators._inputs import NOISE, Scaling, choose_likelihood
 from vae_moe.estimators._persistence import in_float32
 from vae_moe.estimators._training import train
+from vae_moe.training import graphs, initialization, warm_start
 
 #: Of z, over which `score_samples` averages; the same noise for every row.
 ELBO_SAMPLES = 16
@@ -75,8 +77,8 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         """
         self._check_parameters()
         X = validate_data(self, X, dtype=DTYPES, ensure_min_samples=2)
-        parameters.check_size("X", X)
-        weight, rows = parameters.weighted_rows(sample_weight, X)
+        validation.check_size("X", X)
+        weight, rows = validation.weighted_rows(sample_weight, X)
         if len(rows) < self.n_components:
             raise ValueError(
                 f"n_samples={len(rows)} is less than n_components={self.n_components}. Give more rows or fewer "

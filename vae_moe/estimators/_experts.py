@@ -20,13 +20,12 @@ from typing import Any
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
-from vae_moe import generalized_em, pipelines
-from vae_moe.em import CategoricalExperts, EvidenceExperts
-from vae_moe.em._em import run_em
-from vae_moe.em.softmax_gated import SoftmaxGate
+from vae_moe.em import CategoricalExperts, EvidenceExperts, SoftmaxGate, run_em
+from vae_moe.engine import pipelines
 from vae_moe.estimators._base import KerasEstimator
 from vae_moe.estimators._persistence import in_float32
 from vae_moe.estimators._training import KeepBest, hold_out, train
+from vae_moe.training import expert_em
 
 #: Ridge of the linear gate of stage 2, and steps of its inner loop.
 ALPHA_GATE, INNER_MAX_ITER = 1.0, 20
@@ -87,9 +86,9 @@ class KerasMixtureOfExperts(KerasEstimator):
             resp = self._linear_gate(x, y, rows, weights, _smooth(self._clusters(x, seed)))
             self._teach_gate(x, _smooth(resp), seed)
             self.model_.component_shares = _smooth(resp).mean(0).tolist()
-        center = generalized_em.shared_kernel(self.model_.experts, x[rows], y[rows], weights[rows])  # [D, O]
+        center = expert_em.shared_kernel(self.model_.experts, x[rows], y[rows], weights[rows])  # [D, O]
         options = {"center": center, "reg_variance": REG_VARIANCE, "sample_weight": weights[rows]}
-        generalized_em.fit_experts(self.model_, x[rows], y[rows], max_iter=MAX_ITER, tol=TOL, **options)
+        expert_em.fit_experts(self.model_, x[rows], y[rows], max_iter=MAX_ITER, tol=TOL, **options)
         self.history_: dict[str, list[float]] = {}
         self.best_epoch_ = 0
         if len(held_out):
@@ -106,20 +105,20 @@ class KerasMixtureOfExperts(KerasEstimator):
                 ),
                 epochs=self.epochs,
                 learning_rate=self.learning_rate,
-                callbacks=[generalized_em.ExpertsMStep(x[rows], y[rows], tied=False, **options), best],
+                callbacks=[expert_em.ExpertsMStep(x[rows], y[rows], tied=False, **options), best],
                 verbose=self.verbose,
             )
             self.model_.experts.trainable = True
             self.best_epoch_ = best.best_epoch + 1
         self.n_iter_ = len(self.history_.get("loss", []))
-        options["center"] = generalized_em.shared_kernel(self.model_.experts, x, y, weights)
+        options["center"] = expert_em.shared_kernel(self.model_.experts, x, y, weights)
         options["sample_weight"] = weights
-        generalized_em.fit_experts(self.model_, x, y, resume=True, max_iter=MAX_ITER, tol=TOL, **options)
+        expert_em.fit_experts(self.model_, x, y, resume=True, max_iter=MAX_ITER, tol=TOL, **options)
 
     def _linear_gate(self, x, y, rows, weights, resp) -> np.ndarray:
         """Return p(c | x) [N, K] of a linear gate that EM fits to some rows, from responsibilities [N, K] on."""
         x = StandardScaler().set_output(transform="default").fit_transform(x.astype(np.float64))
-        center = generalized_em.shared_kernel(self.model_.experts, x[rows], y[rows], weights[rows])
+        center = expert_em.shared_kernel(self.model_.experts, x[rows], y[rows], weights[rows])
         if y.ndim == 2:
             experts: Any = EvidenceExperts(1.0, REG_VARIANCE, center=center)
         else:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from vae_moe import graphs, initialization, warm_start
 from vae_moe.estimators._experts import KerasMixtureOfExperts
 from vae_moe.estimators._inputs import NOISE, Scaling, choose_likelihood
 from vae_moe.models import DeepMoE, DVMoE, VaDEMoE
+from vae_moe.training import graphs, initialization, warm_start
 
 #: Terms that hold q(c | x) together, and their weights where `regularization` is 1.
 TERMS = {"adversarial": 1.0, "balance": 0.4, "entropy": 0.1}

@@ -9,11 +9,11 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
-from vae_moe import parameters
+from vae_moe import validation
 from vae_moe.estimators._base import DTYPES
 from vae_moe.estimators._experts import KerasMixtureOfExperts
 from vae_moe.estimators._inputs import Scaling
-from vae_moe.intervals import Predictive
+from vae_moe.estimators.intervals import Predictive
 
 
 class Regressor(RegressorMixin, KerasMixtureOfExperts):
@@ -37,9 +37,9 @@ class Regressor(RegressorMixin, KerasMixtureOfExperts):
         """
         self._check_parameters()
         X, y = validate_data(self, X, y, dtype=DTYPES, multi_output=True, y_numeric=True, ensure_min_samples=2)
-        parameters.check_size("X", X)
-        parameters.check_size("y", np.asarray(y))
-        weight, rows = parameters.weighted_rows(sample_weight, X)
+        validation.check_size("X", X)
+        validation.check_size("y", np.asarray(y))
+        weight, rows = validation.weighted_rows(sample_weight, X)
         Y = np.asarray(y, dtype=np.float64)[rows].reshape(len(rows), -1)  # [N, O]
         scaling = Scaling.of(Y, weight)
         shape = () if np.ndim(y) == 1 else (-1,)
@@ -57,7 +57,7 @@ class Regressor(RegressorMixin, KerasMixtureOfExperts):
         """Return low and high between which y lies with probability `level`, [N, 2], or [N, O, 2] as y was given.
 
         Below low and above high it lies with equal probability: they are quantiles of p(y | x), a mixture of the
-        experts' Gaussians. `vae_moe.intervals.Predictive` has its other quantiles and its distribution function.
+        experts' Gaussians. `vae_moe.estimators.intervals.Predictive` has the other quantiles and its cdf.
 
         Raises
         ------
@@ -102,9 +102,9 @@ class Classifier(ClassifierMixin, KerasMixtureOfExperts):
         """
         self._check_parameters()
         X, y = validate_data(self, X, y, dtype=DTYPES, ensure_min_samples=2)
-        parameters.check_size("X", X)
+        validation.check_size("X", X)
         check_classification_targets(y)
-        weight, rows = parameters.weighted_rows(sample_weight, X)
+        weight, rows = validation.weighted_rows(sample_weight, X)
         self.classes_, codes = np.unique(column_or_1d(y, warn=True)[rows], return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y holds one class, {self.classes_.tolist()[0]!r}. Give rows of two classes at least.")

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from vae_moe.divergence import StopOnNaN
-from vae_moe.pipelines import compile_options, repeatable
+from vae_moe.engine.pipelines import compile_options, repeatable
+from vae_moe.training.stop_on_nan import StopOnNaN
 
 #: Fewer rows do not tell an epoch that generalises from one that does not.
 LEAST_HELD_OUT = 10

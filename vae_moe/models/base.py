@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from vae_moe.engine.pipelines import map_batches
 from vae_moe.layers import batch_part, consistency, networks
 from vae_moe.layers.noise import normal
 from vae_moe.models import serving
 from vae_moe.models.terms import LAYER_LOSSES, TermModel
-from vae_moe.pipelines import map_batches
 from vae_moe.probabilities import normalised_logs, normalised_tensor
 
 #: Samples of z over which readouts average p(c|z) where q(c|x) is Bayes' rule.
@@ -23,7 +23,7 @@ class GatedModel(TermModel):
     None of these terms is the report's, and all are 0 unless asked for (:mod:`vae_moe.layers.consistency`). Inputs are
     x [B, D], or a dictionary of ``x``, ``view`` [B, D], augmentations or neighbours of the rows of x, for the
     consistency, ``radius`` [B], each row's own, and ``component`` [B], where a start put each row, or -1
-    (:mod:`vae_moe.pipelines` makes such batches). Of images, x and view may be [B, H, W, C]; all inside are rows.
+    (``engine.pipelines`` makes such batches). Of images, x and view may be [B, H, W, C]; all inside are rows.
 
     Args:
         term_weights: of the model's other terms, by name.

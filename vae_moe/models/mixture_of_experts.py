@@ -15,11 +15,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from vae_moe.engine.pipelines import map_batches
 from vae_moe.layers import Experts, LatentMixture, SoftmaxGate
 from vae_moe.models.base import READOUT_SAMPLES, GatedModel, check_rows
 from vae_moe.models.objectives import OBJECTIVES
 from vae_moe.models.readouts import LatentReadouts
-from vae_moe.pipelines import map_batches
 from vae_moe.probabilities import normalised, normalised_tensor
 
 tfd = tfp.distributions

@@ -6,9 +6,9 @@ Wherever x is [N, D], it may be images [N, *image_shape] if the mixture has an `
 import numpy as np
 import tensorflow as tf
 
+from vae_moe.engine.pipelines import map_batches
 from vae_moe.layers import LatentMixture
 from vae_moe.models.base import check_rows
-from vae_moe.pipelines import map_batches
 from vae_moe.probabilities import normalised_logs
 
 

@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from vae_moe.distribution import batch_mean, replicas_share
-from vae_moe.looping import LoopingModel
+from vae_moe.engine.looping import LoopingModel
+from vae_moe.engine.replicas import batch_mean, replicas_share
 
 #: The name of what layers add to the loss.
 LAYER_LOSSES = "layer_losses"

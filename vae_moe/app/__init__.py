@@ -1,0 +1,124 @@
+"""The command vae-moe: cluster a table or a folder of images, or fit experts to it; predict; report."""
+
+import argparse
+import difflib
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from vae_moe.app import failures
+
+CLUSTERINGS = ("dmvae", "vade")
+EXPERTS = ("dvmoe", "vademoe", "deepmoe")
+TASKS = ("regression", "classification")
+SEEDS = 2**32  # NumPy's
+
+_DATA = "a .csv, .parquet, .npy or .npz file, or a folder of images"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit code: 0, or as ``failures.explain``."""
+    options = parser().parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("vae_moe").setLevel(logging.ERROR if options.quiet else logging.INFO)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    try:
+        with failures.signals_raised(), warnings.catch_warnings():
+            if options.quiet:
+                warnings.simplefilter("ignore")
+            from vae_moe.app.commands import COMMANDS
+
+            COMMANDS[options.command](options)
+    except (Exception, KeyboardInterrupt) as error:
+        if options.debug:
+            traceback.print_exc()
+        line, code = failures.explain(error, options.kept)
+        sys.stderr.write(f"{line}\n")
+        return code
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    parser = argparse.ArgumentParser(prog="vae-moe", description=__doc__)
+    parser.set_defaults(kept=None)  # the folder, as soon as what was trained is in it
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Command)
+
+    cluster = commands.add_parser("cluster", help="find clusters")
+    _add_training(cluster, CLUSTERINGS)
+    cluster.add_argument("--components", type=_positive, required=True, metavar="K", help="clusters to look for")
+    cluster.add_argument(
+        "--labels", metavar="COLUMN", help="known classes: compared with the clusters, never trained on"
+    )
+
+    experts = commands.add_parser("experts", help="predict a target by a mixture of experts")
+    _add_training(experts, EXPERTS)
+    experts.add_argument("--experts", type=_positive, required=True, metavar="K", help="experts to train")
+    experts.add_argument(
+        "--target", nargs="+", action="extend", metavar="COLUMN", help="to predict; of images: their sub-folders"
+    )
+    experts.add_argument("--task", choices=TASKS, help="default: by the target's type")
+
+    predict = commands.add_parser("predict", help="apply what was trained to new rows")
+    predict.add_argument("folder", type=Path, metavar="DIR", help="the --out of cluster or experts")
+    predict.add_argument("data", type=Path, help=_DATA)
+    predict.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="a .csv file, one line a row, or - for standard output"
+    )
+    predict.add_argument("--overwrite", action="store_true", help="replace an earlier --out")
+    _add_common(predict)
+
+    report = commands.add_parser("report", help="write report.html again, or of a run of experiments.train")
+    report.add_argument("folder", type=Path, metavar="DIR", help="the --out of cluster or experts, or a run's folder")
+    report.add_argument("--data", type=Path, metavar="DATA", help="where the rows of the training are now")
+    _add_common(report)
+    return parser
+
+
+class _Command(argparse.ArgumentParser):
+    """The parser of a command, which says itself what it does not know."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}" + (f"; did you mean {near[0]}?" if near else ""))
+        return options, unknown
+
+
+def _add_training(parser: argparse.ArgumentParser, models: Sequence[str]) -> None:
+    parser.add_argument("data", type=Path, help=_DATA)
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder to write, with report.html in it"
+    )
+    parser.add_argument("--model", choices=models, default=models[0], help=f"default: {models[0]}")
+    parser.add_argument("--epochs", type=_positive, metavar="N", help="passes over the rows; default: the model's")
+    parser.add_argument("--seed", type=_seed, default=0, help="of everything random; default: 0")
+    parser.add_argument("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to leave out")
+    parser.add_argument("--size", type=_positive, metavar="PIXELS", help="side that images are brought to")
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier --out")
+    _add_common(parser)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error, to report it")
+
+
+def _positive(words: str) -> int:
+    number = int(words)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
+    return number
+
+
+def _seed(words: str) -> int:
+    number = int(words)
+    if not 0 <= number < SEEDS:
+        raise argparse.ArgumentTypeError(f"must be 0 or more and below {SEEDS}, got {number}")
+    return number

@@ -1,0 +1,229 @@
+"""What the commands do: read, prepare, train, keep, look. Each takes the options of :mod:`vae_moe.app`.
+
+TensorFlow is imported where it is needed, so that input which cannot be used is refused at once. What was trained is
+kept before anything else is done with it, so that nothing that comes later can lose it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import sys
+import time
+from argparse import Namespace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import train_test_split
+
+from vae_moe.app import folder, inputs, kept, predictions, startup, targets
+from vae_moe.app.measured import Measured
+from vae_moe.app.report.page import Page
+from vae_moe.data import columns
+from vae_moe.data.files import DatasetError, readable
+from vae_moe.data.preparation import Preparation
+
+if TYPE_CHECKING:
+    from vae_moe.app.trained import Trained
+
+logger = logging.getLogger(__name__)
+
+HELD_OUT = 0.2
+CLUSTERINGS = {"dmvae": "DMVAEClustering", "vade": "VaDEClustering"}
+EXPERTS = {
+    ("dvmoe", "regression"): "DVMoERegressor",
+    ("dvmoe", "classification"): "DVMoEClassifier",
+    ("vademoe", "regression"): "VaDEMoERegressor",
+    ("vademoe", "classification"): "VaDEMoEClassifier",
+    ("deepmoe", "regression"): "DeepMoERegressor",
+    ("deepmoe", "classification"): "DeepMoEClassifier",
+}
+
+
+def cluster(options: Namespace) -> None:
+    """Find clusters of rows, and write a folder."""
+    folder.check_free(options.out, options.overwrite)
+    source = inputs.read(options.data, side=options.size)
+    inputs.labels(source, options.labels)  # refused before training, if they are not there
+    apart = {options.labels: "known classes, not trained on"} if options.labels else {}
+    x, preparation = inputs.prepare(source, np.arange(len(source.rows)), options.drop, apart)
+    _check_rows(source.path, len(x), options.components)
+    config = {"kind": "cluster", "n_components": options.components, "labels": options.labels}
+    config |= _config(options, source, Measured.of(source, preparation))
+    _finish(
+        options,
+        _train(options, config, source, x, preparation, CLUSTERINGS[options.model], n_components=options.components),
+    )
+
+
+def experts(options: Namespace) -> None:
+    """Fit a mixture of experts, write a folder, and score it on held-out rows."""
+    folder.check_free(options.out, options.overwrite)
+    source = inputs.read(options.data, side=options.size)
+    with inputs.naming(source.path):
+        target = targets.read(source.frame, _target_names(source, options.target), options.task)
+    known = np.flatnonzero(target.known)
+    _check_rows(source.path, len(known), options.experts)
+    classes = target.y[known] if target.task == "classification" else None
+    train, test = train_test_split(known, test_size=HELD_OUT, random_state=options.seed, stratify=classes)
+    apart = dict.fromkeys(target.names if source.images is None else [], "what is predicted")
+    x, preparation = inputs.prepare(source, train, options.drop, apart)
+    logger.info("%s, %d rows to train, %d held out", target.task, len(train), len(test))
+    config = {"kind": "experts", "n_experts": options.experts, "task": target.task, "asked_task": options.task}
+    config |= {"target": target.names, **_config(options, source, Measured.of(source, preparation, train))}
+    name = EXPERTS[options.model, target.task]
+    _finish(
+        options,
+        _train(options, config, source, x, preparation, name, (train, test), target.y, n_experts=options.experts),
+    )
+
+
+def predict(options: Namespace) -> None:
+    """Write the clusters, or the predicted targets, of new rows."""
+    config = folder.trained(options.folder)
+    predictions.check(options.out, options.overwrite)
+    preparation = inputs.preparation(options.folder, config)
+    source, x = inputs.prepare_again(options.data, config, preparation)
+    for name, new in (preparation.unseen(source.frame) if preparation else {}).items():
+        shown = ", ".join(map(repr, new[:5])) + (", ..." if len(new) > 5 else "")
+        logger.warning("column %r has values that training did not see, taken as rare ones: %s", name, shown)
+    for name, n_gaps in (preparation.new_gaps(source.frame) if preparation else {}).items():
+        logger.warning("column %r has gaps, which training had none of: its median is taken, rows: %d", name, n_gaps)
+    for words in Measured.of(source, preparation).far_from(config["ranges"]):
+        logger.warning("%s", words)
+    estimator = kept.estimator(options.folder, config)
+    if config["kind"] == "cluster":
+        found = predictions.of_clusters(estimator, x)
+    else:
+        found = predictions.of_experts(estimator, x, config)
+    predictions.write(options.out, pd.DataFrame({"row": source.rows, **found}))
+    logger.info("%d rows: %s", len(source.rows), options.out)
+
+
+def report(options: Namespace) -> None:
+    """Write ``report.html`` of a folder again, or of a run of ``experiments.train``.
+
+    The page of a folder that has none yet, or that ``--data`` asks for, is made from its estimator and its rows.
+    """
+    if folder.config(options.folder).get("made_by") != folder.MADE_BY:
+        startup.import_tensorflow()
+        from vae_moe.app import runs
+
+        runs.page_of(options.folder).write_html(options.folder)
+    elif options.data is None and (options.folder / "report.json").exists():
+        _write_kept_page(options.folder)
+    else:
+        _look(options, options.folder, kept.read(options.folder, options.data))
+        return
+    logger.info("%s", options.folder / "report.html")
+
+
+def _write_kept_page(path: Path) -> None:
+    try:
+        Page.read(path).write_html(path)
+    except OSError:
+        raise
+    except Exception as error:  # the template raises anything where blocks are damaged
+        raise DatasetError(
+            f"{path / 'report.json'} is damaged: {error}. Remove it: then the page is made from the estimator."
+        ) from error
+
+
+def _train(
+    options: Namespace,
+    config: dict[str, Any],
+    source: inputs.Source,
+    x: np.ndarray,
+    preparation: Preparation | None,
+    name: str,
+    rows: tuple[np.ndarray | slice, np.ndarray | None] = (slice(None), None),
+    y: np.ndarray | None = None,
+    **size: int,
+) -> Trained:
+    """Train an estimator of a name on the first of ``rows``, the second being held out."""
+    startup.import_tensorflow()
+    from vae_moe import estimators
+    from vae_moe.app.trained import Trained
+
+    train, held_out = rows
+    epochs = {} if options.epochs is None else {"epochs": options.epochs}
+    verbose = int(sys.stdout.isatty() and not options.quiet)  # Keras' progress bars
+    estimator = getattr(estimators, name)(**size, **epochs, random_state=options.seed, verbose=verbose)
+    logger.info("%s on %d rows of %d numbers", name, *x[train].shape)
+    started = time.perf_counter()
+    estimator.fit(x[train]) if y is None else estimator.fit(x[train], y[train])
+    config["seconds"] = round(time.perf_counter() - started, 1)
+    config["finished_at"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    return Trained(config, source, x, preparation, estimator, held_out)
+
+
+def _finish(options: Namespace, trained: Trained) -> None:
+    """Keep what was trained, then look at it."""
+    fill = partial(kept.write, trained)
+    try:
+        options.kept = folder.write(options.out, options.overwrite, fill)
+    except (OSError, DatasetError):
+        options.kept = folder.write_elsewhere(options.out, fill)
+        raise
+    _look(options, options.out, trained)
+
+
+def _look(options: Namespace, out: Path, trained: Trained) -> None:
+    """Score what was trained, and write its page."""
+    from vae_moe.app import clusters, mixtures
+
+    config, source = trained.config, trained.source
+    if config["kind"] == "cluster":
+        found = clusters.findings(trained, inputs.labels(source, config.get("labels")))
+    else:
+        found = mixtures.findings(trained, targets.read(source.frame, config["target"], config.get("asked_task")))
+    found.write(out)
+    if not options.quiet:
+        sys.stdout.write("\n".join([*found.summary, f"report: {readable(out / 'report.html')}", ""]))
+
+
+def _config(options: Namespace, source: inputs.Source, measured: Measured) -> dict[str, Any]:
+    """What was asked for and read, and warnings of it, which are logged."""
+    warnings = measured.ruled
+    for words in warnings:
+        logger.warning("%s", words)
+    return {
+        "made_by": folder.MADE_BY,
+        "dataset": readable(source.path.name),
+        "data": str(source.path.absolute()),
+        "fingerprint": source.fingerprint,
+        "size": options.size,
+        "out": readable(options.out.name),
+        "model": options.model,
+        "seed": options.seed,
+        "epochs": options.epochs,
+        "drop": list(options.drop),
+        "image_shape": source.image_shape,
+        "image_white": source.images and source.images.white,
+        "n_rows": len(source.rows),
+        "warnings": warnings,
+        "ranges": measured.ranges,
+        "versions": folder.versions(),
+    }
+
+
+def _target_names(source: inputs.Source, names: list[str] | None) -> list[str]:
+    if names:
+        return list(dict.fromkeys(names))
+    if source.images is not None and inputs.FOLDER in source.frame:
+        return [inputs.FOLDER]
+    if source.images is not None:
+        raise DatasetError("there are no sub-folders to predict. Put the images of each class in one.")
+    raise DatasetError(f"what is to be predicted? Name a column: --target, of {columns.listed(source.frame)}.")
+
+
+def _check_rows(path: Path, n_rows: int, n_groups: int) -> None:
+    least = max(10, 2 * n_groups)
+    if n_rows < least:
+        raise DatasetError(f"{path} has {n_rows} rows, {least} at least for {n_groups}. Give more, or ask for fewer.")
+
+
+COMMANDS = {"cluster": cluster, "experts": experts, "predict": predict, "report": report}

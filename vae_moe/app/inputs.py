@@ -1,0 +1,153 @@
+"""What a command reads: rows as numbers, with what is needed to show them to a person."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vae_moe.data import columns, reading
+from vae_moe.data.files import DatasetError
+from vae_moe.data.image_folder import Images
+from vae_moe.data.preparation import Preparation
+
+FOLDER = "folder"  # the column of an image's class
+SIXTEEN_BITS = 2**16 - 1  # white of deep images, where an early config.json does not say
+CHUNK = 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What was read.
+
+    Attributes:
+        path: of the file or folder.
+        frame: the table; of images a column ``folder`` if they have classes.
+        images: or None.
+    """
+
+    path: Path
+    frame: pd.DataFrame
+    images: Images | None
+
+    @property
+    def rows(self) -> list[str]:
+        """N names: numbers from 1, or files."""
+        return [str(row) for row in range(1, len(self.frame) + 1)] if self.images is None else self.images.names
+
+    @property
+    def image_shape(self) -> list[int] | None:
+        """(H, W) or (H, W, 3), of images."""
+        return None if self.images is None else list(self.images.image_shape)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the file, or of a folder's images and their names: the same data have the same one."""
+        found = hashlib.sha256()
+        if self.path.is_file():
+            with self.path.open("rb") as file:
+                while chunk := file.read(CHUNK):
+                    found.update(chunk)
+        elif self.images is not None:
+            found.update("\n".join(self.images.names).encode())
+            found.update(np.ascontiguousarray(self.images.pixels).data)
+        return found.hexdigest()
+
+
+def read(
+    path: Path,
+    image_shape: Sequence[int] | None = None,
+    side: int | None = None,
+    white: int | None = None,
+    as_text: Sequence[str] = (),
+) -> Source:
+    """Read a table or images; arguments as in ``reading.read``."""
+    found = reading.read(path, image_shape, side, white, as_text)
+    if isinstance(found, pd.DataFrame):
+        return Source(path, found, None)
+    classes = {} if found.classes is None else {FOLDER: pd.Categorical(found.classes)}
+    return Source(path, pd.DataFrame(classes, index=range(len(found.names))), found)
+
+
+def labels(source: Source, name: str | None) -> np.ndarray | None:
+    """Known classes of the rows to compare with, [N]: a column's, or the images' sub-folders; None without.
+
+    Raises:
+        DatasetError: there is no such column.
+    """
+    if name is None:
+        return source.frame[FOLDER].to_numpy(str) if source.images and FOLDER in source.frame else None
+    with naming(source.path):
+        columns.check_names(source.frame, [name], "--labels")
+    return columns.text(source.frame[name]).to_numpy(str)
+
+
+def prepare(
+    source: Source, rows: np.ndarray, drop: Sequence[str], apart: Mapping[str, str]
+) -> tuple[np.ndarray, Preparation | None]:
+    """Learn from some rows how to prepare a table, and prepare all rows; images need no learning.
+
+    Args:
+        source: N rows.
+        rows: numbers of those to learn from.
+        drop: columns to leave out.
+        apart: further columns that are not learned from, and why.
+
+    Returns:
+        x [N, D] float32, and the preparation of a table.
+    """
+    with naming(source.path):
+        if source.images is not None:
+            columns.check_names(source.frame, drop, "--drop")
+            return source.images.x, None
+        preparation = Preparation.fit(source.frame, [*drop, *apart], rows)
+        preparation.columns.left_out.update(apart)
+        return preparation.transform(source.frame), preparation
+
+
+def preparation(folder: Path, config: Mapping[str, Any]) -> Preparation | None:
+    """What a training's folder holds to prepare tables; None of images."""
+    return Preparation.load(folder / "preparation") if config["image_shape"] is None else None
+
+
+def prepare_again(path: Path, config: dict[str, Any], preparation: Preparation | None) -> tuple[Source, np.ndarray]:
+    """Read new rows and prepare them as those of training were.
+
+    Args:
+        path: file or folder.
+        config: of the trained folder.
+        preparation: of a table, or None of images.
+
+    Returns:
+        What was read, and x [N, D] float32.
+    """
+    shape = config["image_shape"]
+    as_text = list(preparation.columns.forms) if preparation else []
+    source = read(path, shape, white=config.get("image_white", SIXTEEN_BITS), as_text=as_text)
+    if source.image_shape != shape:
+        received = "a table" if source.images is None else f"images of {source.image_shape}"
+        wanted = "a table" if shape is None else f"images of {shape}"
+        raise DatasetError(f"{path} holds {received}, the training data was {wanted}. Give data of the same form.")
+    return source, prepared(source, preparation)
+
+
+def prepared(source: Source, preparation: Preparation | None) -> np.ndarray:
+    """Rows of a table as it was learned to prepare them, or of images: x [N, D] float32."""
+    if preparation is None:
+        assert source.images is not None
+        return source.images.x
+    with naming(source.path):
+        return preparation.transform(source.frame)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Names the file in errors that its columns raise."""
+    try:
+        yield
+    except DatasetError as error:
+        raise DatasetError(f"{path}: {error}") from error

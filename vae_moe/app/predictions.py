@@ -1,0 +1,68 @@
+"""The file of predictions: a line a row."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vae_moe.data import files
+from vae_moe.data.files import DatasetError
+
+LEVEL = 0.9  # of the intervals of a regression
+STANDARD_OUTPUT = Path("-")
+
+
+def check(out: Path, overwrite: bool) -> None:
+    """Raise DatasetError unless predictions may be written there."""
+    if out == STANDARD_OUTPUT:
+        return
+    if out.is_dir() or not out.parent.is_dir():
+        raise DatasetError(f"--out {out} is a folder, or is in none that is there. Give a file name.")
+    if out.suffix.lower() != ".csv":
+        raise DatasetError(
+            f"--out {out} has the ending {out.suffix!r}, and predictions are CSV. Give a name that ends in .csv, or - "
+            "for standard output."
+        )
+    if out.exists() and not overwrite:
+        raise DatasetError(f"--out {out} is there already. Give another file, or --overwrite.")
+
+
+def write(out: Path, predicted: pd.DataFrame) -> None:
+    """Write predictions to a file, whole or not at all, or to standard output."""
+    text = predicted.to_csv(index=False)
+    if out == STANDARD_OUTPUT:
+        sys.stdout.write(text)
+    else:
+        files.write_whole(out, text.encode())
+
+
+def of_clusters(estimator: Any, x: np.ndarray) -> dict[str, np.ndarray]:
+    """Columns: the cluster of each row of x [N, D], its probability, and that of every cluster."""
+    probs = estimator.predict_proba(x)
+    every = {f"probability_{cluster}": column for cluster, column in enumerate(probs.T)}
+    return {"cluster": probs.argmax(-1), "probability": probs.max(-1), **every}
+
+
+def of_experts(estimator: Any, x: np.ndarray, config: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Columns: what is predicted of each row of x [N, D], how sure it is, and its expert.
+
+    Args:
+        estimator: fitted.
+        x: [N, D].
+        config: of the training.
+    """
+    found: dict[str, np.ndarray] = {}
+    if config["task"] == "classification":
+        name, probs = f"predicted_{config['target'][0]}", estimator.predict_proba(x)
+        found |= {name: estimator.classes_[probs.argmax(-1)], f"{name}_probability": probs.max(-1)}
+        found |= {f"{name}_probability_{each}": p for each, p in zip(estimator.classes_, probs.T, strict=True)}
+    else:
+        means = np.asarray(estimator.predict(x)).reshape(len(x), -1)  # [N, O]
+        bounds = estimator.predict_interval(x, LEVEL).reshape(len(x), -1, 2)
+        for i, target in enumerate(config["target"]):
+            name = f"predicted_{target}"
+            found |= {name: means[:, i], f"{name}_low": bounds[:, i, 0], f"{name}_high": bounds[:, i, 1]}
+    gate = estimator.gate_proba(x)
+    return {**found, "expert": gate.argmax(-1), "expert_probability": gate.max(-1)}

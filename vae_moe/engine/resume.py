@@ -1,0 +1,215 @@
+"""Training that survives being killed: what it stands on is written after each epoch, whole, and read again.
+
+Keras' ``BackupAndRestore`` writes weights and epoch to two files, neither whole at every moment, and knows nothing of
+random states, of the history, of the best epoch and of the order of the batches.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from vae_moe.engine.pipelines import repeatable
+
+logger = logging.getLogger(__name__)
+
+Arrays = dict[str, np.ndarray]
+
+
+@contextlib.contextmanager
+def whole(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside a file's, with its suffix, that becomes the file: it is whole or absent at any moment.
+
+    Args:
+        path: ``name.suffix``; an earlier file is replaced.
+
+    Yields:
+        ``name.part.suffix``, to be written. It goes if that fails.
+    """
+    path = Path(path)
+    temporary = path.with_name(f"{path.stem}.part{path.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class Backup:
+    """A folder in which a training of several stages keeps what it has done, one file a stage.
+
+    Begun again by the same code, a training that was killed reads what is done and goes on after its last finished
+    epoch: weights, optimizer, random states, history and order of the batches are what they were, and so is the end,
+    to the last bit on a machine that computes the same twice. A file that cannot be read is told of, and its stage
+    done again.
+
+    Args:
+        folder: made when it is needed; None keeps nothing.
+    """
+
+    def __init__(self, folder: str | Path | None = None):
+        self.folder = None if folder is None else Path(folder)
+        self._seconds, self._since = 0.0, time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Spent on what is kept and since, in all processes together."""
+        return self._seconds + time.perf_counter() - self._since
+
+    def once(self, name: str, make: Callable[[], Arrays]) -> Arrays:
+        """What ``make`` gives, which is called only if no earlier process kept it under this name."""
+        kept = self._read(name)
+        if kept is not None:
+            return kept[0]
+        arrays = make()
+        self._write(name, arrays, {})
+        return arrays
+
+    @repeatable()
+    def fit(
+        self, name: str, model: keras.Model, data, *, epochs: int, best: str | None = None, callbacks=(), **options
+    ) -> keras.callbacks.History:
+        """Keras' ``fit``, from the epoch after the last one kept under this name.
+
+        Args:
+            name: of the stage.
+            model: built and compiled.
+            data: a ``tf.data.Dataset`` of shuffled batches, the same sequence each time it is made.
+            epochs: of the whole stage.
+            best: logged value; the model ends with the variables of the epoch that had the least. None: of the last.
+            callbacks: whose work must depend on the epoch and the model alone, not on what they saw in earlier epochs.
+            options: of Keras' ``fit``.
+
+        Returns:
+            Keras' history of all epochs.
+        """
+        record = _Record(self, name, best)
+        kept = self._read(name)
+        if kept is not None and record.restore(model, data, epochs, *kept):
+            logger.info("%s: goes on after epoch %d of %d", name, record.n_epochs, epochs)
+        return model.fit(
+            data,
+            epochs=epochs,
+            initial_epoch=record.n_epochs,
+            shuffle=False,  # the batches come shuffled
+            callbacks=[*callbacks, record],
+            **options,
+        )
+
+    def remove(self) -> None:
+        """Remove the folder, when what the training gave is kept elsewhere."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _read(self, name: str) -> tuple[Arrays, dict[str, Any]] | None:
+        """Arrays and facts kept under a name; None if there are none, or none that can be read."""
+        if self.folder is None or not (path := self.folder / f"{name}.npz").exists():
+            return None
+        try:
+            arrays = _load(path)
+            facts = json.loads(str(arrays.pop("facts")))
+            seconds = float(facts["seconds"])
+        except Exception as error:  # a damaged file may raise anything
+            logger.warning("%s cannot be read (%s): its stage is done again.", path, error)
+            return None
+        self._seconds, self._since = max(self._seconds, seconds), time.perf_counter()
+        return arrays, facts
+
+    def _write(self, name: str, arrays: Arrays, facts: dict[str, Any]) -> None:
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with whole(self.folder / f"{name}.npz") as temporary:
+            text = json.dumps({**facts, "seconds": self.seconds})
+            np.savez(temporary, **{**arrays, "facts": np.array(text)})  # type: ignore[arg-type]
+
+
+class _Record(keras.callbacks.History):
+    """Keras' history of a stage, and its best variables, written after each epoch with all that training stands on."""
+
+    def __init__(self, backup: Backup, name: str, best: str | None):
+        super().__init__()
+        self.backup, self.stage, self.best = backup, name, best
+        self.n_epochs, self.least = 0, np.inf
+        self.best_values: list[np.ndarray] = []
+
+    def restore(self, model, data, epochs: int, arrays: Arrays, facts: dict[str, Any]) -> bool:
+        """Bring model, optimizer and data to where they were; False if what was kept does not fit them."""
+        model.optimizer.build(model.trainable_variables)
+        values, best_values = _listed(arrays, "variable"), _listed(arrays, "best")
+        variables = _variables(model)
+        if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
+            logger.warning("what is kept of %s is of another model: the stage is done again.", self.stage)
+            return False
+        self.n_epochs, self.history, self.least = facts["epochs"], facts["history"], facts["least"]
+        self.best_values = best_values
+        if self.n_epochs < epochs:
+            _draw(model, data, self.n_epochs)
+        _assign(variables, values)
+        return True
+
+    def on_train_begin(self, logs=None):
+        """The epochs that are done."""
+        self.epoch = list(range(self.n_epochs))
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Record the logs, keep the best variables, write all."""
+        super().on_epoch_end(epoch, {name: float(value) for name, value in (logs or {}).items()})
+        self.n_epochs = epoch + 1
+        if self.best is not None and (value := self.history[self.best][-1]) < self.least:
+            self.least, self.best_values = value, [variable.numpy() for variable in self.model.variables]
+        arrays = {f"variable{i}": variable.numpy() for i, variable in enumerate(_variables(self.model))}
+        arrays |= {f"best{i}": value for i, value in enumerate(self.best_values)}
+        facts = {"epochs": self.n_epochs, "history": self.history, "least": self.least}
+        self.backup._write(self.stage, arrays, facts)
+
+    def on_train_end(self, logs=None):
+        """Leave the model at its best."""
+        _assign(self.model.variables[: len(self.best_values)], self.best_values)
+
+
+def _load(path: Path) -> Arrays:
+    with zipfile.ZipFile(path) as archive:
+        if damaged := archive.testzip():
+            raise zipfile.BadZipFile(f"{damaged} is damaged")
+    with np.load(path, allow_pickle=False) as file:
+        return dict(file)
+
+
+def _variables(model) -> list:
+    """All that a step of training changes: weights, random states, the optimizer's."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _assign(variables: Sequence, values: Sequence[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _listed(arrays: Arrays, prefix: str) -> list[np.ndarray]:
+    n_arrays = sum(name.startswith(prefix) for name in arrays)
+    return [arrays[f"{prefix}{i}"] for i in range(n_arrays)]
+
+
+def _draw(model, data, epochs: int) -> None:
+    """Ask ``data`` for the batches of some epochs exactly as ``fit`` does, and drop them: the next are those after."""
+
+    def drop(iterator):
+        for _ in range(model.steps_per_execution):
+            next(iterator)
+        return {}
+
+    model.train_function = drop
+    model.fit(data, epochs=epochs, shuffle=False, verbose=0)
+    model.train_function = None  # Keras makes its own

@@ -1,0 +1,1 @@
+"""Pictures of models and scores: arrays in, a matplotlib Figure out."""

@@ -1,0 +1,235 @@
+"""Figures of scores: over the epochs of one training, and over methods, numbers and seeds; matplotlib Figures."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from vae_moe.plots import drawing
+
+_CURVES = ("loss", "recon", "nll", "kl_z", "kl_c", "clustering_accuracy", "accuracy", "nmi", "ari")  # drawn first
+_COLUMN_COLOURS = ("0.75", "0.55", *drawing.COLOURS)  # bars: what is published is grey
+
+
+def training_curves(history: Mapping[str, Sequence[float]], *, title=None) -> Figure:
+    """One panel for each quantity over the epochs, training and validation (``val_``) together.
+
+    Args:
+        history: one value an epoch by name, NaN where none was taken: Keras' ``History.history``, or the columns of
+            ``history.csv``, whose ``epoch`` is not drawn.
+        title: over the figure.
+
+    Raises:
+        ValueError: nothing to draw, or lists of different lengths.
+    """
+    lengths = {name: len(values) for name, values in history.items() if name != "epoch"}
+    if len(set(lengths.values())) != 1 or 0 in lengths.values():
+        raise ValueError(
+            f"history must hold lists of one common length, at least 1, received the lengths {lengths}. Give one value "
+            "an epoch, NaN where there is none."
+        )
+    names = list(dict.fromkeys(name.removeprefix("val_") for name in lengths))
+    names.sort(key=lambda name: _CURVES.index(name) if name in _CURVES else len(_CURVES))
+    across = min(4, len(names))
+    down = -(-len(names) // across)
+    figure = drawing.figure(3 * across + 0.4, 2.3 * down + 0.7, title)
+    kinds = {"": ("training", drawing.COLOURS[0]), "val_": ("validation", drawing.COLOURS[1])}
+    kinds = {prefix: kind for prefix, kind in kinds.items() if any(prefix + name in history for name in names)}
+    for i, name in enumerate(names):
+        axes = figure.add_subplot(down, across, i + 1)
+        for prefix, (label, colour) in kinds.items():
+            values = np.asarray(history.get(prefix + name, []), float)
+            epochs = np.flatnonzero(np.isfinite(values))
+            marker = "o" if len(epochs) <= drawing.MANY else ""
+            axes.plot(epochs + 1, values[epochs], color=colour, label=label, marker=marker, markersize=3)
+        axes.set_title(name, fontsize=10)
+        axes.set_xlim(0.5, max(lengths.values()) + 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+        axes.grid(color="0.92")
+        axes.tick_params(labelsize=8)
+        if i + across >= len(names):
+            axes.set_xlabel("epoch")
+    handles = [Line2D([], [], color=colour, label=label) for label, colour in kinds.values()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def error_bars(panels: Mapping[str, Mapping[str, Sequence[float]]], *, y_name: str = "error", title=None) -> Figure:
+    """Errors as bars on a logarithmic axis, one panel a task, with each seed's error as a dot.
+
+    Args:
+        panels: {panel: {method: errors > 0, one a seed}}; the first two methods are drawn grey, and a method
+            has one colour in all panels.
+        y_name: what the error is.
+        title: over the figure.
+
+    Raises:
+        ValueError: no panel.
+    """
+    methods = _methods(panels)
+    across = min(3, len(panels))
+    down = -(-len(panels) // across)
+    figure = drawing.figure(4.6 * across, 3.2 * down + 0.4, title)
+    for i, (name, bars) in enumerate(panels.items()):
+        axes = figure.add_subplot(down, across, i + 1)
+        for j, (method, errors) in enumerate(bars.items()):
+            mean = float(np.mean(errors))
+            axes.bar(j, mean, color=_COLUMN_COLOURS[methods.index(method) % len(_COLUMN_COLOURS)], width=0.8)
+            axes.plot([j] * len(errors), errors, "o", color="black", markersize=2.5)
+            top = max(errors)  # above the dots
+            axes.annotate(_short(mean), (j, top), (0, 3), textcoords="offset points", ha="center", fontsize=7)
+        axes.set_yscale("log")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        lowest, highest = (reduce(reduce(errors) for errors in bars.values()) for reduce in (min, max))
+        bottom = 10 ** np.floor(np.log10(lowest) - 0.3)  # far enough for near errors to be bars of near heights
+        axes.set_ylim(bottom, highest * (highest / bottom) ** 0.12)
+        axes.set_xticks(range(len(bars)), list(bars), rotation=40, ha="right", rotation_mode="anchor", fontsize=7.5)
+        axes.set_title(name, fontsize=10)
+        axes.set_ylabel(y_name, fontsize=8)
+        axes.tick_params(axis="y", labelsize=8)
+        axes.grid(axis="y", color="0.92")
+        axes.set_axisbelow(True)
+    return figure
+
+
+def error_curves(
+    curves: Mapping[str, Mapping[int, Sequence[float]]],
+    marks: Mapping[str, Mapping[int, float]],
+    *,
+    x_name: str,
+    y_name: str,
+    title=None,
+) -> Figure:
+    """Errors against a number on logarithmic axes: one line a method with one standard deviation as a bar, and marks.
+
+    Args:
+        curves: {method: {number: errors > 0, one a seed; none where it was not tried}}.
+        marks: {name: {number: error}}, drawn as stars: figures published by others.
+        x_name: what the number is.
+        y_name: what the error is.
+        title: over the figure.
+    """
+    figure = drawing.figure(7.2, 4.6, title)
+    axes = figure.subplots()
+    for i, (method, points) in enumerate(curves.items()):
+        numbers = [number for number, errors in points.items() if errors]
+        if numbers:
+            means = [float(np.mean(points[number])) for number in numbers]
+            bars = [float(np.std(points[number], ddof=1)) if len(points[number]) > 1 else 0.0 for number in numbers]
+            axes.errorbar(
+                numbers, means, bars, color=drawing.COLOURS[i], marker=drawing.MARKERS[i], capsize=3, label=method
+            )
+    for name, errors in marks.items():
+        axes.plot(list(errors), list(errors.values()), "*", color="black", markersize=11, label=name)
+    axes.set(xscale="log", yscale="log", xlabel=x_name, ylabel=y_name)
+    numbers = sorted({number for points in curves.values() for number in points})
+    axes.set_xticks(numbers, [str(number) for number in numbers])
+    axes.minorticks_off()
+    axes.yaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
+    axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.grid(color="0.92")
+    axes.legend(frameon=False, fontsize=8.5)
+    return figure
+
+
+def _methods(panels: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """The methods of all panels in order, each one's place its colour; an error if there is no panel."""
+    if not panels:
+        raise ValueError("panels must hold at least one task, received none.")
+    return list(dict.fromkeys(method for panel in panels.values() for method in panel))
+
+
+def _short(value: float) -> str:
+    """Two significant digits, without an exponent where that is short."""
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def dots(
+    panels: Mapping[str, Mapping[str, Sequence[float]]],
+    marks: Mapping[str, float],
+    *,
+    x_name: str,
+    best: float | None = None,
+    title=None,
+) -> Figure:
+    """Scores of methods, a dot a seed and a bar at their mean, one panel a task; published ones as diamonds below.
+
+    Args:
+        panels: {panel: {method: scores, one a seed}}; a method has one colour in all panels.
+        marks: {name: score} of others, drawn in the first panel.
+        x_name: what the score is.
+        best: the highest score there can be, where the axis ends.
+        title: over the figure.
+
+    Raises:
+        ValueError: no panel.
+    """
+    colours = _methods(panels)
+    rows = [[*methods, *(marks if i == 0 else ())] for i, methods in enumerate(panels.values())]
+    tallest = max(map(len, rows))
+    figure = drawing.figure(5.6 * len(panels), 0.28 * tallest + 1.2, title)
+    for i, (name, methods) in enumerate(panels.items()):
+        axes = figure.add_subplot(1, len(panels), i + 1)
+        for row, method in enumerate(rows[i]):
+            if method in methods:
+                scores = methods[method]
+                colour = drawing.COLOURS[colours.index(method) % len(drawing.COLOURS)]
+                axes.plot(scores, [row] * len(scores), "o", color=colour, markersize=5, alpha=0.7)
+                axes.plot([np.mean(scores)] * 2, [row - 0.35, row + 0.35], color=colour, linewidth=2)
+            else:
+                axes.plot(marks[method], row, "D", color="0.45", markerfacecolor="white", markersize=5)
+        axes.set_yticks(range(len(rows[i])), rows[i], fontsize=8)
+        axes.set_ylim(len(rows[i]) - 0.4, -0.6)
+        if best is not None:
+            least = axes.get_xlim()[0]
+            axes.set_xlim(least, best + 0.04 * (best - least))
+        axes.set_xlabel(x_name, fontsize=8)
+        axes.set_title(name, fontsize=10)
+        axes.tick_params(axis="x", labelsize=8)
+        axes.grid(color="0.92")
+        axes.set_axisbelow(True)
+    return figure
+
+
+def bands(
+    panels: Mapping[str, Mapping[str, Mapping[float, Sequence[float]]]],
+    *,
+    x_name: str | Mapping[str, str],
+    y_names: Mapping[str, str] | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Curves over a number: the mean over seeds, a band from the least to the greatest; one panel a quantity.
+
+    Args:
+        panels: {panel: {method: {number: values, one a seed}}}.
+        x_name: what the number is, or {panel: what it is}.
+        y_names: {panel: what its values are}; the panel's own name if left out.
+        title: over the figure.
+
+    Raises:
+        ValueError: no panel.
+    """
+    methods = _methods(panels)
+    figure = drawing.figure(5.0 * len(panels), 4.0, title)
+    for i, (name, curves) in enumerate(panels.items()):
+        axes = figure.add_subplot(1, len(panels), i + 1)
+        for method, points in curves.items():
+            numbers = [number for number, values in points.items() if len(values)]
+            values = [points[number] for number in numbers]
+            colour = drawing.COLOURS[methods.index(method) % len(drawing.COLOURS)]
+            marker = drawing.MARKERS[methods.index(method) % len(drawing.MARKERS)]
+            axes.fill_between(numbers, list(map(min, values)), list(map(max, values)), color=colour, alpha=0.18, lw=0)
+            axes.plot(numbers, list(map(np.mean, values)), color=colour, marker=marker, markersize=4, label=method)
+        axes.set(
+            xlabel=x_name if isinstance(x_name, str) else x_name[name], title=name, ylabel=(y_names or {}).get(name, "")
+        )
+        axes.grid(color="0.92")
+        axes.set_axisbelow(True)
+    handles = [
+        Line2D([], [], color=drawing.COLOURS[j % len(drawing.COLOURS)], marker=drawing.MARKERS[j], label=method)
+        for j, method in enumerate(methods)
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(methods)), frameon=False)
+    return figure

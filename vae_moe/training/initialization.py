@@ -1,0 +1,214 @@
+"""A start for the mixture: autoencoder, clusters of its latents, prior, and the network of q(c|x).
+
+Each stage stands alone and takes what the one before gives:
+
+    pretrain_autoencoder(mixture, x)            encoder and decoder from reconstruction alone
+    z = model.encode(x)
+    resp = gmm_start(z, K)                      or spectral_start of the neighbours (vae_moe.training.graphs)
+    assign_prior(mixture.prior, z, resp)        means, variances and weights of the components
+    distill(mixture, x, resp)                   the network of q(c|x) learns the responsibilities
+
+Images [N, H, W, C] are taken as their rows [N, D].
+"""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+from sklearn.mixture import GaussianMixture
+
+from vae_moe.engine.looping import LoopingModel
+from vae_moe.engine.pipelines import batches, compile_options, map_batches
+from vae_moe.engine.replicas import batch_mean, replicas_share
+from vae_moe.engine.resume import Backup
+from vae_moe.layers import LatentMixture, MixturePrior, SoftmaxGate
+from vae_moe.training.stop_on_nan import StopOnNaN
+
+#: Least variance given to the prior, as a share of the mean variance of the latents: a component of equal points has 0.
+VARIANCE_FLOOR = 1e-3
+#: Least variance where all latents are equal.
+LEAST_VARIANCE = 1e-6
+#: Of rows in a component that has any.
+LEAST_COUNT = 1e-6
+#: Variances of q(z|x) at first, as a share of the components'.
+POSTERIOR_SHARE = 0.1
+
+
+def pretrain_autoencoder(
+    mixture: LatentMixture,
+    x: np.ndarray,
+    *,
+    epochs: int,
+    batch_size: int = 256,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+    least_steps: int = 1,
+    backup: Backup | None = None,
+    **fit_options,
+) -> keras.callbacks.History:
+    """Train encoder and decoder to reconstruct x from the mean of q(z|x), without sampling and without a prior.
+
+    Args:
+        mixture: built; its trunk, z-encoder and decoder are trained.
+        x: [N, D].
+        epochs: passes over x.
+        batch_size: rows a step.
+        learning_rate: of Adam, falling to 0 along a cosine.
+        seed: of the order of the rows.
+        least_steps: of an epoch; fewer rows are gone through several times.
+        backup: where the stage is kept after each epoch, to go on from there if it is killed.
+        fit_options: ``callbacks``, ``verbose`` and the like, as in Keras' ``fit``.
+
+    Returns:
+        Keras' history, of ``loss`` in nats per example.
+    """
+
+    def reconstruct(inputs):
+        return mixture.decoder(mixture.z_mean(inputs))
+
+    x = x.reshape(len(x), -1)
+    data = batches(x, batch_size=batch_size, seed=seed, least_steps=least_steps)
+    data = data.map(lambda batch: (batch, batch))
+
+    def loss(x_true, params):
+        return -mixture.x_likelihood.log_prob(params, x_true)  # [B]
+
+    stage = _Stage("autoencoder", [mixture.trunk, mixture.z_encoder, mixture.decoder], reconstruct, loss)
+    return _fit_stage(stage, data, epochs, learning_rate, backup, **fit_options)
+
+
+def gmm_start(
+    z: np.ndarray, n_components: int, *, covariance_type: str = "diag", n_init: int = 20, seed: int = 0
+) -> np.ndarray:
+    """Responsibilities of scikit-learn's Gaussian mixture, of diagonal covariances in VaDE (Jiang et al. 2017).
+
+    Args:
+        z: rows, such as latents, [N, L].
+        n_components: K.
+        covariance_type: as in scikit-learn.
+        n_init: starts; the best likelihood is kept.
+        seed: of the starts.
+
+    Returns:
+        [N, K] probabilities.
+    """
+    z = z.astype(np.float64)
+    mixture = GaussianMixture(
+        n_components, covariance_type=covariance_type, reg_covar=_least_variance(z), n_init=n_init, random_state=seed
+    )
+    return mixture.fit(z).predict_proba(z)
+
+
+def assign_prior(prior: MixturePrior, z: np.ndarray, resp: np.ndarray) -> None:
+    """Set the prior to the weighted moments of the latents in each component.
+
+    Args:
+        prior: of K components.
+        z: latents [N, L].
+        resp: responsibilities [N, K].
+
+    Raises:
+        ValueError: if a component has no point.
+    """
+    counts = resp.sum(0)  # [K]
+    if (counts < LEAST_COUNT).any():
+        empty = np.flatnonzero(counts < LEAST_COUNT).tolist()
+        raise ValueError(f"components {empty} have no points: use fewer components or another start.")
+    means = resp.T @ z / counts[:, np.newaxis]  # [K, L]
+    variances = resp.T @ np.square(z) / counts[:, np.newaxis] - np.square(means)  # [K, L]
+    prior.assign(counts / counts.sum(), means, np.maximum(variances, _least_variance(z)))
+
+
+def _least_variance(z: np.ndarray) -> float:
+    """Of a component of rows z [N, L], whatever rows it has."""
+    return max(VARIANCE_FLOOR * float(z.var(0).mean()), LEAST_VARIANCE)
+
+
+def sharpen_posterior(mixture: LatentMixture) -> None:
+    """Let the variances of q(z|x), which an autoencoder leaves untrained, begin at ``POSTERIOR_SHARE`` of the prior's.
+
+    Where they are much wider than the components, the first steps have a KL of hundreds of nats to get rid of, and the
+    components that the start found go with it.
+
+    Args:
+        mixture: built, with an assigned prior; the last layer's half that gives log-variances becomes constant.
+    """
+    kernel, bias = (np.array(weight) for weight in mixture.z_encoder.layers[-1].get_weights())
+    kernel[:, mixture.latent_dim :] = 0.0
+    bias[mixture.latent_dim :] = np.asarray(mixture.prior.log_vars).mean(0) + np.log(POSTERIOR_SHARE)
+    mixture.z_encoder.layers[-1].set_weights([kernel, bias])
+
+
+def distill(
+    gate: LatentMixture | SoftmaxGate,
+    x: np.ndarray,
+    resp: np.ndarray,
+    *,
+    epochs: int,
+    batch_size: int = 256,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+    least_steps: int = 1,
+    backup: Backup | None = None,
+    **fit_options,
+) -> keras.callbacks.History:
+    """Train the network of q(c|x), and nothing else, to give the responsibilities.
+
+    Args:
+        gate: a mixture with a c-encoder, whose trunk, z-encoder, decoder and prior stay as they are; or a softmax gate.
+        x: [N, D].
+        resp: [N, K].
+        epochs: passes over x.
+        batch_size: rows a step.
+        learning_rate: of Adam, falling to 0 along a cosine.
+        seed: of the order of the rows.
+        least_steps: of an epoch; fewer rows are gone through several times.
+        backup: where the stage is kept after each epoch, to go on from there if it is killed.
+        fit_options: ``callbacks``, ``verbose`` and the like, as in Keras' ``fit``.
+
+    Returns:
+        Keras' history, of ``loss``: the cross-entropy in nats.
+
+    Raises:
+        ValueError: if q(c|x) is Bayes' rule, which has no network to train.
+    """
+    if isinstance(gate, SoftmaxGate):
+        inputs, layers, network = x, [gate.hidden, gate.output_layer], gate.logits
+    elif gate.c_encoder is None:
+        raise ValueError(
+            "this mixture's q(c|x) is Bayes' rule on z: it has no network to distill into; skip this step."
+        )
+    else:
+        hidden = map_batches(
+            tf.function(gate.trunk, reduce_retracing=True), x.reshape(len(x), -1)
+        )  # [N, H]: the trunk stays
+        inputs, layers, network = hidden, [gate.c_encoder], gate.c_encoder
+    resp = resp.astype(np.float32)
+    data = batches(inputs, resp, batch_size=batch_size, seed=seed, least_steps=least_steps)
+    stage = _Stage("distillation", layers, network, tf.nn.softmax_cross_entropy_with_logits)
+    return _fit_stage(stage, data, epochs, learning_rate, backup, **fit_options)
+
+
+class _Stage(LoopingModel):
+    """Some built layers of a mixture, a map [B, ...] -> [B, P] through them, and a loss (y, map of x) -> [B]."""
+
+    def __init__(self, name: str, layers: Sequence[keras.layers.Layer], network: Callable, loss: Callable):
+        super().__init__(name=name)
+        self.stage_layers, self.network, self.example_loss = list(layers), network, loss
+        self.built = True
+
+    def call(self, inputs, training=False):
+        del training  # Keras tells the layers, some of which behave otherwise in training
+        return self.network(inputs)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return batch_mean(self.example_loss(y, y_pred)) + replicas_share(sum(self.losses))
+
+
+def _fit_stage(stage: _Stage, data, epochs, learning_rate, backup, callbacks=(), **fit_options):
+    """Fit with Adam, its rate falling to 0 along a cosine."""
+    rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(data))
+    stage.compile(keras.optimizers.Adam(rate), **compile_options(stage, data, epochs))
+    callbacks = [StopOnNaN(), *callbacks]
+    return (backup or Backup()).fit(stage.name, stage, data, epochs=epochs, callbacks=callbacks, **fit_options)
