@@ -110,5 +110,5 @@ class Page:
 
 @cache
 def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, loader=PackageLoader("vae_moe", "report"))
+    environment = Environment(autoescape=True, undefined=StrictUndefined, loader=PackageLoader("vae_moe.app", "report"))
     return environment.get_template("page.html")
