@@ -94,8 +94,8 @@ def _run_restarts(recipe: recipes.Recipe, dataset, y, path: Path, restarts: int,
 def _run_once(recipe: recipes.Recipe, dataset, y, path: Path, verbose) -> dict[str, Any]:
     """One training and its files; ``metrics.json`` is the last of them, and tells that it is finished."""
     from experiments import pictures
-    from vae_moe.engine.replicas import several_workers
     from vae_moe.engine.resume import Backup, whole
+    from vae_moe.engine.steps import several_workers
 
     if (path / "metrics.json").exists():
         return runs.read_json(path / "metrics.json")

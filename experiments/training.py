@@ -109,9 +109,9 @@ def build(recipe: recipes.Recipe, dataset):
 
 def _start_mixture(recipe: recipes.Recipe, dataset, n_components: int):
     """The mixture that the start of a gate without one is made by; a DVMoE of this recipe's seed has the same."""
-    from vae_moe.layers import LatentMixture
+    from vae_moe.layers import NetworkMixture
 
-    mixture = LatentMixture(
+    mixture = NetworkMixture(
         dataset.input_dim,
         n_components,
         likelihood=dataset.likelihood,
@@ -197,7 +197,7 @@ def _schedules(model, recipe: recipes.Recipe) -> list:
 
     if recipe.model == "deepmoe":
         return []
-    temperature = float(model.mixture.temperature)
+    temperature = float(model.mixture.config.temperature)
     return [
         callbacks.TemperatureAnnealing(temperature, recipe.temperature_decay, recipe.temperature_floor),
         callbacks.KLWarmUp(recipe.kl_warm_up_epochs),

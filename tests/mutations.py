@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PRIOR, MIXTURE = "vae_moe/layers/mixture_prior.py", "vae_moe/layers/latent_mixture.py"
 GUMBEL, LIKELIHOODS = "vae_moe/layers/gumbel_softmax.py", "vae_moe/likelihoods.py"
-CONSISTENCY, TERMS = "vae_moe/layers/consistency.py", "vae_moe/models/terms.py"
+REGULARIZATION, MODEL = "vae_moe/layers/regularization.py", "vae_moe/models/base.py"
 EXPERTS, MIXTURES = "vae_moe/layers/experts.py", "vae_moe/models/mixture_of_experts.py"
 OBJECTIVES = "vae_moe/models/objectives.py"
 GENERALIZED_EM, RUN_EM = "vae_moe/training/expert_em.py", "vae_moe/em/_em.py"
@@ -31,8 +31,8 @@ TESTS = {
     GUMBEL: ["gumbel_softmax", "mixture_vae"],
     MIXTURE: ["mixture_vae", "mixture_of_experts"],
     LIKELIHOODS: ["likelihoods", "mixture_vae"],
-    CONSISTENCY: ["consistency"],
-    TERMS: ["mixture_vae", "mixture_of_experts", "consistency"],
+    REGULARIZATION: ["regularization"],
+    MODEL: ["mixture_vae", "mixture_of_experts", "regularization"],
     EXPERTS: ["mixture_of_experts", "generalized_em"],
     MIXTURES: ["mixture_of_experts"],
     OBJECTIVES: ["mixture_of_experts"],
@@ -67,7 +67,7 @@ MUTANTS = [
     (MIXTURE, "c_logits - self.prior.log_weights()", "c_logits + self.prior.log_weights()"),
     (MIXTURE, 'tf.exp(q["c_logits"]) * self.prior.kl', '-tf.exp(q["c_logits"]) * self.prior.kl'),
     (MIXTURE, "return self.prior.relaxed_kl(", "return -self.prior.relaxed_kl("),
-    (MIXTURE, "tf.exp(0.5 * z_log_var) * noise  # [B, L]", "tf.exp(z_log_var) * noise  # [B, L]"),
+    (MIXTURE, "tf.exp(0.5 * z_log_var) * tf.cast(noise", "tf.exp(z_log_var) * tf.cast(noise"),
     (MIXTURE, "noise[:, tf.newaxis]  # [S, B, L]", "0 * noise[:, tf.newaxis]  # [S, B, L]"),
     (MIXTURE, '"gumbel" and training', '"gumbel"'),
     (LIKELIHOODS, "return -tf.reduce_sum(tf.nn.sigmoid", "return tf.reduce_sum(tf.nn.sigmoid"),
@@ -76,22 +76,22 @@ MUTANTS = [
     (LIKELIHOODS, "return -0.5 * tf.reduce_sum(tf.square", "return 0.5 * tf.reduce_sum(tf.square"),
     (LIKELIHOODS, "* tf.exp(-log_var)", "* tf.exp(log_var)"),
     (LIKELIHOODS, "return -tf.nn.sparse", "return tf.nn.sparse"),
-    (CONSISTENCY, "return -tf.reduce_sum", "return tf.reduce_sum"),
-    (CONSISTENCY, "tf.exp(c_logits) * log_ratio", "-tf.exp(c_logits) * log_ratio"),
-    (CONSISTENCY, "log_ratio -= tf.math.log(tf.constant(shares", "log_ratio += tf.math.log(tf.constant(shares"),
-    (CONSISTENCY, "tf.exp(target) * (target - view", "tf.exp(target) * (target + view"),
-    (CONSISTENCY, "components >= 0, -held", "components >= 0, held"),
-    (CONSISTENCY, "return divergence(radius * ", "return divergence(0.1 * radius * "),
-    (CONSISTENCY, "target = tf.stop_gradient(c_logits)", "target = c_logits"),
-    (CONSISTENCY, "first = probe * radius", "first = radius"),
-    (CONSISTENCY, "return -tf.reduce_sum(tf.exp(c_logits) * c_logits, -1)", "return -tf.reduce_sum(c_logits, -1)"),
+    (REGULARIZATION, "return -tf.reduce_sum", "return tf.reduce_sum"),
+    (REGULARIZATION, "tf.exp(c_logits) * log_ratio", "-tf.exp(c_logits) * log_ratio"),
+    (REGULARIZATION, "log_ratio -= tf.math.log(tf.constant(shares", "log_ratio += tf.math.log(tf.constant(shares"),
+    (REGULARIZATION, "tf.exp(target) * (target - view", "tf.exp(target) * (target + view"),
+    (REGULARIZATION, "components >= 0, -held", "components >= 0, held"),
+    (REGULARIZATION, "return divergence(radius * ", "return divergence(0.1 * radius * "),
+    (REGULARIZATION, "target = tf.stop_gradient(c_logits)", "target = c_logits"),
+    (REGULARIZATION, "first = probe * radius", "first = radius"),
+    (REGULARIZATION, "return -tf.reduce_sum(tf.exp(c_logits) * c_logits, -1)", "return -tf.reduce_sum(c_logits, -1)"),
     (EXPERTS, "self.kernels) + self.biases", "self.kernels) - self.biases"),
     (OBJECTIVES, "return -tf.reduce_logsumexp(c_logits + experts", "return -tf.reduce_logsumexp(c_logits - experts"),
     (OBJECTIVES, "return -tf.reduce_sum(tf.exp(c_logits)", "return -tf.reduce_sum(c_logits"),
     (OBJECTIVES, "tf.where(known[:, tf.newaxis], c_logits + experts.log_prob(params, y), params.dtype.min)",
      "c_logits + experts.log_prob(params, y)"),
     (MIXTURES, "tf.where(known, nll, 0.0)", "nll"),
-    (TERMS, "_product(sample_weight, rows.get(name))", "sample_weight"),
+    (MODEL, "_product(sample_weight, rows.get(name))", "sample_weight"),
     (GENERALIZED_EM, "log_resp = log_gate + fitted.log_prob(inputs, y)\n", "log_resp = log_gate\n"),
     (GENERALIZED_EM, "counts @ variances / counts.sum()", "counts @ variances"),
     (GENERALIZED_EM, "_sparse(log_softmax(log_resp, 1)) + log_weights", "_sparse(log_softmax(log_resp, 1))"),
@@ -136,9 +136,9 @@ MUTANTS = [
     (MOMENTS, "np.where(held_samples(resp), resp, 0.0)", "resp"),
     (MOMENTS, "x_centred -= x_means[k]", "x_centred += x_means[k]"),
     (MOMENTS, "(Y[rows][held] - y_means[k])", "Y[rows][held]"),
-    (TERMS, "loss += self._weight(name, training) * term", "loss += term"),
-    (TERMS, "self.kl_weight if name in self.KL_TERMS", "1.0 if name in self.KL_TERMS"),
-    (TERMS, "0.0 if name in self.TRAINING_TERMS else 1.0", "1.0"),
+    (MODEL, "loss += self._weight(name, training) * term", "loss += term"),
+    (MODEL, "self.kl_weight if name in KL_TERMS", "1.0 if name in KL_TERMS"),
+    (MODEL, "0.0 if name in regularization.NAMES else 1.0", "1.0"),
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from vae_moe import DMVAE, DeepMoE, VaDE
 from vae_moe.engine import pipelines
-from vae_moe.layers import ConvDecoder, ConvEncoder, LatentMixture
+from vae_moe.layers import ConvDecoder, ConvEncoder, NetworkMixture
 from vae_moe.training import augmentation, graphs, initialization
 
 CONV = {"encoder": "conv", "decoder": "conv", "filters": (8, 16), "trunk_sizes": (64,), "decoder_sizes": (64,)}
@@ -111,7 +111,7 @@ def test_every_stage_takes_images(images, digits):
 
 def test_a_layer_learns_its_statistics_in_the_warm_start(images):
     parts = [keras.layers.Conv2D(4, 3, strides=2), keras.layers.BatchNormalization()]
-    mixture = LatentMixture(64, 3, 2, encoder=keras.Sequential(parts), decoder_sizes=(8,), image_shape=(8, 8, 1))
+    mixture = NetworkMixture(64, 3, 2, encoder=keras.Sequential(parts), decoder_sizes=(8,), image_shape=(8, 8, 1))
     mixture.build((None, 64))
     mean, _ = parts[1].non_trainable_variables
     initialization.pretrain_autoencoder(mixture, images[:200], epochs=2, batch_size=50, verbose=0)

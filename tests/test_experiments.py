@@ -327,7 +327,9 @@ def test_the_paper_preset_is_the_reports():
     assert [layer.units for layer in model.mixture.z_encoder.layers] == [256, 256, 512, 20]
     assert [layer.units for layer in model.mixture.c_encoder.layers] == [256, 512, 10]
     assert [layer.units for layer in model.mixture.decoder.layers] == [512, 256, 64]
-    assert model.mixture.relaxation == "gumbel" and float(model.mixture.gumbel_softmax.temperature) == np.float32(0.2)
+    assert model.mixture.config.relaxation == "gumbel" and float(
+        model.mixture.gumbel_softmax.temperature
+    ) == np.float32(0.2)
     for recipe in (dmvae, vade):
         assert (recipe.epochs, recipe.batch_size, recipe.learning_rate) == (500, 200, 0.002)
         assert recipe.warm_start is None and recipe.adversarial_reach is None and recipe.temperature_decay == 1

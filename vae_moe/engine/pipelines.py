@@ -13,7 +13,7 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 
 from vae_moe.engine import forks
-from vae_moe.engine.replicas import several_workers
+from vae_moe.engine.steps import several_workers
 
 #: A step without a graph takes 0.1 s of Python, and to trace its graph 1 s.
 MOST_EAGER_STEPS = 8
@@ -143,7 +143,7 @@ def compile_options(model: keras.Model, data: tf.data.Dataset, epochs: int) -> d
     xla = use_xla(model)
     eagerly = xla and n_steps <= MOST_EAGER_STEPS
     jit_compile = xla and n_steps >= LEAST_XLA_STEPS
-    alone = eagerly or jit_compile  # XLA's steps are taken in loops of its own (:mod:`vae_moe.engine.looping`)
+    alone = eagerly or jit_compile  # XLA's steps are taken in loops of its own (:mod:`vae_moe.engine.steps`)
     return {
         "run_eagerly": eagerly,
         "jit_compile": jit_compile,

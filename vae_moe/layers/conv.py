@@ -28,10 +28,18 @@ class _ConvNetwork(keras.layers.Layer):
         self.filters = tuple(map(int, filters))
         self.hidden_sizes = tuple(map(int, hidden_sizes))
         self.seed = seed
+        self.of_images = {**CHANNELS_LAST, "dtype": self.dtype_policy}
         self.network = keras.Sequential(self._stack(_kernels(seed)), name="network")
 
     def _stack(self, kernels: Iterator[keras.Initializer]) -> list[keras.layers.Layer]:
         raise NotImplementedError
+
+    def _dense(self, size: int, kernel: keras.Initializer) -> keras.layers.Layer:
+        return keras.layers.Dense(size, "relu", kernel_initializer=kernel, dtype=self.dtype_policy)
+
+    def _convolution(self, n: int, kernel: keras.Initializer, layer=keras.layers.Conv2D, activation="relu", **options):
+        options |= {"padding": "same", "activation": activation, "kernel_initializer": kernel, **self.of_images}
+        return layer(n, 3, **options)
 
     def build(self, input_shape):
         """Build the stack."""
@@ -39,7 +47,7 @@ class _ConvNetwork(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs):
-        """Args: inputs [B, ...]. Returns: [B, ...] float32, rows."""
+        """Args: inputs [B, ...]. Returns: [B, ...], rows, in the type of the variables."""
         return keras.ops.cast(self.network(inputs), self.variable_dtype)
 
     def compute_output_shape(self, input_shape):
@@ -88,14 +96,14 @@ class ConvEncoder(_ConvNetwork):
         super().__init__(image_shape, filters, hidden_sizes, seed, **kwargs)
 
     def _stack(self, kernels):
-        layers = [keras.layers.Reshape(self._height_width_channels)]
+        layers = [keras.layers.Reshape(self._height_width_channels, dtype=self.dtype_policy)]
         for n in self.filters:
-            layers += [_convolution(n, next(kernels)), _convolution(n, next(kernels))]
-            layers.append(keras.layers.MaxPooling2D(2, padding="same", **CHANNELS_LAST))
+            layers += [self._convolution(n, next(kernels)), self._convolution(n, next(kernels))]
+            layers.append(keras.layers.MaxPooling2D(2, padding="same", **self.of_images))
         return [
             *layers,
-            keras.layers.Flatten(**CHANNELS_LAST),
-            *(_dense(size, next(kernels)) for size in self.hidden_sizes),
+            keras.layers.Flatten(**self.of_images),
+            *(self._dense(size, next(kernels)) for size in self.hidden_sizes),
         ]
 
 
@@ -133,34 +141,25 @@ class ConvDecoder(_ConvNetwork):
         height, width, channels = self._height_width_channels
         sizes = [(-(-height // 2**i), -(-width // 2**i)) for i in range(len(self.filters) + 1)]  # as they are pooled
         smallest = (*sizes[-1], self.filters[-1])
-        layers = [_dense(size, next(kernels)) for size in (*self.hidden_sizes, math.prod(smallest))]
-        layers.append(keras.layers.Reshape(smallest))
+        layers = [self._dense(size, next(kernels)) for size in (*self.hidden_sizes, math.prod(smallest))]
+        layers.append(keras.layers.Reshape(smallest, dtype=self.dtype_policy))
         for i in reversed(range(len(self.filters))):
             surplus = [(0, 2 * small - large) for small, large in zip(sizes[i + 1], sizes[i], strict=True)]
             layers += [
-                _convolution(self.filters[i], next(kernels), keras.layers.Conv2DTranspose, strides=2),
-                keras.layers.Cropping2D(surplus, **CHANNELS_LAST),
+                self._convolution(self.filters[i], next(kernels), keras.layers.Conv2DTranspose, strides=2),
+                keras.layers.Cropping2D(surplus, **self.of_images),
             ]
             if i:
-                layers.append(_convolution(self.filters[i - 1], next(kernels)))
+                layers.append(self._convolution(self.filters[i - 1], next(kernels)))
         return [
             *layers,
-            _convolution(self.n_maps * channels, next(kernels), activation=None),
-            keras.layers.Reshape((height * width, self.n_maps, channels)),
-            keras.layers.Permute((2, 1, 3)),  # [B, n_maps, H W, C]
-            keras.layers.Flatten(**CHANNELS_LAST),
+            self._convolution(self.n_maps * channels, next(kernels), activation=None),
+            keras.layers.Reshape((height * width, self.n_maps, channels), dtype=self.dtype_policy),
+            keras.layers.Permute((2, 1, 3), dtype=self.dtype_policy),  # [B, n_maps, H W, C]
+            keras.layers.Flatten(**self.of_images),
         ]
 
 
 def _kernels(seed: int | None) -> Iterator[keras.Initializer]:
     """The starts of successive kernels."""
     return (keras.initializers.GlorotUniform(nth_seed(seed, i)) for i in itertools.count())
-
-
-def _dense(size: int, kernel: keras.Initializer) -> keras.layers.Layer:
-    return keras.layers.Dense(size, "relu", kernel_initializer=kernel)
-
-
-def _convolution(n: int, kernel: keras.Initializer, layer=keras.layers.Conv2D, activation="relu", **options):
-    options |= {"padding": "same", "activation": activation, "kernel_initializer": kernel, **CHANNELS_LAST}
-    return layer(n, 3, **options)

@@ -1,4 +1,4 @@
-"""Gates: where the experts' weights p(c | x) come from. :class:`LatentMixture` is one too.
+"""Gates: where the experts' weights p(c | x) come from. A :class:`LatentMixture` is one too.
 
 A gate's ``call(x)`` gives ``{"c_logits": [B, K] normalised, "features": [B, F], "terms": {name: [B] nats}}``; for
 readouts, ``c_log_probs(x, noise)`` gives log p(c|x) [B, K], and ``features(x)`` the features alone.
@@ -27,6 +27,7 @@ class SoftmaxGate(keras.layers.Layer):
         image_shape: (H, W) or (H, W, C) of the images that x is, or None.
         filters: channels of each block of a convolutional network.
         seed: of the weights.
+        dtype: of the networks, a policy; all else is in the type of its variables. Default: Keras' global policy.
     """
 
     #: Entries of a readout's noise: none is needed.
@@ -41,10 +42,12 @@ class SoftmaxGate(keras.layers.Layer):
         image_shape: Sequence[int] | None = None,
         filters: Sequence[int] = FILTERS,
         seed: int = 0,
-        dtype="float32",
+        dtype=None,
         **kwargs,
     ):
-        super().__init__(dtype=dtype, **kwargs)
+        policy = keras.dtype_policies.get(dtype)
+        super().__init__(dtype=policy.variable_dtype, **kwargs)
+        self.network_policy = policy
         self.input_dim = input_dim
         self.n_components = n_components
         self.hidden_sizes = tuple(hidden_sizes)
@@ -54,9 +57,9 @@ class SoftmaxGate(keras.layers.Layer):
         self.filters = tuple(filters)
         self.seed = seed
         self.hidden = networks.encoder(
-            encoder, hidden_sizes, self.image_shape, self.filters, seed=10 * seed + 1, name="hidden"
+            encoder, hidden_sizes, self.image_shape, self.filters, seed=10 * seed + 1, name="hidden", dtype=policy
         )
-        self.output_layer = MLP((), n_components, seed=10 * seed + 2, name="output")
+        self.output_layer = MLP((), n_components, seed=10 * seed + 2, name="output", dtype=policy)
 
     def build(self, input_shape):
         """Build the network for x [B, D]."""
@@ -97,4 +100,5 @@ class SoftmaxGate(keras.layers.Layer):
             "image_shape": self.image_shape,
             "filters": self.filters,
             "seed": self.seed,
+            "dtype": keras.dtype_policies.serialize(self.network_policy),
         }

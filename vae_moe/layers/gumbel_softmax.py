@@ -43,7 +43,7 @@ class GumbelSoftmax(keras.layers.Layer):
 
     def call(self, logits):
         """Args: logits [B, K]. Returns: zeta [B, K]."""
-        uniform = noise.uniform(tf.shape(logits), SMALLEST_UNIFORM, self.seed_generator)  # [B, K]
+        uniform = noise.uniform(tf.shape(logits), SMALLEST_UNIFORM, self.seed_generator, logits.dtype)  # [B, K]
         gumbel = -tf.math.log(-tf.math.log(uniform))  # [B, K]
         return tf.nn.softmax((logits + gumbel) / self.temperature)
 

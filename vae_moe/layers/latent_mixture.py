@@ -1,14 +1,14 @@
 """The clustering variational autoencoder as a layer: the generative half of every model here."""
 
-from collections.abc import Sequence
+from dataclasses import asdict, fields
 
 import keras
 import tensorflow as tf
 
 from vae_moe import likelihoods
 from vae_moe.layers import batch_part, networks
-from vae_moe.layers.conv import FILTERS
 from vae_moe.layers.gumbel_softmax import GumbelSoftmax
+from vae_moe.layers.mixture_config import MixtureConfig
 from vae_moe.layers.mixture_prior import MixturePrior
 from vae_moe.layers.mlp import MLP
 from vae_moe.layers.noise import normal
@@ -17,131 +17,65 @@ from vae_moe.layers.noise import normal
 LOG_VAR_BOUND = 10.0
 
 
-@keras.saving.register_keras_serializable("vae_moe")
 class LatentMixture(keras.layers.Layer):
-    """Encoder, decoder and mixture prior, with the three terms of the evidence lower bound (report, sections 3 and 6).
+    """Abstract: encoder, decoder and mixture prior, with the three terms of the evidence lower bound (report, sections
+    3 and 6).
 
         ELBO(x) = E_q(z|x)[log p(x|z)] - sum_k q(c=k|x) KL(q(z|x) || p(z|c=k)) - KL(q(c|x) || p(c))
 
-    A gate: ``call`` gives the logits of q(c | x), features and terms. VaDE and DMVAE differ in ``c_posterior`` alone.
+    A gate: ``call`` gives the logits of q(c | x), features and terms. Where q(c|x) comes from is a subclass's:
+    :class:`BayesMixture` or :class:`NetworkMixture`.
 
     Args:
-        input_dim: D, entries of x.
-        n_components: K, components of the mixture.
-        latent_dim: L, entries of z.
-        trunk_sizes: hidden layers that q(z|x) and q(c|x) share; none in the report. Of a convolutional encoder: the
-            dense ones at its end.
-        z_encoder_sizes: hidden layers of q(z|x).
-        c_encoder_sizes: hidden layers of q(c|x), where a network gives it.
-        c_batch_normalization: whether these are normalised over the batch; from random weights they learn clusters
-            sooner.
-        decoder_sizes: hidden layers of p(x|z); of a convolutional decoder: the dense ones it begins with.
-        encoder: the trunk: "mlp", "conv", or a Keras layer (:mod:`vae_moe.layers.networks`).
-        decoder: of p(x|z), likewise.
-        image_shape: (H, W) or (H, W, C) of the images that x is, or None.
-        filters: channels of each block of convolutional networks.
-        likelihood: of x: "bernoulli", "gaussian" or "heteroscedastic_gaussian" (:mod:`vae_moe.likelihoods`).
-        stddev: of the likelihood "gaussian", in units of x. Columns of variance 1 need a smaller one: what varies less
-            than the noise is not worth its KL, and z is ignored.
-        c_posterior: "network": q(c|x) is an encoder network (DMVAE); "bayes": q(c|x) = p(c|z) at the sample z (VaDE).
-        relaxation: of the KL of z in training: "exact", the sum over k; "gumbel", at a Gumbel-Softmax sample (report).
-            Evaluation is exact: the KL is linear in c, so nothing has to be sampled.
-        temperature: of the Gumbel-Softmax, at the start.
-        learn_weights: whether p(c) is learned or stays uniform.
-        prior_stddev: of the normal the prior's means start from.
-        trainable_prior: False keeps the prior where it starts.
-        bound_share: share of each training batch, its first rows, on which the bound is computed; q(c|x) is on all of
-            it. If rows come in random order its gradient stays unbiased, and costs less.
-        seed: of weights and samples.
+        arguments: those of :class:`MixtureConfig`, whose ``config`` the layer has, and of Keras' layers.
+        dtype: of the networks, a policy; all else is in the type of its variables. Default: Keras' global policy.
     """
 
-    def __init__(
-        self,
-        input_dim: int,
-        n_components: int,
-        latent_dim: int = 10,
-        trunk_sizes: Sequence[int] = (),
-        z_encoder_sizes: Sequence[int] = (256, 256, 512),
-        c_encoder_sizes: Sequence[int] = (256, 512),
-        decoder_sizes: Sequence[int] = (512, 256),
-        encoder: networks.Network = "mlp",
-        decoder: networks.Network = "mlp",
-        image_shape: Sequence[int] | None = None,
-        filters: Sequence[int] = FILTERS,
-        likelihood: str = "bernoulli",
-        stddev: float = 1.0,
-        c_posterior: str = "network",
-        c_batch_normalization: bool = False,
-        relaxation: str = "exact",
-        temperature: float = 0.2,
-        learn_weights: bool = False,
-        prior_stddev: float = 1.0,
-        trainable_prior: bool = True,
-        bound_share: float = 1.0,
-        seed: int = 0,
-        dtype="float32",
-        **kwargs,
-    ):
-        super().__init__(dtype=dtype, **kwargs)
-        _check_choice("c_posterior", c_posterior, ("network", "bayes"))
-        _check_choice("relaxation", relaxation, ("exact", "gumbel"))
-        if input_dim < 1:
-            raise ValueError(f"input_dim must be at least 1, got {input_dim!r}: it is the number of columns of x.")
-        batch_part.check_share("bound_share", bound_share)
-        self.input_dim = input_dim
-        self.n_components = int(n_components)
-        self.latent_dim = int(latent_dim)
-        self.trunk_sizes = tuple(trunk_sizes)
-        self.z_encoder_sizes = tuple(z_encoder_sizes)
-        self.c_encoder_sizes = tuple(c_encoder_sizes)
-        self.decoder_sizes = tuple(decoder_sizes)
-        encoder, decoder = networks.get(encoder), networks.get(decoder)
-        self.encoder_config, self.decoder_config = networks.config(encoder), networks.config(decoder)
-        self.image_shape = networks.check_image_shape(image_shape, input_dim)
-        self.filters = tuple(filters)
-        self.likelihood = likelihood
-        self.stddev = stddev
-        self.c_posterior = c_posterior
-        self.c_batch_normalization = c_batch_normalization
-        self.relaxation = relaxation
-        self.temperature = temperature
-        self.learn_weights = learn_weights
-        self.prior_stddev = prior_stddev
-        self.trainable_prior = trainable_prior
-        self.bound_share = bound_share
-        self.seed = seed
+    #: The bound's terms, as ``call`` names them.
+    TERMS = ("recon", "kl_z", "kl_c")
 
-        self.x_likelihood = likelihoods.get(likelihood, stddev)
-        self.seed_generator = keras.random.SeedGenerator(seed)
-        self.trunk = networks.encoder(
-            encoder, trunk_sizes, self.image_shape, self.filters, seed=10 * seed + 1, name="trunk"
+    def __init__(self, *arguments, dtype=None, **named):
+        ours = {field.name: named.pop(field.name) for field in fields(MixtureConfig) if field.name in named}
+        policy = keras.dtype_policies.get(dtype)
+        super().__init__(dtype=policy.variable_dtype, **named)
+        self.network_policy = policy
+        self.config = config = MixtureConfig(*arguments, **ours)
+        self.input_dim, self.image_shape = config.input_dim, config.image_shape
+        self.n_components, self.latent_dim = config.n_components, config.latent_dim
+        self.likelihood, self.seed = config.likelihood, config.seed
+        self.x_likelihood = likelihoods.get(config.likelihood, config.stddev)
+        self.seed_generator = keras.random.SeedGenerator(config.seed)
+        encoder, decoder = (
+            given if isinstance(given := ours.get(name), keras.layers.Layer) else networks.get(getattr(config, name))
+            for name in ("encoder", "decoder")
         )
-        self.z_encoder = MLP(z_encoder_sizes, 2 * latent_dim, seed=10 * seed + 2, name="z_encoder")
-        self.c_encoder = (
-            MLP(
-                c_encoder_sizes,
-                n_components,
-                seed=10 * seed + 3,
-                batch_normalization=c_batch_normalization,
-                name="c_encoder",
-            )
-            if c_posterior == "network"
-            else None
+        of_images = {"image_shape": config.image_shape, "filters": config.filters, "dtype": policy}
+        self.trunk = networks.encoder(encoder, config.trunk_sizes, seed=self._seed(1), name="trunk", **of_images)
+        self.z_encoder = MLP(
+            config.z_encoder_sizes, 2 * config.latent_dim, seed=self._seed(2), name="z_encoder", dtype=policy
         )
-        n_params = self.x_likelihood.params_size(input_dim)
+        self.c_encoder: MLP | None = self._c_network()
         self.decoder = networks.decoder(
-            decoder, decoder_sizes, n_params, self.image_shape, self.filters, seed=10 * seed + 4, name="decoder"
+            decoder,
+            config.decoder_sizes,
+            self.x_likelihood.params_size(config.input_dim),
+            seed=self._seed(4),
+            name="decoder",
+            **of_images,
         )
         self.prior = MixturePrior(
-            n_components,
-            latent_dim,
-            learn_weights,
-            prior_stddev,
-            10 * seed + 5,
-            trainable=trainable_prior,
+            config.n_components,
+            config.latent_dim,
+            config.learn_weights,
+            config.prior_stddev,
+            self._seed(5),
+            trainable=config.trainable_prior,
             name="prior",
+            dtype=self.variable_dtype,
         )
-        self.gumbel_softmax = GumbelSoftmax(temperature, 10 * seed + 6, name="gumbel_softmax")
+        self.gumbel_softmax = GumbelSoftmax(
+            config.temperature, self._seed(6), name="gumbel_softmax", dtype=self.variable_dtype
+        )
 
     def build(self, input_shape):
         """Build every part for x [B, D]."""
@@ -171,14 +105,13 @@ class LatentMixture(keras.layers.Layer):
         hidden = self.trunk(x)
         q = self._posterior(hidden, noise)
         outputs = {"c_logits": q["c_logits"], "features": q["z_mean"]}
-        if not training or self.bound_share == 1:
+        if not training or self.config.bound_share == 1:
             return {**outputs, "terms": self._terms(x, q, training)}
 
-        def bound(x, hidden, q):  # where q(c|x) needs no z, a graph never computes that of the other rows
-            sampled = q if self.c_encoder is None else {**q, **self._sample_z(hidden)}
-            return self._terms(x, sampled, training)
+        def bound(x, hidden, q):
+            return self._terms(x, self._of_part(hidden, q), training)
 
-        return {**outputs, "terms": batch_part.terms_of_part(bound, self.bound_share, x, hidden, q)}
+        return {**outputs, "terms": batch_part.terms_of_part(bound, self.config.bound_share, x, hidden, q)}
 
     def infer(self, x, noise=None):
         """The posterior q(z|x) q(c|x) and a sample of z.
@@ -198,21 +131,16 @@ class LatentMixture(keras.layers.Layer):
         return self.latent_dim
 
     def c_log_probs(self, x, noise):
-        """log q(c|x) without the luck of one sample: a network's output, or log of p(c|z) averaged over q(z|x).
+        """log q(c|x) without the luck of one sample (report, section 5.1).
 
         Args:
             x: [B, D].
-            noise: [S, L] standard normal, the same for every row; not used where a network gives q(c|x).
+            noise: [S, L] standard normal, the same for every row, where the gate averages over samples of z.
 
         Returns:
-            [B, K] log-probabilities (report, section 5.1).
+            [B, K] log-probabilities.
         """
-        if self.c_encoder is not None:
-            return tf.nn.log_softmax(self.c_encoder(self.trunk(x)))
-        z_mean, z_log_var = self._z_params(self.trunk(x))
-        z = z_mean + tf.exp(0.5 * z_log_var) * noise[:, tf.newaxis]  # [S, B, L]
-        log_probs = tf.nn.log_softmax(self.prior.c_logits(z))  # [S, B, K]
-        return tf.reduce_logsumexp(log_probs, 0) - tf.math.log(tf.cast(tf.shape(noise)[0], log_probs.dtype))
+        raise NotImplementedError
 
     def z_mean(self, x):
         """Mean of q(z|x), x [B, D] -> [B, L]."""
@@ -228,44 +156,36 @@ class LatentMixture(keras.layers.Layer):
 
     def get_config(self):
         """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "input_dim": self.input_dim,
-            "n_components": self.n_components,
-            "latent_dim": self.latent_dim,
-            "trunk_sizes": self.trunk_sizes,
-            "z_encoder_sizes": self.z_encoder_sizes,
-            "c_encoder_sizes": self.c_encoder_sizes,
-            "decoder_sizes": self.decoder_sizes,
-            "encoder": self.encoder_config,
-            "decoder": self.decoder_config,
-            "image_shape": self.image_shape,
-            "filters": self.filters,
-            "likelihood": self.likelihood,
-            "stddev": self.stddev,
-            "c_posterior": self.c_posterior,
-            "c_batch_normalization": self.c_batch_normalization,
-            "relaxation": self.relaxation,
-            "temperature": self.temperature,
-            "learn_weights": self.learn_weights,
-            "prior_stddev": self.prior_stddev,
-            "trainable_prior": self.trainable_prior,
-            "bound_share": self.bound_share,
-            "seed": self.seed,
-        }
+        policy = keras.dtype_policies.serialize(self.network_policy)
+        return {**super().get_config(), **asdict(self.config), "dtype": policy}
+
+    def _c_logits(self, hidden, z):
+        """Logits of q(c|x) from the trunk's output [B, H] and a sample z [B, L] of q(z|x): [B, K]."""
+        raise NotImplementedError
+
+    def _of_part(self, hidden, q):
+        """The posterior q of a batch's first rows, on which alone the bound is computed; hidden, [n, H], is theirs."""
+        return q
+
+    def _c_network(self) -> MLP | None:
+        """The network of q(c|x), if there is one: from the trunk's output to logits."""
+        return None
+
+    def _seed(self, n: int) -> int:
+        """The seed of the n-th part."""
+        return 10 * self.config.seed + n
 
     def _posterior(self, hidden, noise=None):
         """``infer`` from the trunk's output."""
         q = self._sample_z(hidden, noise)
-        logits = self.prior.c_logits(q["z"]) if self.c_encoder is None else self.c_encoder(hidden)  # [B, K]
-        return {**q, "c_logits": tf.nn.log_softmax(logits)}
+        return {**q, "c_logits": tf.nn.log_softmax(self._c_logits(hidden, q["z"]))}
 
     def _sample_z(self, hidden, noise=None):
         """q(z|x) and a sample of it: ``{"z_mean", "z_log_var", "z": each [B, L]}``."""
         z_mean, z_log_var = self._z_params(hidden)  # [B, L] each
         if noise is None:
-            noise = normal(tf.shape(z_mean), self.seed_generator)
-        z = z_mean + tf.exp(0.5 * z_log_var) * noise  # [B, L]
+            noise = normal(tf.shape(z_mean), self.seed_generator, z_mean.dtype)
+        z = z_mean + tf.exp(0.5 * z_log_var) * tf.cast(noise, z_mean.dtype)  # [B, L]
         return {"z_mean": z_mean, "z_log_var": z_log_var, "z": z}
 
     def _z_params(self, hidden):
@@ -275,7 +195,7 @@ class LatentMixture(keras.layers.Layer):
 
     def _terms(self, x, q, training):
         """The bound's terms of x [B, D] under its posterior q, each [B]."""
-        relaxed = self.relaxation == "gumbel" and training
+        relaxed = self.config.relaxation == "gumbel" and training
         return {
             "recon": -self.x_likelihood.log_prob(self.decoder(q["z"]), x),
             "kl_z": self._relaxed_kl_z(q) if relaxed else self._exact_kl_z(q),
@@ -295,6 +215,45 @@ class LatentMixture(keras.layers.Layer):
         return tf.reduce_sum(tf.exp(c_logits) * (c_logits - self.prior.log_weights()), -1)
 
 
-def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+@keras.saving.register_keras_serializable("vae_moe")
+class BayesMixture(LatentMixture):
+    """VaDE's: q(c|x) = p(c|z), Bayes' rule at the sample z (report, section 3)."""
+
+    def c_log_probs(self, x, noise):
+        """log of p(c|z) averaged over q(z|x); arguments as in :class:`LatentMixture`."""
+        z_mean, z_log_var = self._z_params(self.trunk(x))
+        noise = tf.cast(noise, z_mean.dtype)
+        z = z_mean + tf.exp(0.5 * z_log_var) * noise[:, tf.newaxis]  # [S, B, L]
+        log_probs = tf.nn.log_softmax(self.prior.c_logits(z))  # [S, B, K]
+        return tf.reduce_logsumexp(log_probs, 0) - tf.math.log(tf.cast(tf.shape(noise)[0], log_probs.dtype))
+
+    def _c_logits(self, hidden, z):
+        return self.prior.c_logits(z)
+
+
+@keras.saving.register_keras_serializable("vae_moe")
+class NetworkMixture(LatentMixture):
+    """DMVAE's: q(c|x) is an encoder network, ``c_encoder`` (report, section 6)."""
+
+    c_encoder: MLP
+
+    def c_log_probs(self, x, noise):
+        """The network's log q(c|x), [B, K]; the noise is not used."""
+        return tf.nn.log_softmax(self.c_encoder(self.trunk(x)))
+
+    def _c_logits(self, hidden, z):
+        return self.c_encoder(hidden)
+
+    def _of_part(self, hidden, q):
+        """Draws z anew: q(c|x) needs no z, and a graph then never computes that of the batch's other rows."""
+        return {**q, **self._sample_z(hidden)}
+
+    def _c_network(self):
+        return MLP(
+            self.config.c_encoder_sizes,
+            self.n_components,
+            seed=self._seed(3),
+            batch_normalization=self.config.c_batch_normalization,
+            name="c_encoder",
+            dtype=self.network_policy,
+        )

@@ -12,7 +12,7 @@ class MLP(keras.layers.Layer):
     Glorot-uniform kernels and zero biases, as in the report's code. Without any size the layer is the identity.
 
     Under a policy of mixed precision its products alone are in half precision; what it returns, and all that is made of
-    it, densities and KLs, is in float32.
+    it, densities and KLs, is in the type of its variables.
 
     With ``batch_normalization`` each hidden layer's sums are normalised before its activation, over the batch in
     training, by the running moments otherwise (Ioffe & Szegedy 2015).
@@ -38,8 +38,9 @@ class MLP(keras.layers.Layer):
         self.layers: list[keras.layers.Layer] = []
         for i, size in enumerate(self.hidden_sizes):
             if batch_normalization:
-                normalization = keras.layers.BatchNormalization()
-                self.layers += [self._dense(size, None, i), normalization, keras.layers.Activation(activation)]
+                normalization = keras.layers.BatchNormalization(dtype=self.dtype_policy)
+                activated = keras.layers.Activation(activation, dtype=self.dtype_policy)
+                self.layers += [self._dense(size, None, i), normalization, activated]
             else:
                 self.layers.append(self._dense(size, activation, i))
         if self.output_size is not None:
@@ -47,7 +48,7 @@ class MLP(keras.layers.Layer):
 
     def _dense(self, size: int, activation, i: int) -> keras.layers.Dense:
         kernel = keras.initializers.GlorotUniform(nth_seed(self.seed, i))
-        return keras.layers.Dense(size, activation, kernel_initializer=kernel)
+        return keras.layers.Dense(size, activation, kernel_initializer=kernel, dtype=self.dtype_policy)
 
     def build(self, input_shape):
         """Build the stack for inputs [B, D]."""

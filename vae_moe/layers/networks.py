@@ -35,7 +35,9 @@ def config(network: str | keras.layers.Layer) -> str | dict[str, Any]:
     return network if isinstance(network, str) else keras.layers.serialize(network)
 
 
-def encoder(network, hidden_sizes: Sequence[int], image_shape, filters: Sequence[int], *, seed: int, name: str):
+def encoder(
+    network, hidden_sizes: Sequence[int], image_shape, filters: Sequence[int], *, seed: int, name: str, dtype=None
+):
     """A network of x.
 
     Args:
@@ -46,37 +48,46 @@ def encoder(network, hidden_sizes: Sequence[int], image_shape, filters: Sequence
         filters: of "conv".
         seed: of the kernels.
         name: of the layer.
+        dtype: of its products; a Keras layer has its own.
 
     Returns:
         A layer, [B, D] -> [B, H].
     """
     if network == "mlp":
-        return MLP(hidden_sizes, seed=seed, name=name)
+        return MLP(hidden_sizes, seed=seed, name=name, dtype=dtype)
     if network == "conv":
-        return ConvEncoder(_needed(image_shape), filters, hidden_sizes, seed, name=name)
+        return ConvEncoder(_needed(image_shape), filters, hidden_sizes, seed, name=name, dtype=dtype)
     entrance = [keras.layers.Reshape(image_shape)] if image_shape else []
-    return keras.Sequential([*entrance, network, keras.layers.Flatten(dtype="float32")], name=name)
+    return keras.Sequential([*entrance, network, _flat(dtype)], name=name)
 
 
 def decoder(
-    network, hidden_sizes: Sequence[int], n_params: int, image_shape, filters: Sequence[int], *, seed: int, name: str
+    network,
+    hidden_sizes: Sequence[int],
+    n_params: int,
+    image_shape,
+    filters: Sequence[int],
+    *,
+    seed: int,
+    name: str,
+    dtype=None,
 ):
     """A network of z.
 
     Args:
         network: "mlp": dense layers; "conv": a :class:`ConvDecoder`; or a layer of z [B, L], whose output is flattened.
         n_params: P, parameters of the likelihood: one for each entry of x, or all means and then all log-variances.
-        hidden_sizes, image_shape, filters, seed, name: as in :func:`encoder`.
+        hidden_sizes, image_shape, filters, seed, name, dtype: as in :func:`encoder`.
 
     Returns:
         A layer, [B, L] -> [B, P].
     """
     if network == "mlp":
-        return MLP(hidden_sizes, n_params, seed=seed, name=name)
+        return MLP(hidden_sizes, n_params, seed=seed, name=name, dtype=dtype)
     if network == "conv":
         n_maps = n_params // math.prod(_needed(image_shape))
-        return ConvDecoder(image_shape, filters, hidden_sizes, n_maps, seed, name=name)
-    return keras.Sequential([network, keras.layers.Flatten(dtype="float32")], name=name)
+        return ConvDecoder(image_shape, filters, hidden_sizes, n_maps, seed, name=name, dtype=dtype)
+    return keras.Sequential([network, _flat(dtype)], name=name)
 
 
 def check_decoder(layer: keras.layers.Layer, latent_dim: int, n_params: int) -> None:
@@ -111,6 +122,11 @@ def check_image_shape(image_shape: Sequence[int] | None, input_dim: int) -> tupl
 def rows(x):
     """Images [B, ...] as rows [B, D]; what has one or two axes stays as it is. A tensor."""
     return x if len(x.shape) <= 2 else tf.reshape(x, [-1, math.prod(x.shape[1:])])
+
+
+def _flat(dtype) -> keras.layers.Layer:
+    """What makes rows of a Keras layer's output, in the type of a policy's variables."""
+    return keras.layers.Flatten(dtype=keras.dtype_policies.get(dtype).variable_dtype)
 
 
 def _needed(image_shape):

@@ -7,22 +7,23 @@ import tensorflow as tf
 ALGORITHM = "philox"
 
 
-def normal(shape, generator: keras.random.SeedGenerator):
+def normal(shape, generator: keras.random.SeedGenerator, dtype="float32"):
     """Standard normal numbers: those of ``keras.random.normal``.
 
     Args:
         shape: of the result.
         generator: the stream they are drawn from.
+        dtype: of the result.
 
     Returns:
-        float32 of this shape.
+        A tensor of this shape.
     """
-    return tf.random.stateless_normal(shape, _next_seed(generator), alg=ALGORITHM)
+    return tf.random.stateless_normal(shape, _next_seed(generator), dtype=dtype, alg=ALGORITHM)
 
 
-def uniform(shape, minval: float, generator: keras.random.SeedGenerator):
+def uniform(shape, minval: float, generator: keras.random.SeedGenerator, dtype="float32"):
     """Numbers uniform in [minval, 1): those of ``keras.random.uniform``; arguments as in :func:`normal`."""
-    return tf.random.stateless_uniform(shape, _next_seed(generator), minval, 1.0, alg=ALGORITHM)
+    return tf.random.stateless_uniform(shape, _next_seed(generator), minval, 1.0, dtype, alg=ALGORITHM)
 
 
 def _next_seed(generator):

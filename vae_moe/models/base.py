@@ -1,73 +1,77 @@
-"""What all models share: a gate, its training terms and its readouts."""
+"""What all models share: a gate, a loss of named terms, and readouts."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from vae_moe.engine.pipelines import map_batches
-from vae_moe.layers import batch_part, consistency, networks
-from vae_moe.layers.noise import normal
+from vae_moe.engine.steps import LoopingModel, batch_mean, replicas_share
+from vae_moe.layers import Regularization, networks, regularization
 from vae_moe.models import serving
-from vae_moe.models.terms import LAYER_LOSSES, TermModel
 from vae_moe.probabilities import normalised_logs, normalised_tensor
 
 #: Samples of z over which readouts average p(c|z) where q(c|x) is Bayes' rule.
 READOUT_SAMPLES = 16
+#: The name of what layers add to the loss.
+LAYER_LOSSES = "layer_losses"
+#: Terms whose training weight is multiplied by ``kl_weight``.
+KL_TERMS = ("kl_z", "kl_c")
 
 
-class GatedModel(TermModel):
-    """Abstract: a model around a gate, with the terms that hold q(c|x) together in training.
+class GatedModel(LoopingModel):
+    """Abstract: a model around a gate, whose loss is the weighted sum of named per-example terms.
 
-    None of these terms is the report's, and all are 0 unless asked for (:mod:`vae_moe.layers.consistency`). Inputs are
-    x [B, D], or a dictionary of ``x``, ``view`` [B, D], augmentations or neighbours of the rows of x, for the
-    consistency, ``radius`` [B], each row's own, and ``component`` [B], where a start put each row, or -1
-    (``engine.pipelines`` makes such batches). Of images, x and view may be [B, H, W, C]; all inside are rows.
+    ``call`` returns a dictionary with ``"terms": {name: [B] in nats}``. The terms become one number in one place,
+    ``compute_loss``. In evaluation every term of the bound counts once: ``val_loss`` is minus the bound itself,
+    whatever weights training is at, and the terms that hold q(c|x) together in training (:class:`Regularization`, none
+    of which is the report's) count nothing.
+
+    Inputs are x [B, D], or a dictionary of ``x``, ``view`` [B, D], ``radius`` [B] and ``component`` [B], of which
+    :meth:`Regularization.terms` tells (``engine.pipelines`` makes such batches). Of images, x and view may be
+    [B, H, W, C]; all inside are rows.
+
+    In training ``call`` gives ``"layer_losses"`` too, a scalar, if layers add to the loss, as a user's ``encoder`` with
+    a regularizer does: this is added as it is, whatever the examples' weights, and reported by that name.
+
+    Weights: ``kl_weight``, a non-trainable scalar that a warm-up callback raises.
 
     Args:
-        term_weights: of the model's other terms, by name.
-        regularization: weights of these terms, by name; those left out are 0.
-            "consistency": KL(q(c|x) || q(c|view));
-            "balance": the KL of the batch mean of q(c|x) to ``component_shares``, or its negative entropy;
-            "entropy": the entropy of q(c|x);
-            "adversarial": KL(q(c|x) || q(c|x + r)), r the small change that raises it most;
-            "start": the cross-entropy of q(c|x) to the start's components.
-        adversarial_radius: length of r, in units of x.
-        adversarial_probe: how far from x the direction of r is sought, in units of that length.
-        adversarial_share: share of each training batch on which that term is computed, as ``bound_share`` of a
-            :class:`LatentMixture`; a gate with large networks spends most of its time there.
-        component_shares: of the rows that each component should have, [K]; a start that is found later sets the
-            attribute before ``fit``. None: as many in each as in the others.
-        seed: of the directions in which r is sought.
+        term_weights: in training, of the model's terms by name; those of ``"kl_z"`` and ``"kl_c"`` are times
+            ``kl_weight``.
+        regularization: of q(c|x) in training.
+        seed: of the directions in which the adversarial change is sought.
+        dtype: of the networks, a policy; all else is in the type of its variables. Default: Keras' global policy.
     """
 
+    #: The gate's class, and the arguments of it that make the model what it is.
+    GATE: type[keras.layers.Layer]
+    FIXED: Mapping[str, Any] = MappingProxyType({})
+
     def __init__(
-        self,
-        term_weights: dict[str, float],
-        regularization: Mapping[str, float] | None,
-        adversarial_radius: float,
-        adversarial_probe: float,
-        adversarial_share: float,
-        component_shares: Sequence[float] | None,
-        seed: int,
-        **kwargs,
+        self, term_weights: Mapping[str, float], regularization: Regularization, seed: int, dtype=None, **kwargs
     ):
-        for what, length in (("adversarial_radius", adversarial_radius), ("adversarial_probe", adversarial_probe)):
-            if not length > 0:
-                raise ValueError(f"{what} must be positive, got {length!r}: the radius is in units of x.")
-        weights = dict(regularization or {})
-        if unknown := set(weights) - set(self.TRAINING_TERMS):
-            raise ValueError(
-                f"regularization weighs {', '.join(self.TRAINING_TERMS)}, got {', '.join(map(repr, sorted(unknown)))}."
-            )
-        super().__init__({**term_weights, **dict.fromkeys(self.TRAINING_TERMS, 0.0), **weights}, **kwargs)
-        self.adversarial_radius = adversarial_radius
-        batch_part.check_share("adversarial_share", adversarial_share)
-        self.adversarial_probe = adversarial_probe
-        self.adversarial_share = adversarial_share
-        self.component_shares = component_shares
+        policy = keras.dtype_policies.get(dtype)
+        super().__init__(dtype=policy.variable_dtype, **kwargs)
+        self.network_policy = policy
+        self.regularization = regularization
+        self.term_weights = {**term_weights, **regularization.weights}
+        self.kl_weight = self.add_weight(shape=(), initializer="ones", trainable=False, name="kl_weight")
+        self.term_trackers = {name: keras.metrics.Mean(name) for name in [*self.term_weights, LAYER_LOSSES]}
         self.seed_generator = keras.random.SeedGenerator(10 * seed + 8)
+
+    @property
+    def component_shares(self) -> Sequence[float] | None:
+        """Of the rows that each component should have, [K], or None; a start found later sets them before ``fit``."""
+        return self.regularization.component_shares
+
+    @component_shares.setter
+    def component_shares(self, shares: Sequence[float] | None) -> None:
+        self.regularization = replace(self.regularization, component_shares=shares)
 
     def fit(self, x=None, *args, **options):
         """Keras' ``fit``; x that is an array is looked at first, where that of batches is not.
@@ -80,9 +84,7 @@ class GatedModel(TermModel):
         if hasattr(rows, "__array__"):
             rows = np.asarray(rows, np.float32)
             images = rows.ndim > 2 and len(rows) > 0  # are rows inside, whatever their shape
-            check_range(
-                check_rows(rows.reshape(len(rows), -1) if images else rows, self.gate_layer()), self.gate_layer()
-            )
+            check_range(check_rows(rows.reshape(len(rows), -1) if images else rows, self.gate), self.gate)
         return super().fit(x, *args, **options)
 
     @staticmethod
@@ -93,9 +95,9 @@ class GatedModel(TermModel):
         whole = [name for name in ("x", "view") if name in rows and tf.as_dtype(rows[name].dtype).is_integer]
         return rows | {name: tf.cast(rows[name], tf.float32) for name in whole}
 
-    def gate_layer(self):
+    def gate_layer(self) -> keras.layers.Layer:
         """The gate, a layer with ``call`` and ``c_log_probs`` (:mod:`vae_moe.layers.gates`)."""
-        raise NotImplementedError
+        return self.gate
 
     def gate_outputs(self, inputs, training):
         """The gate's outputs for x, with the terms of q(c|x) that training uses.
@@ -107,13 +109,64 @@ class GatedModel(TermModel):
         Returns:
             The gate's dictionary.
         """
-        gate = self.gate_layer()
+        gate = self.gate
         outputs = gate(inputs["x"], training=training)
         if training:
             if losses := self.losses:  # taken here: the terms call its layers again
                 outputs[LAYER_LOSSES] = tf.add_n([tf.cast(loss, outputs["c_logits"].dtype) for loss in losses])
-            outputs["terms"] = {**outputs["terms"], **self._training_terms(gate, outputs["c_logits"], **inputs)}
+            held = self.regularization.terms(gate, outputs["c_logits"], self.seed_generator, **inputs)
+            outputs["terms"] = {**outputs["terms"], **held}
         return outputs
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Mean over the batch of the weighted sum of the terms, in nats.
+
+        Args:
+            x: unused; the terms know it.
+            y: targets, if the model has any.
+            y_pred: what ``call`` returned.
+            sample_weight: [B], or None.
+            training: whether training weights apply.
+
+        Returns:
+            A scalar.
+        """
+        terms, rows = self.loss_terms(y, y_pred), self.term_rows(y)
+        loss = tf.zeros(())
+        for name, term in terms.items():
+            self.term_trackers[name].update_state(term, _product(sample_weight, rows.get(name)))
+            loss += self._weight(name, training) * term  # [B]
+        if sample_weight is not None:
+            loss *= tf.cast(tf.reshape(sample_weight, [-1]), loss.dtype)
+        loss = batch_mean(loss)
+        if LAYER_LOSSES in y_pred:
+            self.term_trackers[LAYER_LOSSES].update_state(y_pred[LAYER_LOSSES])
+            loss += replicas_share(y_pred[LAYER_LOSSES])
+        return loss
+
+    def _maybe_symbolic_build(self, *args, **options):
+        if self._compile_loss is not None or self._compile_metrics is not None:
+            raise ValueError(
+                f"{type(self).__name__} was compiled with a loss or metrics: its loss is the sum of its own terms, and "
+                "these are reported. Compile it without. A subclass can compute_loss otherwise, a callback can score."
+            )
+        super()._maybe_symbolic_build(*args, **options)
+
+    def loss_terms(self, y, y_pred):
+        """The terms {name: [B]} of a batch from its targets and outputs; a model with targets adds theirs."""
+        del y
+        return y_pred["terms"]
+
+    def term_rows(self, y):
+        """The rows over which a term's reported mean goes, {name: [B] booleans}; all of them, where it is not named."""
+        del y
+        return {}
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """The means of the terms this batch has; a term that was not computed is not reported."""
+        absent = set(self.term_trackers) - set(self.loss_terms(y, y_pred)) - set(y_pred)
+        results = super().compute_metrics(x, y, y_pred, sample_weight)
+        return {name: value for name, value in results.items() if name not in absent}
 
     def c_log_proba(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
         """log p(c|x), deterministic.
@@ -127,7 +180,7 @@ class GatedModel(TermModel):
             [N, K] log-probabilities, float64.
         """
         noise = self._noise(n_samples, seed)
-        rows = check_rows(x, self.gate_layer())
+        rows = check_rows(x, self.gate)
         return normalised_logs(map_batches(lambda batch: self._c_log_probs(batch, noise), rows))
 
     def export(self, filepath, *, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> None:
@@ -146,7 +199,7 @@ class GatedModel(TermModel):
         Raises:
             FileExistsError: if something else is there.
         """
-        gate = self.gate_layer()
+        gate = self.gate
         functions = self.signatures(self._noise(n_samples, seed))
         serving.write(filepath, functions, gate.image_shape or (gate.input_dim,))
 
@@ -158,55 +211,21 @@ class GatedModel(TermModel):
         """
 
         def cluster(x):
-            probabilities = normalised_tensor(tf.exp(self.gate_layer().c_log_probs(x, noise)))  # [B, K]
+            probabilities = normalised_tensor(tf.exp(self.gate.c_log_probs(x, noise)))  # [B, K]
             return {"probabilities": probabilities, "component": tf.argmax(probabilities, -1)}
 
         return {"cluster": cluster}
 
     def _noise(self, n_samples: int, seed: int):
-        return tf.random.stateless_normal([n_samples, self.gate_layer().latent_dim], seed=[seed, 0])  # [S, L]
+        return tf.random.stateless_normal([n_samples, self.gate.latent_dim], seed=[seed, 0])  # [S, L]
 
     @tf.function(reduce_retracing=True)
     def _c_log_probs(self, x, noise):
-        return self.gate_layer().c_log_probs(x, noise)
-
-    def _training_terms(self, gate, c_logits, x, view=None, radius=None, component=None):
-        def log_probs(rows):
-            return gate.c_log_probs(rows, tf.zeros([1, gate.latent_dim]))  # z at its mean
-
-        terms = {}
-        if view is not None and self.term_weights["consistency"]:
-            terms["consistency"] = consistency.consistency(c_logits, log_probs(view))
-        if self.term_weights["balance"]:
-            terms["balance"] = consistency.balance(c_logits, self.component_shares)
-        if self.term_weights["entropy"]:
-            terms["entropy"] = consistency.entropy(c_logits)
-        if self.term_weights["adversarial"]:
-            noise = self._directions(*tf.unstack(tf.shape(x)))
-            radius = tf.fill([tf.shape(x)[0]], self.adversarial_radius) if radius is None else radius
-
-            def adversarial(x, radius, noise):
-                lengths = radius[:, tf.newaxis]
-                change = log_probs, x, log_probs(x), lengths, noise, self.adversarial_probe
-                return {"adversarial": consistency.adversarial(*change)}
-
-            terms |= batch_part.terms_of_part(adversarial, self.adversarial_share, x, radius, noise)
-        if component is not None and self.term_weights["start"]:
-            terms["start"] = consistency.start(c_logits, component)
-        return terms
-
-    def _directions(self, n_rows, n_columns):
-        """Standard normal [B, D], where the adversarial change is first sought: windows of one sequence.
-
-        To draw B D numbers would take a tenth of a step on MNIST. One row of them for the whole batch would not do: a
-        change that all rows share is what a batch normalisation takes away.
-        """
-        sequence = normal((n_rows + n_columns,), self.seed_generator)
-        return tf.gather(sequence, tf.range(n_rows)[:, tf.newaxis] + tf.range(n_columns))
+        return self.gate.c_log_probs(x, noise)
 
     def _parts(self) -> dict[str, keras.layers.Layer]:
         """The model's layers and its gate's, by name."""
-        layers = [*vars(self).values(), *vars(self.gate_layer()).values()]
+        layers = [*vars(self).values(), *vars(self.gate).values()]
         return {layer.name: layer for layer in layers if isinstance(layer, keras.layers.Layer)}
 
     def _hold(self, names: Sequence[str]) -> None:
@@ -217,17 +236,20 @@ class GatedModel(TermModel):
         for name in names:
             parts[name].trainable = False
 
+    def _weight(self, name: str, training: bool):
+        if not training:
+            return 0.0 if name in regularization.NAMES else 1.0
+        return self.term_weights[name] * (self.kl_weight if name in KL_TERMS else 1.0)
+
     def get_config(self):
-        """The regularization, and which layers are held."""
-        weights = {name: self.term_weights[name] for name in self.TRAINING_TERMS}
+        """The constructor's arguments, flat: the gate's, the regularization's, and which layers are held."""
+        gate = self.gate.get_config()
         return {
+            **{name: value for name, value in gate.items() if name not in self.FIXED},
             **super().get_config(),
-            "regularization": weights,
-            "adversarial_radius": self.adversarial_radius,
-            "adversarial_probe": self.adversarial_probe,
-            "adversarial_share": self.adversarial_share,
-            "component_shares": None if self.component_shares is None else list(self.component_shares),
+            **self.regularization.arguments(),
             "held": [name for name, layer in self._parts().items() if not layer.trainable],
+            "dtype": keras.dtype_policies.serialize(self.network_policy),
         }
 
 
@@ -264,3 +286,11 @@ def check_range(x, gate) -> None:
             f"x must be in [0, 1] for likelihood='bernoulli', got values from {least:.3g} to {most:.3g}: divide bytes "
             "by 255, scale x, or take likelihood='gaussian'."
         )
+
+
+def _product(sample_weight, rows):
+    """Weights of a reported mean from those of the examples and the rows that have it; each [B], or None: all alike."""
+    if rows is None or sample_weight is None:
+        return sample_weight if rows is None else rows
+    weights = tf.reshape(sample_weight, [-1])
+    return weights * tf.cast(rows, weights.dtype)

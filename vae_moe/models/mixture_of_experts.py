@@ -6,9 +6,8 @@ Their loss is ``expert_weight * nll + elbo_weight * (recon + kl_z + kl_c)`` (rep
 is there where the gate is a clustering autoencoder, and is all that a row without y contributes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import MappingProxyType
-from typing import Any
 
 import keras
 import numpy as np
@@ -16,7 +15,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from vae_moe.engine.pipelines import map_batches
-from vae_moe.layers import Experts, LatentMixture, SoftmaxGate
+from vae_moe.layers import BayesMixture, Experts, NetworkMixture, Regularization, SoftmaxGate
 from vae_moe.models.base import READOUT_SAMPLES, GatedModel, check_rows
 from vae_moe.models.objectives import OBJECTIVES
 from vae_moe.models.readouts import LatentReadouts
@@ -44,17 +43,14 @@ class MixtureOfExperts(GatedModel):
         learn_variance: of Gaussian experts, per expert and output; 1 otherwise.
         elbo_weight: of the terms of the gate's bound.
         expert_weight: of the experts' term, ``nll``.
-        regularization, adversarial_radius, adversarial_probe, adversarial_share, component_shares: of the terms that
-            hold q(c|x) together in training (:class:`GatedModel`).
         held: names of layers, its own and its gate's, that are not trained: what a saved model keeps of their
             ``trainable = False``.
         name: of the Keras model.
-        gate: further arguments of the gate, a :class:`LatentMixture` or a :class:`SoftmaxGate`.
+        dtype: of the networks, a policy; all else is in the type of its variables. Default: Keras' global policy.
+        arguments: further ones of the gate, a :class:`SoftmaxGate` or a mixture (:class:`MixtureConfig`); and
+            ``regularization``, the weights of :class:`Regularization`, with its settings.
     """
 
-    #: The gate's class, and the arguments of it that make the model what it is.
-    GATE: type[keras.layers.Layer]
-    FIXED: Mapping[str, Any] = MappingProxyType({})
     #: Terms the gate contributes.
     GATE_TERMS: tuple[str, ...] = ()
 
@@ -69,42 +65,28 @@ class MixtureOfExperts(GatedModel):
         learn_variance: bool = False,
         elbo_weight: float = 1.0,
         expert_weight: float = 1.0,
-        regularization: Mapping[str, float] | None = None,
-        adversarial_radius: float = 1.0,
-        adversarial_probe: float = 0.1,
-        adversarial_share: float = 1.0,
-        component_shares: Sequence[float] | None = None,
         *,
         held: Sequence[str] = (),
         name: str | None = None,
         trainable: bool = True,
-        dtype="float32",
-        **gate,
+        dtype=None,
+        **arguments,
     ):
         if objective not in OBJECTIVES:
             raise ValueError(f"objective must be one of {', '.join(map(repr, OBJECTIVES))}, got {objective!r}.")
         if expert_input not in ("x", "features"):
             raise ValueError(f"expert_input must be 'x' or 'features', got {expert_input!r}.")
         terms = dict.fromkeys(self.GATE_TERMS, elbo_weight) | {"nll": expert_weight}
-        super().__init__(
-            terms,
-            regularization,
-            adversarial_radius,
-            adversarial_probe,
-            adversarial_share,
-            component_shares,
-            gate.get("seed", 0),
-            name=name,
-            trainable=trainable,
-            dtype=dtype,
-        )
+        regularization = Regularization.taken_from(arguments)
+        super().__init__(terms, regularization, arguments.get("seed", 0), name=name, trainable=trainable, dtype=dtype)
         self.objective = objective
         self.expert_input = expert_input
         self.elbo_weight = elbo_weight
         self.expert_weight = expert_weight
-        self.gate = self.GATE(input_dim, n_experts, **self.FIXED, **gate, dtype=dtype, name="gate")
+        self.gate = self.GATE(input_dim, n_experts, **self.FIXED, **arguments, dtype=self.network_policy, name="gate")
+        seed = 10 * self.gate.seed + 7
         self.experts = Experts(
-            n_experts, n_outputs, task, learn_variance, 10 * self.gate.seed + 7, dtype=dtype, name="experts"
+            n_experts, n_outputs, task, learn_variance, seed, dtype=self.variable_dtype, name="experts"
         )
         self.build((None, input_dim))
         self._hold(held)
@@ -210,10 +192,10 @@ class MixtureOfExperts(GatedModel):
 
     def get_config(self):
         """The constructor's arguments, flat."""
-        gate = {k: v for k, v in self.gate.get_config().items() if k not in {"n_components", *self.FIXED}}
+        shared = super().get_config()
+        del shared["n_components"]  # is n_experts here
         return {
-            **gate,
-            **super().get_config(),
+            **shared,
             "n_experts": self.experts.n_experts,
             "n_outputs": self.experts.n_outputs,
             "task": self.experts.task,
@@ -223,10 +205,6 @@ class MixtureOfExperts(GatedModel):
             "elbo_weight": self.elbo_weight,
             "expert_weight": self.expert_weight,
         }
-
-    def gate_layer(self):
-        """The gate."""
-        return self.gate
 
     def signatures(self, noise):
         """The gate's, and "predict": ``y_mean`` [B, O], or ``y_probabilities`` [B, C], and ``gate_probabilities``."""
@@ -259,26 +237,18 @@ class DeepMoE(MixtureOfExperts):
     GATE = SoftmaxGate
 
 
-class _LatentMoE(LatentReadouts, MixtureOfExperts):
-    """Abstract: gated by a latent mixture, which is its ``mixture`` too."""
-
-    GATE = LatentMixture
-    GATE_TERMS = ("recon", "kl_z", "kl_c")
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.mixture = self.gate
-
-
 @keras.saving.register_keras_serializable("vae_moe")
-class DVMoE(_LatentMoE):
+class DVMoE(LatentReadouts, MixtureOfExperts):
     """Discrete variational mixture of experts: a DMVAE's q(c|x) is the gate (report, section 7)."""
 
-    FIXED = MappingProxyType({"c_posterior": "network"})
+    GATE = NetworkMixture
+    GATE_TERMS = NetworkMixture.TERMS
 
 
 @keras.saving.register_keras_serializable("vae_moe")
-class VaDEMoE(_LatentMoE):
+class VaDEMoE(LatentReadouts, MixtureOfExperts):
     """Mixture of experts gated by VaDE's p(c|z) at a sample of z (report, section 5)."""
 
-    FIXED = MappingProxyType({"c_posterior": "bayes", "relaxation": "exact"})
+    GATE = BayesMixture
+    FIXED = MappingProxyType({"relaxation": "exact"})
+    GATE_TERMS = BayesMixture.TERMS

@@ -13,13 +13,14 @@ from vae_moe.probabilities import normalised_logs
 
 
 class LatentReadouts:
-    """Abstract: what a latent mixture can tell, for a Keras model that has one.
+    """Abstract: what a latent mixture can tell, for a Keras model whose gate is one."""
 
-    Attributes:
-        mixture: the :class:`LatentMixture`.
-    """
+    gate: LatentMixture
 
-    mixture: LatentMixture
+    @property
+    def mixture(self) -> LatentMixture:
+        """The gate."""
+        return self.gate
 
     def encode(self, x) -> np.ndarray:
         """Mean of q(z|x), x [N, D] -> [N, L]."""

@@ -18,10 +18,9 @@ import numpy as np
 import tensorflow as tf
 from sklearn.mixture import GaussianMixture
 
-from vae_moe.engine.looping import LoopingModel
 from vae_moe.engine.pipelines import batches, compile_options, map_batches
-from vae_moe.engine.replicas import batch_mean, replicas_share
 from vae_moe.engine.resume import Backup
+from vae_moe.engine.steps import LoopingModel, batch_mean, replicas_share
 from vae_moe.layers import LatentMixture, MixturePrior, SoftmaxGate
 from vae_moe.training.stop_on_nan import StopOnNaN
 

@@ -6,38 +6,38 @@ import scipy.stats
 import tensorflow as tf
 
 from vae_moe import DMVAE
-from vae_moe.layers import consistency
+from vae_moe.layers import regularization
 
 
 def test_terms_are_scipys_entropies(rng):
     p, q = rng.dirichlet(np.ones(5), (2, 30))
     np.testing.assert_allclose(
-        consistency.consistency(np.log(p), np.log(q)), scipy.stats.entropy(p, q, axis=-1), rtol=1e-6
+        regularization.consistency(np.log(p), np.log(q)), scipy.stats.entropy(p, q, axis=-1), rtol=1e-6
     )
-    np.testing.assert_allclose(np.mean(consistency.balance(np.log(p))), -scipy.stats.entropy(p.mean(0)))
+    np.testing.assert_allclose(np.mean(regularization.balance(np.log(p))), -scipy.stats.entropy(p.mean(0)))
 
 
 def test_the_target_gets_no_gradient(rng):
     logits, view = (tf.Variable(np.log(rng.dirichlet(np.ones(5), 3))) for _ in range(2))
     with tf.GradientTape() as tape:
-        loss = consistency.consistency(logits, view)
+        loss = regularization.consistency(logits, view)
     of_logits, of_view = tape.gradient(loss, [logits, view])
     assert of_logits is None and np.abs(of_view).max() > 0
 
 
 def test_balance_is_least_where_every_component_is_used():
     used = np.log(np.eye(4) * (1 - 4e-9) + 1e-9)
-    np.testing.assert_allclose(np.mean(consistency.balance(used)), -np.log(4), rtol=1e-6)
-    np.testing.assert_allclose(np.mean(consistency.balance(used[[0, 0, 0]])), 0, atol=1e-6)
+    np.testing.assert_allclose(np.mean(regularization.balance(used)), -np.log(4), rtol=1e-6)
+    np.testing.assert_allclose(np.mean(regularization.balance(used[[0, 0, 0]])), 0, atol=1e-6)
 
 
 def test_balance_to_a_starts_shares_is_scipys_divergence(rng):
     """Least, 0, where the components have the shares the start gave them, however unequal."""
     p, shares = rng.dirichlet(np.ones(3), 30), [0.95, 0.04, 0.01]
-    ours = np.mean(consistency.balance(np.log(p), shares))
+    ours = np.mean(regularization.balance(np.log(p), shares))
     np.testing.assert_allclose(ours, scipy.stats.entropy(p.mean(0), shares))
     met = np.repeat(np.log(np.eye(3) * (1 - 3e-9) + 1e-9), [95, 4, 1], 0)
-    np.testing.assert_allclose(np.mean(consistency.balance(met, shares)), 0, atol=1e-6)
+    np.testing.assert_allclose(np.mean(regularization.balance(met, shares)), 0, atol=1e-6)
 
 
 def test_the_model_balances_towards_its_component_shares(rng):
@@ -45,7 +45,7 @@ def test_the_model_balances_towards_its_component_shares(rng):
     model = DMVAE(6, n_components=2, latent_dim=2, regularization={"balance": 1.0}, component_shares=[0.9, 0.1])
     outputs = model(x, training=True)
     np.testing.assert_allclose(
-        outputs["terms"]["balance"], consistency.balance(outputs["c_logits"], [0.9, 0.1]), rtol=1e-6
+        outputs["terms"]["balance"], regularization.balance(outputs["c_logits"], [0.9, 0.1]), rtol=1e-6
     )
     assert DMVAE.from_config(model.get_config()).component_shares == [0.9, 0.1]
 
@@ -57,7 +57,9 @@ def test_the_model_adds_them_with_their_weights(rng):
     terms = {name: np.mean(term) for name, term in outputs["terms"].items()}
     logits = outputs["c_logits"]
     np.testing.assert_allclose(
-        terms["consistency"], np.mean(consistency.consistency(logits, model.mixture.infer(view)["c_logits"])), rtol=1e-5
+        terms["consistency"],
+        np.mean(regularization.consistency(logits, model.mixture.infer(view)["c_logits"])),
+        rtol=1e-5,
     )
     bound = terms["recon"] + terms["kl_z"] + terms["kl_c"]
     expected = bound + 2 * terms["consistency"] + 3 * terms["balance"]
@@ -68,13 +70,13 @@ def test_the_model_adds_them_with_their_weights(rng):
 
 def test_entropy_is_scipys(rng):
     p = rng.dirichlet(np.ones(5), 30)
-    np.testing.assert_allclose(consistency.entropy(np.log(p)), scipy.stats.entropy(p, axis=-1))
+    np.testing.assert_allclose(regularization.entropy(np.log(p)), scipy.stats.entropy(p, axis=-1))
 
 
 def test_rows_are_held_to_their_starts_component_or_to_none(rng):
     p, components = rng.dirichlet(np.ones(5), 4), np.array([3, -1, 0, 4], "int32")
     expected = scipy.stats.entropy(np.eye(5)[components], p, axis=-1) * (components >= 0)  # the KL from one-hot
-    np.testing.assert_allclose(consistency.start(np.log(p), components), expected)
+    np.testing.assert_allclose(regularization.start(np.log(p), components), expected)
     model = DMVAE(6, n_components=5, latent_dim=2, regularization={"start": 2.0})
     x = rng.uniform(0, 1, (4, 6)).astype("f")
     terms = model({"x": x, "component": components}, training=True)["terms"]
@@ -91,7 +93,7 @@ def test_the_adversarial_change_of_a_linear_gate_is_along_its_kernel(rng):
         return tf.nn.log_softmax(tf.stack([logit, tf.zeros_like(logit)], -1))
 
     x, noise = rng.normal(size=(2, 20, 6)).astype("f")
-    ours = consistency.adversarial(log_probs, x, log_probs(x), 0.5, noise)
+    ours = regularization.adversarial(log_probs, x, log_probs(x), 0.5, noise)
     direction = 0.5 * kernel / np.linalg.norm(kernel)
     p = np.exp(log_probs(x))
     both = [scipy.stats.entropy(p, np.exp(log_probs(x + sign * direction)), axis=-1) for sign in (1, -1)]
@@ -107,7 +109,7 @@ def test_the_adversarial_direction_is_sought_at_the_probe(rng):
         return tf.nn.log_softmax(changed)
 
     x, logits, noise = np.zeros((8, 3), "f"), tf.nn.log_softmax(np.ones((8, 3), "f")), rng.normal(size=(8, 3))
-    consistency.adversarial(log_probs, x, logits, 0.5, noise.astype("f"), probe=3.0)
+    regularization.adversarial(log_probs, x, logits, 0.5, noise.astype("f"), probe=3.0)
     np.testing.assert_allclose(lengths, [np.full(8, 1.5), np.full(8, 0.5)], rtol=1e-5)
 
 

@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 
 from vae_moe import DMVAE, DeepMoE, DVMoE
-from vae_moe.engine import looping, pipelines
+from vae_moe.engine import pipelines, steps
 from vae_moe.training.stop_on_nan import StopOnNaN
 
-N_STEPS = 2 * looping.LoopingModel.steps_per_loop - 3  # two loops, the second not full
+N_STEPS = 2 * steps.LoopingModel.steps_per_loop - 3  # two loops, the second not full
 
 
 def _data(x, y=None, **options):
@@ -120,9 +120,9 @@ def test_a_checkpoint_by_step_writes_as_many_files_as_it_was_told(digits, tmp_pa
 @pytest.mark.parametrize("n_batches", [2, 16, 17, 214])
 def test_loops_have_every_batch_once_in_order(n_batches):
     data = tf.data.Dataset.range(3 * n_batches).batch(3, drop_remainder=True).map(lambda x: (x, None))
-    elements = list(looping.loops(data, 16))
+    elements = list(steps.loops(data, 16))
     assert {len(batches) for (batches, _), _ in elements} == {-(-n_batches // len(elements))}  # one shape
-    assert len(elements) == -(-n_batches // 16) == len(looping.loops(data, 16))
+    assert len(elements) == -(-n_batches // 16) == len(steps.loops(data, 16))
     rows = [np.ravel(batches[:n]) for (batches, _), n in elements]
     np.testing.assert_array_equal(np.concatenate(rows), range(3 * n_batches))
 
