@@ -85,9 +85,7 @@ def measure(case: Case, dataset, epochs: int) -> dict[str, Any]:
 
     recipe = case.recipe
     y = training.targets(recipe, dataset)
-    model = training.build(recipe, dataset)
-    data = training.batches(recipe, dataset, y)
-    training.compile_model(model, recipe, recipe.epochs, data)  # as a whole training, not for the few epochs here
+    model, data = training.compiled(recipe, dataset, y)  # as for a whole training, not for the few epochs here
     widest = max((w.shape for w in model.trainable_weights if w.path.endswith("kernel")), key=np.prod)
     seconds, peaks, shape_peaks = [], [product_rate()], []
 

@@ -26,7 +26,7 @@ EXPERTS = ("dvmoe", "deepmoe", "vademoe")
 
 @dataclass(frozen=True)
 class WarmStart:
-    """The stages before the bound is trained (:mod:`vae_moe.training.initialization`)."""
+    """The warm start of a ``vae_moe.training.plan.Plan``, whose fields it has."""
 
     autoencoder_epochs: int
     distill_epochs: int
@@ -35,11 +35,15 @@ class WarmStart:
     neighbors_of: str = "z"  # the autoencoder's latents, or "x"
     batch_size: int = 256
     learning_rate: float = 1e-3
+    least_steps: int = 1
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything a run depends on besides the data: plain values, written to its ``config.json``."""
+    """Everything a run depends on besides the data: plain values, written to its ``config.json``.
+
+    Those of the training have the names of ``vae_moe.training.plan.Plan``, whose defaults the others keep.
+    """
 
     dataset: str
     model: str

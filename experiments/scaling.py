@@ -90,9 +90,7 @@ def step_time(model_name: str, n_components: int, dataset) -> dict[str, Any]:
 
     recipe = replace(benchmark.Case(model_name, "default", 256).recipe, n_components=n_components)
     y = training.targets(recipe, dataset)
-    model = training.build(recipe, dataset)
-    data = training.batches(recipe, dataset, y)
-    training.compile_model(model, recipe, 3, data)
+    model, data = training.compiled(recipe, dataset, y, 3)
     seconds: list[float] = []
 
     class Timer(keras.callbacks.Callback):

@@ -1,12 +1,9 @@
-"""Every stage of a recipe, from an untrained model to a trained one."""
+"""A recipe carried out: its model, its targets, and its plan, which ``vae_moe.training.fit`` knows how to fit."""
 
-import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from experiments import recipes, starts
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,6 +38,16 @@ def targets(recipe: recipes.Recipe, dataset):
     return None
 
 
+def plan(recipe: recipes.Recipe):
+    """The plan of a recipe's training."""
+    from vae_moe.training.plan import ExpertsByEM, Plan, WarmStart
+
+    same = {field.name: getattr(recipe, field.name) for field in fields(Plan) if hasattr(recipe, field.name)}
+    warm_start = recipe.warm_start and WarmStart(**asdict(recipe.warm_start))
+    experts = ExpertsByEM(ridges=recipe.expert_ridges) if recipe.fit_experts else None
+    return Plan(**{**same, "warm_start": warm_start, "experts": experts})
+
+
 def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, backup=None, verbose=1) -> Trained:
     """Carry out every stage of a recipe.
 
@@ -55,33 +62,26 @@ def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, backu
     """
     import keras
 
-    from vae_moe.engine.resume import Backup
-    from vae_moe.training import stop_on_nan
+    from vae_moe.training import fit
 
-    backup = backup or Backup()
     keras.utils.set_random_seed(recipe.model_seed)
     model = build(recipe, dataset)
-    neighbors, components, shared_seconds = None, None, 0.0
-    if recipe.warm_start is not None:
-        gate = model.gate_layer()
-        mixture = _start_mixture(recipe, dataset, gate.n_components) if recipe.start_network else gate
-        start, shares, components = starts.carry_out(gate, mixture, recipe, dataset.train.x, verbose, cache, backup)
-        model.component_shares = shares.tolist()
-        neighbors, shared_seconds = start.neighbors, start.seconds if start.cached else 0.0
-    if recipe.gate_epochs:
-        logger.info("the gate's bound alone, %d epochs", recipe.gate_epochs)
-        data = batches(recipe, dataset)
-        model.experts.trainable = False  # they have no gradient without y
-        compile_model(model, recipe, recipe.gate_epochs, data)
-        stops = [stop_on_nan.StopOnNaN(dataset.train.x)]
-        backup.fit("gate", model, data, epochs=recipe.gate_epochs, callbacks=stops, verbose=verbose)
-        model.experts.trainable = True
-    if recipe.fit_experts:
-        _fit_experts(model, recipe, dataset, y, backup)
-    warm_start_seconds = backup.seconds
-    data = batches(recipe, dataset, y, neighbors, components)
-    history = fit(model, recipe, dataset, y, data, callbacks, backup, verbose)
-    return Trained(model, history, backup.seconds, warm_start_seconds, shared_seconds)
+    options = {
+        "seed": recipe.model_seed,
+        "image_shape": dataset.image_shape,
+        "cache": cache and starts.Cache(cache, recipe.dataset),
+        "backup": backup,
+        "observers": callbacks,
+        "verbose": verbose,
+    }
+    x, validation = dataset.train.x, dataset.validation.x
+    if y is None:
+        fitted = fit.fit_clustering(model, x, plan(recipe), validation=validation, **options)
+    else:
+        mixture = _start_mixture(recipe, dataset, model.gate_layer().n_components) if recipe.start_network else None
+        held = (validation, y.validation)
+        fitted = fit.fit_experts(model, x, y.train, plan(recipe), validation=held, start_mixture=mixture, **options)
+    return Trained(model, fitted.history, fitted.seconds, fitted.warm_start_seconds, fitted.shared_seconds)
 
 
 def build(recipe: recipes.Recipe, dataset):
@@ -122,107 +122,13 @@ def _start_mixture(recipe: recipes.Recipe, dataset, n_components: int):
     return mixture
 
 
-def fit(model, recipe: recipes.Recipe, dataset, y, data, observers, backup, verbose) -> dict[str, list[float]]:
-    """Train the loss, keep the weights the recipe wants, and return the history.
-
-    ``checkpoint="best"`` keeps those of least validation loss, of y's part of it where there is one.
-    """
+def compiled(recipe: recipes.Recipe, dataset, y=None, epochs: int | None = None):
+    """The untrained model of a recipe, compiled as for so many epochs of its batches, and these: to time a step."""
     from vae_moe.engine import pipelines
-    from vae_moe.training import stop_on_nan
+    from vae_moe.training import fit
 
-    compile_model(model, recipe, recipe.epochs, data)
-    logger.info("%s, %d epochs", recipe.model, recipe.epochs)
-    last_good = backup.folder and backup.folder / "last_good.keras"
-    history = backup.fit(
-        "fit",
-        model,
-        data,
-        epochs=recipe.epochs,
-        best=("val_loss" if y is None else "val_nll") if recipe.checkpoint == "best" else None,
-        validation_data=pipelines.in_order(dataset.validation.x, y and y.validation),
-        verbose=verbose,
-        callbacks=[
-            stop_on_nan.StopOnNaN(dataset.train.x, last_good),
-            *_m_steps(model, recipe, dataset, y),
-            *_schedules(model, recipe),
-            *observers,
-        ],
-    )
-    if y is not None and not model.experts.trainable:
-        model.experts.trainable = True
-        compile_model(model, recipe, recipe.epochs, data)  # for whoever trains it further
-    return history.history
-
-
-def batches(recipe: recipes.Recipe, dataset, y=None, neighbors=None, components=None):
-    """The training batches of a recipe, with what its terms ask for (``vae_moe.engine.pipelines.batches``)."""
-    import numpy as np
-
-    from vae_moe.engine import pipelines
-    from vae_moe.training import augmentation, graphs
-
-    augment, radius = None, None
-    if recipe.augmentation is not None:
-        augment = augmentation.small_affine(dataset.image_shape, **recipe.augmentation, seed=recipe.model_seed)
-    if recipe.adversarial_reach is not None and neighbors is not None:
-        radius = recipe.adversarial_reach * graphs.neighbor_distances(dataset.train.x, neighbors)
-    labelled = np.flatnonzero(y.train >= 0) if recipe.n_labelled and y is not None else None
-    return pipelines.batches(
-        dataset.train.x,
-        y and y.train,
-        batch_size=recipe.batch_size,
-        seed=recipe.model_seed,
-        augment=augment,
-        radius=radius,
-        components=components,
-        labelled=labelled,
-        n_labelled=recipe.n_labelled,
-    )
-
-
-def compile_model(model, recipe: recipes.Recipe, epochs: int, data) -> None:
-    """Compile for a recipe's optimiser, whose rate falls over these epochs of these batches."""
-    import keras
-
-    from vae_moe.engine import pipelines
-
-    rate = recipe.learning_rate
-    if recipe.learning_rate_schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, epochs * len(data))
-    model.compile(keras.optimizers.Adam(rate), **pipelines.compile_options(model, data, epochs))
-
-
-def _schedules(model, recipe: recipes.Recipe) -> list:
-    from vae_moe.training import callbacks
-
-    if recipe.model == "deepmoe":
-        return []
-    temperature = float(model.mixture.config.temperature)
-    return [
-        callbacks.TemperatureAnnealing(temperature, recipe.temperature_decay, recipe.temperature_floor),
-        callbacks.KLWarmUp(recipe.kl_warm_up_epochs),
-    ]
-
-
-def _m_steps(model, recipe: recipes.Recipe, dataset, y) -> list:
-    """The experts' part of generalised EM, where training holds them."""
-    from vae_moe.training import expert_em
-
-    if y is None or model.experts.trainable:
-        return []
-    return [expert_em.ExpertsMStep(dataset.train.x, y.train, alpha=recipe.expert_ridges[-1])]
-
-
-def _fit_experts(model, recipe: recipes.Recipe, dataset, y, backup) -> None:
-    """Set the experts by EM, and hold them."""
-    from vae_moe.training import expert_em
-
-    def weights():
-        logger.info("experts by EM")
-        expert_em.fit_experts(model, dataset.train.x, y.train, tied=True, alphas=recipe.expert_ridges)
-        return {weight.name: weight.numpy() for weight in model.experts.weights}
-
-    kept = backup.once("experts", weights)
-    for weight in model.experts.weights:
-        weight.assign(kept[weight.name])
-    model.experts.trainable = False
+    model = build(recipe, dataset)
+    data = fit.batches(dataset.train.x, y and y.train, plan(recipe), recipe.model_seed, image_shape=dataset.image_shape)
+    rate = recipe.learning_rate, recipe.learning_rate_schedule
+    pipelines.compile_model(model, data, epochs or recipe.epochs, *rate)
+    return model, data

@@ -38,6 +38,8 @@ LEAST: dict[str, float] = {
 }
 # Largest entry of X and y: their squares and sums are finite as float64, and what is scaled by less is as float32.
 LARGEST = 1e30
+# None leaves these to the data.
+OPTIONAL = ("variance", "epochs", "start_epochs", "batch_size")
 # Shares: below 1.
 SHARES = ("shrinkage", "validation_fraction")
 
@@ -45,7 +47,7 @@ SHARES = ("shrinkage", "validation_fraction")
 def check_numbers(parameters: Mapping[str, Any]) -> None:
     """Raise ValueError unless each parameter that LEAST knows is a finite number of its kind and range."""
     for name, value in parameters.items():
-        if name in LEAST and not (name == "variance" and value is None):
+        if name in LEAST and not (name in OPTIONAL and value is None):
             _check_number(name, value)
 
 

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from vae_moe.app import failures
+from vae_moe.app import failures, folder
 
 CLUSTERINGS = ("dmvae", "vade")
 EXPERTS = ("dvmoe", "vademoe", "deepmoe")
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Exception, KeyboardInterrupt) as error:
         if options.debug:
             traceback.print_exc()
-        line, code = failures.explain(error, options.kept)
+        line, code = failures.explain(error, options.kept, folder.resumes(options))
         sys.stderr.write(f"{line}\n")
         return code
     return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+import shutil
 import sys
 import time
 from argparse import Namespace
@@ -151,10 +152,22 @@ def _train(
     train, held_out = rows
     epochs = {} if options.epochs is None else {"epochs": options.epochs}
     verbose = int(sys.stdout.isatty() and not options.quiet)  # Keras' progress bars
-    estimator = getattr(estimators, name)(**size, **epochs, random_state=options.seed, verbose=verbose)
+    resume_dir = options.out / folder.RESUME
+    if options.overwrite:
+        shutil.rmtree(resume_dir, ignore_errors=True)
+    elif resume_dir.exists():
+        logger.info("goes on from what an earlier command kept in %s; --overwrite begins anew", readable(resume_dir))
+    estimator = getattr(estimators, name)(
+        **size, **epochs, random_state=options.seed, resume_dir=str(resume_dir), verbose=verbose
+    )
     logger.info("%s on %d rows of %d numbers", name, *x[train].shape)
     started = time.perf_counter()
-    estimator.fit(x[train]) if y is None else estimator.fit(x[train], y[train])
+    try:
+        estimator.fit(x[train]) if y is None else estimator.fit(x[train], y[train])
+    except FloatingPointError:  # the same command would come to the same batch
+        shutil.rmtree(resume_dir, ignore_errors=True)
+        raise
+    estimator.set_params(resume_dir=None)
     config["seconds"] = round(time.perf_counter() - started, 1)
     config["finished_at"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     return Trained(config, source, x, preparation, estimator, held_out)

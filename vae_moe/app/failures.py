@@ -54,12 +54,13 @@ def signals_raised() -> Iterator[None]:
             signal.signal(number, before[number])
 
 
-def explain(error: BaseException, kept: Path | None) -> tuple[str, int]:
+def explain(error: BaseException, kept: Path | None, resumes: bool = False) -> tuple[str, int]:
     """What to say of an error, and the exit code.
 
     Args:
         error: that ended the command.
         kept: the folder of a training that had ended before, or None.
+        resumes: whether the same command goes on from what was done.
 
     Returns:
         A line; and 2 for input that cannot be used, 128 and the number of a signal, 1 for everything else.
@@ -67,7 +68,8 @@ def explain(error: BaseException, kept: Path | None) -> tuple[str, int]:
     rest = f"What was trained is in {kept}: vae-moe report {shlex.quote(str(kept))} makes its page." if kept else ""
     if isinstance(error, KeyboardInterrupt):
         number = error.number if isinstance(error, Stopped) else signal.SIGINT
-        return f"interrupted: {rest or 'nothing is kept.'}", 128 + number
+        rest = rest or ("the same command goes on from there." if resumes else "nothing is kept.")
+        return f"interrupted: {rest}", 128 + number
     said = " ".join(_words(error).split()).rstrip(".")
     code = WRONG_INPUT if isinstance(error, DatasetError) and not kept else FAILED
     return f"error: {said}. {rest}".rstrip(), code

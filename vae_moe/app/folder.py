@@ -4,6 +4,7 @@ import json
 import secrets
 import shutil
 import tempfile
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
@@ -14,6 +15,8 @@ from vae_moe.data import files
 from vae_moe.data.files import DatasetError
 
 MADE_BY = "vae-moe"
+#: The folder in ``out`` of what a training that is not finished needs to go on.
+RESUME = "resume"
 PACKAGES = ("vae_moe", "tensorflow", "keras", "tensorflow-probability", "numpy", "scikit-learn", "pandas")
 
 
@@ -63,6 +66,12 @@ def write_elsewhere(out: Path, fill: Callable[[Path], None]) -> Path:
         return write(Path(tempfile.gettempdir()) / name, False, fill)
 
 
+def resumes(options: Namespace) -> bool:
+    """Whether a command's training, which did not end, has left what the same command goes on from."""
+    out = getattr(options, "out", None)
+    return out is not None and any((out / RESUME).glob("*/*"))
+
+
 def check_free(out: Path, overwrite: bool) -> None:
     """Raise DatasetError unless a command may write its folder there, and can."""
     if out.is_file() or out.is_symlink():
@@ -71,7 +80,7 @@ def check_free(out: Path, overwrite: bool) -> None:
         tempfile.TemporaryFile(dir=_parent_that_exists(out.absolute())).close()
     except OSError as error:
         raise DatasetError(f"--out {out} cannot be made: {error.strerror}. Give another folder.") from error
-    if not out.is_dir() or not any(out.iterdir()):
+    if not out.is_dir() or not any(path.name != RESUME for path in out.iterdir()):
         return
     if not overwrite:
         raise DatasetError(f"--out {out} is not empty. Give another folder, or --overwrite.")

@@ -151,6 +151,24 @@ def compile_options(model: keras.Model, data: tf.data.Dataset, epochs: int) -> d
     }
 
 
+def compile_model(
+    model: keras.Model, data: tf.data.Dataset, epochs: int, learning_rate: float, schedule: str = "cosine"
+) -> None:
+    """Compile for Adam and these epochs of batches.
+
+    Args:
+        model: built.
+        data: batches.
+        epochs: passes over them.
+        learning_rate: at first.
+        schedule: "cosine": the rate falls to 0 along a cosine; or "constant".
+    """
+    rate = learning_rate
+    if schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(data))
+    model.compile(keras.optimizers.Adam(rate), **compile_options(model, data, epochs))
+
+
 @contextmanager
 def repeatable() -> Iterator[None]:
     """Trainings and readouts from the same seed agree to the last bit on a CPU, within this context or decorator.

@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from vae_moe.engine.pipelines import repeatable
+from vae_moe.engine.pipelines import compile_model, repeatable
 
 logger = logging.getLogger(__name__)
 
@@ -52,14 +52,16 @@ class Backup:
     Begun again by the same code, a training that was killed reads what is done and goes on after its last finished
     epoch: weights, optimizer, random states, history and order of the batches are what they were, and so is the end,
     to the last bit on a machine that computes the same twice. A file that cannot be read is told of, and its stage
-    done again.
+    done again; where the folder cannot be written, a warning says so, and the training goes on.
 
     Args:
         folder: made when it is needed; None keeps nothing.
+        interval: seconds between what is kept of one stage and the next time; 0 keeps every epoch.
     """
 
-    def __init__(self, folder: str | Path | None = None):
+    def __init__(self, folder: str | Path | None = None, interval: float = 0.0):
         self.folder = None if folder is None else Path(folder)
+        self.interval = interval
         self._seconds, self._since = 0.0, time.perf_counter()
 
     @property
@@ -78,34 +80,51 @@ class Backup:
 
     @repeatable()
     def fit(
-        self, name: str, model: keras.Model, data, *, epochs: int, best: str | None = None, callbacks=(), **options
-    ) -> keras.callbacks.History:
-        """Keras' ``fit``, from the epoch after the last one kept under this name.
+        self,
+        name: str,
+        model: keras.Model,
+        data,
+        epochs: int,
+        learning_rate: float = 1e-3,
+        schedule: str = "cosine",
+        *,
+        best: str | Callable[[], float] | None = None,
+        patience: int | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        **options,
+    ) -> "Record":
+        """Compile a model and fit it, from the epoch after the last one kept under this name.
 
         Args:
             name: of the stage.
-            model: built and compiled.
+            model: built.
             data: a ``tf.data.Dataset`` of shuffled batches, the same sequence each time it is made.
             epochs: of the whole stage.
-            best: logged value; the model ends with the variables of the epoch that had the least. None: of the last.
+            learning_rate: of Adam.
+            schedule: of the rate, "cosine" or "constant".
+            best: a logged value, or a function that gives one and is asked before the first epoch too; the model ends
+                with the variables of the least. None: of the last epoch.
+            patience: epochs without a lower value that end the stage. None: all are carried out.
             callbacks: whose work must depend on the epoch and the model alone, not on what they saw in earlier epochs.
             options: of Keras' ``fit``.
 
         Returns:
             Keras' history of all epochs.
         """
-        record = _Record(self, name, best)
+        compile_model(model, data, epochs, learning_rate, schedule)
+        record = Record(self, name, best, patience)
         kept = self._read(name)
         if kept is not None and record.restore(model, data, epochs, *kept):
             logger.info("%s: goes on after epoch %d of %d", name, record.n_epochs, epochs)
-        return model.fit(
+        model.fit(
             data,
-            epochs=epochs,
+            epochs=record.n_epochs if record.ended else epochs,
             initial_epoch=record.n_epochs,
             shuffle=False,  # the batches come shuffled
             callbacks=[*callbacks, record],
             **options,
         )
+        return record
 
     def remove(self) -> None:
         """Remove the folder, when what the training gave is kept elsewhere."""
@@ -129,19 +148,28 @@ class Backup:
     def _write(self, name: str, arrays: Arrays, facts: dict[str, Any]) -> None:
         if self.folder is None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with whole(self.folder / f"{name}.npz") as temporary:
-            text = json.dumps({**facts, "seconds": self.seconds})
-            np.savez(temporary, **{**arrays, "facts": np.array(text)})  # type: ignore[arg-type]
+        text = json.dumps({**facts, "seconds": self.seconds})
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with whole(self.folder / f"{name}.npz") as temporary:
+                np.savez(temporary, **{**arrays, "facts": np.array(text)})  # type: ignore[arg-type]
+        except OSError as error:
+            logger.warning("%s cannot be kept (%s): a training that is killed will begin earlier.", name, error)
 
 
-class _Record(keras.callbacks.History):
-    """Keras' history of a stage, and its best variables, written after each epoch with all that training stands on."""
+class Record(keras.callbacks.History):
+    """Keras' history of a stage, and its best variables, written after each epoch with all that training stands on.
 
-    def __init__(self, backup: Backup, name: str, best: str | None):
+    Attributes:
+        best_epoch: that had the least value, counted from 0; -1 before the first.
+        ended: whether patience ended the stage.
+    """
+
+    def __init__(self, backup: Backup, name: str, best: str | Callable[[], float] | None, patience: int | None):
         super().__init__()
-        self.backup, self.stage, self.best = backup, name, best
-        self.n_epochs, self.least = 0, np.inf
+        self.backup, self.stage, self.best, self.patience = backup, name, best, patience
+        self.n_epochs, self.least, self.best_epoch, self.ended = 0, np.inf, -1, False
+        self._kept_at = time.perf_counter()
         self.best_values: list[np.ndarray] = []
 
     def restore(self, model, data, epochs: int, arrays: Arrays, facts: dict[str, Any]) -> bool:
@@ -153,30 +181,47 @@ class _Record(keras.callbacks.History):
             logger.warning("what is kept of %s is of another model: the stage is done again.", self.stage)
             return False
         self.n_epochs, self.history, self.least = facts["epochs"], facts["history"], facts["least"]
+        self.best_epoch, self.ended = facts["best_epoch"], facts["ended"]
         self.best_values = best_values
-        if self.n_epochs < epochs:
+        if self.n_epochs < epochs and not self.ended:
             _draw(model, data, self.n_epochs)
         _assign(variables, values)
         return True
 
     def on_train_begin(self, logs=None):
-        """The epochs that are done."""
+        """The epochs that are done; of none, the value and the variables before the first."""
         self.epoch = list(range(self.n_epochs))
+        if callable(self.best) and not self.n_epochs:
+            self._keep(self.best(), -1)
 
     def on_epoch_end(self, epoch, logs=None):
         """Record the logs, keep the best variables, write all."""
+        if callable(self.best) and logs is not None:
+            logs["val_nll"] = self.best()
         super().on_epoch_end(epoch, {name: float(value) for name, value in (logs or {}).items()})
         self.n_epochs = epoch + 1
-        if self.best is not None and (value := self.history[self.best][-1]) < self.least:
-            self.least, self.best_values = value, [variable.numpy() for variable in self.model.variables]
+        if self.best is not None:
+            name = "val_nll" if callable(self.best) else self.best
+            self._keep(self.history[name][-1], epoch)
+            self.ended = self.patience is not None and epoch - self.best_epoch >= self.patience
+            self.model.stop_training |= self.ended
+        if time.perf_counter() - self._kept_at < self.backup.interval:
+            return
         arrays = {f"variable{i}": variable.numpy() for i, variable in enumerate(_variables(self.model))}
         arrays |= {f"best{i}": value for i, value in enumerate(self.best_values)}
         facts = {"epochs": self.n_epochs, "history": self.history, "least": self.least}
-        self.backup._write(self.stage, arrays, facts)
+        self.backup._write(self.stage, arrays, {**facts, "best_epoch": self.best_epoch, "ended": self.ended})
+        self._kept_at = time.perf_counter()
 
     def on_train_end(self, logs=None):
         """Leave the model at its best."""
         _assign(self.model.variables[: len(self.best_values)], self.best_values)
+
+    def _keep(self, value: float, epoch: int) -> None:
+        """Keep the variables, if the value is less than all before."""
+        if value < self.least:
+            self.least, self.best_epoch = value, epoch
+            self.best_values = [variable.numpy() for variable in self.model.variables]
 
 
 def _load(path: Path) -> Arrays:

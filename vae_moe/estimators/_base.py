@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from abc import ABC
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vae_moe import validation
+from vae_moe.engine.resume import Backup
 from vae_moe.estimators import _persistence
 from vae_moe.estimators._inputs import LIKELIHOODS, Scaling
 from vae_moe.estimators._persistence import SaveError
+from vae_moe.training.plan import Plan
 from vae_moe.training.warm_start import STARTS
 
 DTYPES = [np.float64, np.float32]  # what X may be held in; the networks compute in float32
@@ -23,6 +27,8 @@ DTYPES = [np.float64, np.float32]  # what X may be held in; the networks compute
 SEEDS = 2**16
 #: Steps of an epoch: the networks learn by steps, and few rows are gone through several times.
 LEAST_STEPS = 20
+#: Seconds between what a fit keeps of a stage to go on from and the next time: to keep it takes a part of a second.
+KEEP_EVERY = 5.0
 _OPTIONS: dict[str, tuple[str | None, ...]] = {"likelihood": LIKELIHOODS, "start": (*STARTS, None)}
 
 
@@ -33,9 +39,13 @@ class KerasEstimator(BaseEstimator, ABC):
     """
 
     random_state: Any
-    hidden_layer_sizes: tuple[int, ...]
-    start_epochs: int
-    batch_size: int
+    hidden_layer_sizes: Any
+    start: str | None
+    start_epochs: int | None
+    epochs: int | None
+    batch_size: int | None
+    learning_rate: float
+    resume_dir: str | None
     verbose: Any
     model_: Any
     x_mean_: np.ndarray
@@ -67,28 +77,48 @@ class KerasEstimator(BaseEstimator, ABC):
         for name, options in _OPTIONS.items():
             if name in values:
                 validation.check_option(name, values[name], options)
-        sizes: Any = self.hidden_layer_sizes
+        sizes: Any = () if self.hidden_layer_sizes is None else self.hidden_layer_sizes
         if np.ndim(sizes) != 1 or not all(isinstance(size, (int, np.integer)) and size > 0 for size in sizes):
             raise ValueError(
                 f"hidden_layer_sizes must be a tuple of positive integers, got {sizes!r}. Give one for each layer."
             )
-
-    def _seed(self) -> int:
-        """Return the seed of this fit."""
-        return int(check_random_state(self.random_state).randint(SEEDS))
 
     def _scaled(self, X: np.ndarray, scaling: Scaling) -> np.ndarray:
         """Set the scaling of X [N, D], and return x."""
         self.x_mean_, self.x_scale_ = scaling.mean, scaling.scale
         return scaling.apply(X)
 
-    def _batch_options(self, seed: int) -> dict[str, Any]:
-        """Return the batches of every stage."""
-        return {"batch_size": self.batch_size, "seed": seed, "least_steps": LEAST_STEPS}
+    def _with_parameters(self, plan: Plan) -> Plan:
+        """Return a plan with the parameters that this estimator was given."""
+        given: dict[str, Any] = {
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
+        }
+        given = {name: value for name, value in given.items() if value is not None} | {"least_steps": LEAST_STEPS}
+        plan, stages = replace(plan, **given), plan.warm_start
+        if stages is None or self.start is None:
+            return replace(plan, warm_start=None, hold_start=False)
+        stages = replace(stages, start=self.start, least_steps=LEAST_STEPS)
+        if self.start_epochs is not None:
+            stages = replace(stages, autoencoder_epochs=self.start_epochs, distill_epochs=self.start_epochs)
+        if self.batch_size is not None:
+            stages = replace(stages, batch_size=self.batch_size)
+        return replace(plan, warm_start=stages)
 
-    def _start_options(self, seed: int) -> dict[str, Any]:
-        """Return how each stage of the start is trained."""
-        return {"epochs": self.start_epochs, "verbose": self.verbose, **self._batch_options(seed)}
+    def _backup(self, *arrays: np.ndarray | None) -> tuple[Backup, int]:
+        """Return where a fit to some arrays keeps what it has done, and its seed."""
+        seed = int(check_random_state(self.random_state).randint(SEEDS))
+        if self.resume_dir is None:
+            return Backup(), seed
+        parameters = {**self.get_params(deep=False), "resume_dir": None, "verbose": None}
+        if isinstance(self.random_state, np.random.RandomState):
+            parameters["random_state"] = seed
+        digest = hashlib.sha256(f"{type(self).__name__} {sorted(parameters.items())}".encode())
+        for array in arrays:
+            digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
+        backup = Backup(Path(self.resume_dir) / f"fit-{digest.hexdigest()[:16]}", KEEP_EVERY)
+        return backup, int(backup.once("seed", lambda: {"seed": np.array(seed)})["seed"])
 
     @property
     def _scaling(self) -> Scaling:

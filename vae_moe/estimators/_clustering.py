@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,21 @@ from vae_moe.engine import pipelines
 from vae_moe.estimators._base import DTYPES, KerasEstimator
 from vae_moe.estimators._inputs import NOISE, Scaling, choose_likelihood
 from vae_moe.estimators._persistence import in_float32
-from vae_moe.estimators._training import train
-from vae_moe.training import graphs, initialization, warm_start
+from vae_moe.training.fit import fit_clustering
+from vae_moe.training.plan import MANY_ROWS, Plan, augmented, default_plan
 
 #: Of z, over which `score_samples` averages; the same noise for every row.
 ELBO_SAMPLES = 16
-#: Terms that hold q(c | x) together, all of the weight `regularization`.
-TERMS = ("adversarial", "entropy", "balance", "start")
+#: Terms that hold q(c | x) together, and their weights where `regularization` is 1.
+TERMS = {"start": 1.0, "adversarial": 1.0, "balance": 0.4, "entropy": 0.1}
+#: How far from x the direction of an adversarial change is sought, in units of the change.
+PROBE = 6.0
+#: Hidden layers of q(z | x), of few rows and of many, and of q(c | x).
+FEW_LAYERS, MANY_LAYERS, C_LAYERS = (256, 512), (512, 512, 512), (512, 256)
+#: Channels of convolutional networks, epochs of their autoencoder and its learning rate: from random kernels they take
+#: more steps, and larger ones, than dense networks.
+FILTERS, CONV_EPOCHS, CONV_RATE = (8, 16, 32), 20, 3e-3
+ENCODERS = ("mlp", "conv")
 
 
 class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, DensityMixin, KerasEstimator):
@@ -34,22 +43,29 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         n_components: int = 8,
         *,
         latent_dim: int = 10,
-        hidden_layer_sizes: tuple[int, ...] = (256, 512),
+        hidden_layer_sizes: tuple[int, ...] | None = None,
         likelihood: str = "auto",
+        image_shape: tuple[int, ...] | None = None,
+        encoder: str = "mlp",
+        augment: bool = False,
         start: str | None = "spectral",
-        start_epochs: int = 30,
-        regularization: float = 30.0,
+        start_epochs: int | None = None,
+        regularization: float = 100.0,
         adversarial_reach: float = 0.25,
-        epochs: int = 60,
-        batch_size: int = 100,
-        learning_rate: float = 1e-3,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float = 2e-3,
         random_state: Any = None,
+        resume_dir: str | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
         self.latent_dim = latent_dim
         self.hidden_layer_sizes = hidden_layer_sizes
         self.likelihood = likelihood
+        self.image_shape = image_shape
+        self.encoder = encoder
+        self.augment = augment
         self.start = start
         self.start_epochs = start_epochs
         self.regularization = regularization
@@ -58,6 +74,7 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.random_state = random_state
+        self.resume_dir = resume_dir
         self.verbose = verbose
 
     @in_float32()
@@ -87,40 +104,35 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self.likelihood_ = choose_likelihood(self.likelihood, X[rows])
         standardise = self.likelihood_ == "gaussian"
         x = self._scaled(X[rows], Scaling.of_inputs(X[rows], weight) if standardise else Scaling.none(X.shape[1]))
-        seed = self._seed()
+        backup, seed = self._backup(x, weight)
+        plan = self._plan(len(x))
+        terms = {name: self.regularization * share for name, share in TERMS.items()}
         self.model_ = self._MODEL(
             x.shape[1],
             n_components=self.n_components,
             latent_dim=self.latent_dim,
             likelihood=self.likelihood_,
             stddev=NOISE,
-            regularization=dict.fromkeys(TERMS, self.regularization),
+            image_shape=self.image_shape,
+            regularization=terms | ({"consistency": self.regularization} if self.augment else {}),
+            adversarial_probe=PROBE,
             seed=seed,
-            **self._layers(),
+            **self._layers(len(x)),
         )
-        components = None
-        if self.start is None:
-            neighbors = graphs.nearest_neighbors(x)
-        else:
-            mixture, options = self.model_.mixture, self._start_options(seed)
-            z, neighbors = warm_start.learn_latents(mixture, x, **options)
-            resp = warm_start.cluster(x, z, neighbors, self.n_components, start=self.start, seed=seed)
-            warm_start.place_components(mixture, x, z, resp, **options)
-            initialization.sharpen_posterior(mixture)
-            self.model_.component_shares = resp.mean(0).tolist()
-            components = np.where(graphs.core(neighbors, resp), resp.argmax(-1), -1)
-        radius = self.adversarial_reach * graphs.neighbor_distances(x, neighbors)
-        self.history_ = train(
+        fitted = fit_clustering(
             self.model_,
-            pipelines.batches(
-                x, radius=radius, components=components, sample_weight=weight, **self._batch_options(seed)
-            ),
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
+            x,
+            plan,
+            seed=seed,
+            image_shape=self.image_shape,
+            sample_weight=weight,
+            backup=backup,
             verbose=self.verbose,
         )
+        self.history_ = fitted.history
         self.n_iter_ = len(self.history_["loss"])
         self.labels_ = self.model_.cluster(self._scaling.apply(X))
+        backup.remove()
         return self
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
@@ -197,10 +209,24 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         n_parameters = 2 * self.n_components * self.latent_dim + (self.n_components - 1) * learn_weights
         return float(-2 * bounds.sum() + n_parameters * np.log(len(bounds)))
 
-    def _layers(self) -> dict[str, Any]:
-        """The networks: q(z | x) and q(c | x) share all hidden layers but the last."""
-        sizes = tuple(self.hidden_layer_sizes)
-        return {"trunk_sizes": sizes[:-1], "z_encoder_sizes": sizes[-1:], "decoder_sizes": sizes[::-1]}
+    def _plan(self, n_rows: int) -> Plan:
+        """Return the default plan for so many rows, with this estimator's parameters."""
+        plan = augmented(default_plan(n_rows)) if self.augment else default_plan(n_rows)
+        plan = self._with_parameters(plan)
+        if plan.warm_start is not None and self.encoder == "conv":
+            epochs, size = self.start_epochs or CONV_EPOCHS, plan.batch_size
+            stages = replace(plan.warm_start, autoencoder_epochs=epochs, batch_size=size, learning_rate=CONV_RATE)
+            plan = replace(plan, warm_start=stages)
+        return replace(plan, adversarial_reach=self.adversarial_reach)
+
+    def _layers(self, n_rows: int) -> dict[str, Any]:
+        """Return the networks' arguments: q(z | x) and q(c | x) share a convolutional trunk alone."""
+        usual = MANY_LAYERS if n_rows >= MANY_ROWS else FEW_LAYERS
+        sizes = usual if self.hidden_layer_sizes is None else tuple(self.hidden_layer_sizes)
+        if self.encoder == "mlp":
+            return {"z_encoder_sizes": sizes, "decoder_sizes": sizes[::-1]}
+        dense = {"trunk_sizes": sizes[:1], "z_encoder_sizes": (), "decoder_sizes": sizes[:1]}
+        return {"encoder": "conv", "decoder": "conv", "filters": FILTERS, **dense}
 
     @property
     def _n_features_out(self) -> int:

@@ -1,40 +1,27 @@
-"""How a mixture of affine experts is fitted to a table, whatever gates it.
+"""What the mixtures of affine experts share, whatever gates them.
 
 Affine experts overfit small tables easily. Here they are shrunk towards one affine map of all rows, by as much as the
-rows ask for (`vae_moe.em.EvidenceExperts`), and the gate's networks are trained for as long as held-out rows gain. The
-stages, of which start=None has the last three:
-
-1. X is clustered, without y.
-2. EM with a linear softmax gate on x moves the clusters to where one affine map does not do; the model's gate learns
-   them.
-3. The experts are fitted by EM.
-4. Gradients train the gate, EM the experts after each epoch; the best epoch on held-out rows is kept, the start too.
-5. The experts are fitted to all rows.
+rows ask for (`vae_moe.em.EvidenceExperts`), and the gate's networks are trained for as long as held-out rows gain
+(`vae_moe.training.plan.EXPERTS`).
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from sklearn.preprocessing import StandardScaler
+from sklearn.model_selection import train_test_split
 
-from vae_moe.em import CategoricalExperts, EvidenceExperts, SoftmaxGate, run_em
 from vae_moe.engine import pipelines
 from vae_moe.estimators._base import KerasEstimator
 from vae_moe.estimators._persistence import in_float32
-from vae_moe.estimators._training import KeepBest, hold_out, train
-from vae_moe.training import expert_em
+from vae_moe.training.fit import fit_experts
+from vae_moe.training.plan import EXPERTS
 
-#: Ridge of the linear gate of stage 2, and steps of its inner loop.
-ALPHA_GATE, INNER_MAX_ITER = 1.0, 20
-#: E and M steps of EM at most, and the gain in nats a row that ends it.
-MAX_ITER, TOL = 50, 1e-3
-#: Least variance of an expert, in units of y's, in every stage: it bounds how sharply y tells the experts apart.
-REG_VARIANCE = 1e-3
-#: Each expert's part of a row in the start: none begins without rows.
-SMOOTHING = 1e-3
+#: Fewer rows do not tell an epoch that generalises from one that does not.
+LEAST_HELD_OUT = 10
 
 
 class KerasMixtureOfExperts(KerasEstimator):
@@ -44,8 +31,7 @@ class KerasMixtureOfExperts(KerasEstimator):
     start: str | None
     validation_fraction: float
     patience: int
-    epochs: int
-    learning_rate: float
+    adversarial_reach: float = 0.25
 
     @abstractmethod
     def _make_model(self, n_columns: int, n_outputs: int, task: str, seed: int) -> Any:
@@ -55,19 +41,6 @@ class KerasMixtureOfExperts(KerasEstimator):
     def _scale(self, X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
         """Set the scaling of X [N, D], and return x."""
 
-    @abstractmethod
-    def _clusters(self, x: np.ndarray, seed: int) -> np.ndarray:
-        """Return the start's responsibilities [N, K], from x [N, D] alone."""
-
-    @abstractmethod
-    def _teach_gate(self, x: np.ndarray, resp: np.ndarray, seed: int) -> None:
-        """Let the model's gate learn responsibilities [N, K]."""
-
-    def _batch_inputs(self, x: np.ndarray) -> dict[str, Any]:
-        """Return what the gate's terms want of each row beside x [N, D]: arrays [N] for `pipelines.batches`."""
-        del x
-        return {}
-
     @in_float32()
     @pipelines.own_seeds
     def _fit_model(self, x: np.ndarray, y: np.ndarray, n_outputs: int, weight: np.ndarray | None) -> None:
@@ -76,59 +49,23 @@ class KerasMixtureOfExperts(KerasEstimator):
             raise ValueError(
                 f"n_samples={len(x)} is less than n_experts={self.n_experts}. Give more rows or fewer experts."
             )
-        seed = self._seed()
+        backup, seed = self._backup(x, y, weight)
         task = "regression" if y.ndim == 2 else "classification"
         self.model_ = self._make_model(x.shape[1], n_outputs, task, seed)
-        rows, held_out = hold_out(y, self.validation_fraction, seed)
-        weights = np.ones(len(x)) if weight is None else weight
-
-        if self.start is not None:
-            resp = self._linear_gate(x, y, rows, weights, _smooth(self._clusters(x, seed)))
-            self._teach_gate(x, _smooth(resp), seed)
-            self.model_.component_shares = _smooth(resp).mean(0).tolist()
-        center = expert_em.shared_kernel(self.model_.experts, x[rows], y[rows], weights[rows])  # [D, O]
-        options = {"center": center, "reg_variance": REG_VARIANCE, "sample_weight": weights[rows]}
-        expert_em.fit_experts(self.model_, x[rows], y[rows], max_iter=MAX_ITER, tol=TOL, **options)
-        self.history_: dict[str, list[float]] = {}
-        self.best_epoch_ = 0
-        if len(held_out):
-            best = KeepBest(lambda: self._nll(x[held_out], y[held_out], weights[held_out]), self.patience)
-            self.model_.experts.trainable = False
-            self.history_ = train(
-                self.model_,
-                pipelines.batches(
-                    x[rows],
-                    y[rows],
-                    sample_weight=None if weight is None else weights[rows],
-                    **self._batch_inputs(x[rows]),
-                    **self._batch_options(seed),
-                ),
-                epochs=self.epochs,
-                learning_rate=self.learning_rate,
-                callbacks=[expert_em.ExpertsMStep(x[rows], y[rows], tied=False, **options), best],
-                verbose=self.verbose,
-            )
-            self.model_.experts.trainable = True
-            self.best_epoch_ = best.best_epoch + 1
+        fitted = fit_experts(
+            self.model_,
+            x,
+            y,
+            replace(self._with_parameters(EXPERTS), patience=self.patience, adversarial_reach=self.adversarial_reach),
+            seed=seed,
+            held_out=_held_out(y, self.validation_fraction, seed),
+            sample_weight=weight,
+            backup=backup,
+            verbose=self.verbose,
+        )
+        self.history_, self.best_epoch_ = fitted.history, fitted.best_epoch + 1
         self.n_iter_ = len(self.history_.get("loss", []))
-        options["center"] = expert_em.shared_kernel(self.model_.experts, x, y, weights)
-        options["sample_weight"] = weights
-        expert_em.fit_experts(self.model_, x, y, resume=True, max_iter=MAX_ITER, tol=TOL, **options)
-
-    def _linear_gate(self, x, y, rows, weights, resp) -> np.ndarray:
-        """Return p(c | x) [N, K] of a linear gate that EM fits to some rows, from responsibilities [N, K] on."""
-        x = StandardScaler().set_output(transform="default").fit_transform(x.astype(np.float64))
-        center = expert_em.shared_kernel(self.model_.experts, x[rows], y[rows], weights[rows])
-        if y.ndim == 2:
-            experts: Any = EvidenceExperts(1.0, REG_VARIANCE, center=center)
-        else:
-            experts = CategoricalExperts(center.shape[1], 1.0, INNER_MAX_ITER, center=center)
-        gate, log_resp = SoftmaxGate(ALPHA_GATE, INNER_MAX_ITER), np.log(resp[rows])
-        result = run_em(x[rows], y[rows], gate, experts, log_resp, y_weight=1.0, max_iter=MAX_ITER, tol=TOL)
-        return np.exp(result.gate.log_prob(x))
-
-    def _nll(self, x, y, weights) -> float:
-        return float(np.average(self.model_.nll(x, y), weights=weights))
+        backup.remove()
 
     def gate_proba(self, X: Any) -> np.ndarray:
         """Return p(c | x) of X [N, D] as [N, K]."""
@@ -136,5 +73,20 @@ class KerasMixtureOfExperts(KerasEstimator):
         return self.model_.gate_proba(x)
 
 
-def _smooth(resp: np.ndarray) -> np.ndarray:
-    return (1 - SMOOTHING) * resp + SMOOTHING / resp.shape[1]
+def _held_out(y: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Return the numbers of the rows that are held out: none if these were fewer than LEAST_HELD_OUT.
+
+    Parameters
+    ----------
+    y : array [N, O], or codes [N], of which each side gets its share.
+    fraction : float
+        Of the rows, to hold out.
+    seed : int
+    """
+    rows = np.arange(len(y))
+    if fraction * len(y) < LEAST_HELD_OUT:
+        return rows[:0]
+    counts = np.bincount(y) if y.ndim == 1 else None
+    can_share = counts is not None and counts.min() > 1 and len(counts) <= fraction * len(y)
+    stratify = y if can_share else None
+    return np.sort(train_test_split(rows, test_size=float(fraction), random_state=seed, stratify=stratify)[1])

@@ -10,7 +10,6 @@ import numpy as np
 from vae_moe.estimators._experts import KerasMixtureOfExperts
 from vae_moe.estimators._inputs import NOISE, Scaling, choose_likelihood
 from vae_moe.models import DeepMoE, DVMoE, VaDEMoE
-from vae_moe.training import graphs, initialization, warm_start
 
 #: Terms that hold q(c | x) together, and their weights where `regularization` is 1.
 TERMS = {"adversarial": 1.0, "balance": 0.4, "entropy": 0.1}
@@ -39,6 +38,7 @@ class LatentGated(KerasMixtureOfExperts):
         batch_size: int = 64,
         learning_rate: float = 2e-3,
         random_state: Any = None,
+        resume_dir: str | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_experts = n_experts
@@ -56,6 +56,7 @@ class LatentGated(KerasMixtureOfExperts):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.random_state = random_state
+        self.resume_dir = resume_dir
         self.verbose = verbose
 
     def _make_model(self, n_columns: int, n_outputs: int, task: str, seed: int) -> Any:
@@ -84,22 +85,6 @@ class LatentGated(KerasMixtureOfExperts):
     def _scale(self, X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
         self.likelihood_ = choose_likelihood(self.likelihood, X)
         return self._scaled(X, _scaling(self.likelihood_, X, sample_weight))
-
-    def _clusters(self, x: np.ndarray, seed: int) -> np.ndarray:
-        assert self.start is not None
-        z, neighbors = warm_start.learn_latents(self.model_.mixture, x, **self._start_options(seed))
-        return warm_start.cluster(x, z, neighbors, self.n_experts, start=self.start, seed=seed)
-
-    def _batch_inputs(self, x: np.ndarray) -> dict[str, Any]:
-        if not self.regularization:
-            return {}
-        neighbors = graphs.nearest_neighbors(x)
-        return {"radius": self.adversarial_reach * graphs.neighbor_distances(x, neighbors)}
-
-    def _teach_gate(self, x: np.ndarray, resp: np.ndarray, seed: int) -> None:
-        z = self.model_.encode(x)
-        warm_start.place_components(self.model_.mixture, x, z, resp, **self._start_options(seed))
-        initialization.sharpen_posterior(self.model_.mixture)
 
 
 class DVGated(LatentGated):
@@ -136,6 +121,7 @@ class SoftmaxGated(KerasMixtureOfExperts):
         batch_size: int = 64,
         learning_rate: float = 2e-3,
         random_state: Any = None,
+        resume_dir: str | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_experts = n_experts
@@ -148,6 +134,7 @@ class SoftmaxGated(KerasMixtureOfExperts):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.random_state = random_state
+        self.resume_dir = resume_dir
         self.verbose = verbose
 
     def _make_model(self, n_columns: int, n_outputs: int, task: str, seed: int) -> DeepMoE:
@@ -159,13 +146,6 @@ class SoftmaxGated(KerasMixtureOfExperts):
 
     def _scale(self, X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
         return self._scaled(X, _scaling(choose_likelihood("auto", X), X, sample_weight))
-
-    def _clusters(self, x: np.ndarray, seed: int) -> np.ndarray:
-        assert self.start is not None
-        return warm_start.cluster(x, x, graphs.nearest_neighbors(x), self.n_experts, start=self.start, seed=seed)
-
-    def _teach_gate(self, x: np.ndarray, resp: np.ndarray, seed: int) -> None:
-        initialization.distill(self.model_.gate, x, resp, **self._start_options(seed))
 
 
 def _scaling(likelihood: str, X: np.ndarray, sample_weight: np.ndarray | None) -> Scaling:

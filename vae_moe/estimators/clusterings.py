@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vae_moe.estimators._clustering import KerasClustering
+from vae_moe.estimators._clustering import C_LAYERS, KerasClustering
 from vae_moe.models import DMVAE, VaDE
 
 
@@ -20,30 +20,42 @@ class VaDEClustering(KerasClustering):
         Clusters, K.
     latent_dim : int, default=10
         Entries of z, L.
-    hidden_layer_sizes : tuple of int, default=(256, 512)
-        Of the encoder; the decoder's are the same in reverse.
+    hidden_layer_sizes : tuple of int or None, default=None
+        Of the encoder; the decoder's are the same in reverse. None: (256, 512), and (512, 512, 512) of 20000 rows or
+        more.
     likelihood : {'auto', 'bernoulli', 'gaussian'}, default='auto'
         Of X. 'auto' takes 'bernoulli' where X is in [0, 1], and 'gaussian' otherwise. With 'gaussian' the columns are
         standardised inside, with 'bernoulli' they stay as they are: another model, whose scores compare with those of
         its kind alone (`score_samples`), and in which a column of small numbers counts for little.
+    image_shape : tuple of int or None, default=None
+        (H, W) or (H, W, C) of the images that the rows of X are, which `encoder` and `augment` need.
+    encoder : {'mlp', 'conv'}, default='mlp'
+        Dense layers, or convolutions, which the decoder then has too.
+    augment : bool, default=False
+        Whether q(c | x) is held against small rotations, shifts and zooms of images, in twice as many epochs.
     start : {'spectral', 'gmm'} or None, default='spectral'
         Clusters to start from: spectral ones of a graph of nearest neighbours (in X up to 100 columns or 1000 rows,
         else among the latents), a Gaussian mixture of the latents, or none. Where X has up to 100 columns, Gaussian
         mixtures of X are tried too; the clustering that cuts the fewest links of the graph is taken.
-    start_epochs : int, default=30
-        Of the autoencoder, and of the network of q(c | x).
-    regularization : float, default=30
+    start_epochs : int or None, default=None
+        Of the autoencoder, and of the network of q(c | x). None: 30 and 30, and 15 and 3 of 20000 rows or more.
+    regularization : float, default=100
         Weight of the terms that hold q(c | x) together: against adversarial changes of x, sure, of the start's shares,
         and at the start's component for rows deep inside of it. 0 leaves the bound alone.
     adversarial_reach : float, default=0.25
         How far the adversarial changes of a row go, as a share of its mean distance to its neighbours.
-    epochs : int, default=60
-        Of the bound. An epoch of any stage has 20 steps at least: few rows are gone through several times.
-    batch_size : int, default=100
-    learning_rate : float, default=1e-3
+    epochs : int or None, default=None
+        Of the bound. None: 60, and 16 of 20000 rows or more. An epoch of any stage has 20 steps at least: few rows are
+        gone through several times.
+    batch_size : int or None, default=None
+        Rows a step. None: 100, and 256 of 20000 rows or more, of whose start 128.
+    learning_rate : float, default=2e-3
         Of Adam at first; it falls to 0 along a cosine.
     random_state : int, RandomState or None, default=None
         Of weights, samples and the order of rows.
+    resume_dir : str or None, default=None
+        A folder in which a fit keeps what it has done: one that was killed goes on from there, when it is begun again
+        with the same data and parameters. It leaves nothing there in the end.
     verbose : int, default=0
         Of Keras' `fit`.
 
@@ -75,18 +87,19 @@ class VaDEClustering(KerasClustering):
 
     _MODEL = VaDE
 
-    def _layers(self) -> dict[str, Any]:
-        return {**super()._layers(), "learn_weights": True}
+    def _layers(self, n_rows: int) -> dict[str, Any]:
+        return {**super()._layers(n_rows), "learn_weights": True}
 
 
 class DMVAEClustering(KerasClustering):
     """Clustering by a discrete mixture variational autoencoder, where q(c | x) is a network of its own.
 
-    A `vae_moe.DMVAE`. Parameters and attributes are those of `VaDEClustering`; the network of q(c | x) has the
-    encoder's hidden layers but for the last, which is its own.
+    A `vae_moe.DMVAE`. Parameters and attributes are those of `VaDEClustering`; the network of q(c | x) has hidden
+    layers of its own, (512, 256) or as `hidden_layer_sizes` says.
     """
 
     _MODEL = DMVAE
 
-    def _layers(self) -> dict[str, Any]:
-        return {**super()._layers(), "c_encoder_sizes": tuple(self.hidden_layer_sizes)[-1:]}
+    def _layers(self, n_rows: int) -> dict[str, Any]:
+        sizes = C_LAYERS if self.hidden_layer_sizes is None else tuple(self.hidden_layer_sizes)
+        return {**super()._layers(n_rows), "c_encoder_sizes": sizes}

@@ -47,6 +47,8 @@ class DVMoERegressor(Regressor, DVGated):
         Of Adam at first; it falls to 0 along a cosine.
     random_state : int, RandomState or None, default=None
         Of weights, samples, the order of rows and those held out.
+    resume_dir : str or None, default=None
+        A folder in which a fit keeps what it has done, as for `VaDEClustering`.
     verbose : int, default=0
         Of Keras' `fit`.
 

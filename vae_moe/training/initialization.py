@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.mixture import GaussianMixture
 
-from vae_moe.engine.pipelines import batches, compile_options, map_batches
+from vae_moe.engine.pipelines import batches, map_batches
 from vae_moe.engine.resume import Backup
 from vae_moe.engine.steps import LoopingModel, batch_mean, replicas_share
 from vae_moe.layers import LatentMixture, MixturePrior, SoftmaxGate
@@ -206,8 +206,5 @@ class _Stage(LoopingModel):
 
 
 def _fit_stage(stage: _Stage, data, epochs, learning_rate, backup, callbacks=(), **fit_options):
-    """Fit with Adam, its rate falling to 0 along a cosine."""
-    rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(data))
-    stage.compile(keras.optimizers.Adam(rate), **compile_options(stage, data, epochs))
     callbacks = [StopOnNaN(), *callbacks]
-    return (backup or Backup()).fit(stage.name, stage, data, epochs=epochs, callbacks=callbacks, **fit_options)
+    return (backup or Backup()).fit(stage.name, stage, data, epochs, learning_rate, callbacks=callbacks, **fit_options)

@@ -4,6 +4,7 @@ The first half depends on no number of components, so that several can share it.
 """
 
 import logging
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -22,6 +23,23 @@ FEW_ROWS = 1000
 #: Starts of each Gaussian mixture of x, which is one clustering of several.
 MIXTURE_STARTS = 5
 STARTS = ("spectral", "gmm")
+
+
+@dataclass(frozen=True)
+class Latents:
+    """What the stages before the components give: any number of them starts from it.
+
+    Attributes:
+        z: latents of the training rows, [N, L].
+        neighbors: of these rows.
+        seconds: these stages took.
+        cached: whether they were read and not carried out.
+    """
+
+    z: np.ndarray
+    neighbors: Neighbors
+    seconds: float = 0.0
+    cached: bool = False
 
 
 def learn_latents(

@@ -1,0 +1,395 @@
+"""How a model is fitted, for all who fit one: estimators, the command and recipes make a :class:`Plan`, and ask here.
+
+1. The start: an autoencoder, clusters of its latents, the prior, the gate's network (:mod:`.warm_start`).
+2. Of mixtures of experts: EM moves the clusters to where y differs; the experts by EM (:mod:`.expert_em`).
+3. The loss, by gradients; the experts by EM after each epoch; the plan's epoch is kept.
+"""
+
+import functools
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+from sklearn.preprocessing import StandardScaler
+
+from vae_moe.em import CategoricalExperts, EvidenceExperts, SoftmaxGate, run_em
+from vae_moe.engine import pipelines
+from vae_moe.engine.resume import Backup
+from vae_moe.layers import LatentMixture
+from vae_moe.training import augmentation, callbacks, expert_em, graphs, initialization, warm_start
+from vae_moe.training.plan import ExpertsByEM, Plan, WarmStart
+from vae_moe.training.stop_on_nan import StopOnNaN
+from vae_moe.training.warm_start import Latents
+
+logger = logging.getLogger(__name__)
+
+#: Ridge of the linear gate that moves the start's clusters, and steps of its inner loop.
+ALPHA_GATE, INNER_MAX_ITER = 1.0, 20
+#: E and M steps of these moves at most, and the gain in nats a row that ends them.
+MOVES, LEAST_MOVE = 50, 1e-3
+#: Each expert's part of a row where clusters are moved: none is without rows.
+SMOOTHING = 1e-3
+
+
+class StartCache(Protocol):
+    """Where the part of a start that depends on no number of components is kept for other trainings."""
+
+    def get(
+        self, mixture: LatentMixture, x: np.ndarray, stages: WarmStart, seed: int, make: Callable[[], Latents]
+    ) -> Latents:
+        """Return the latents of x as they were kept, with the mixture's weights set; or make and keep them."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a training gives beside the model.
+
+    Attributes:
+        history: Keras', of the loss.
+        best_epoch: whose weights the model has, counted from 0; -1 is the start.
+        seconds: of all that was carried out, less what was lost when a process was killed.
+        warm_start_seconds: of these, before the loss was trained.
+        shared_seconds: of the stages that were read from the cache: they come on top.
+    """
+
+    history: dict[str, list[float]]
+    best_epoch: int
+    seconds: float
+    warm_start_seconds: float
+    shared_seconds: float
+
+
+def fit_clustering(
+    model,
+    x: np.ndarray,
+    plan: Plan,
+    *,
+    seed: int = 0,
+    validation: np.ndarray | None = None,
+    image_shape: Sequence[int] | None = None,
+    sample_weight: np.ndarray | None = None,
+    cache: StartCache | None = None,
+    backup: Backup | None = None,
+    observers: Sequence[keras.callbacks.Callback] = (),
+    verbose: Any = 0,
+) -> Fitted:
+    """Fit a VAE, VaDE or DMVAE.
+
+    Args:
+        model: untrained.
+        x: [N, D].
+        plan: what to do.
+        seed: of clusters, orders and views.
+        validation: [M, D], whose loss is logged, and chooses the epoch where the plan wants the best.
+        image_shape: (H, W) or (H, W, C) of the images that rows are, where the plan augments them.
+        sample_weight: [N], of each row's loss.
+        cache: of starts.
+        backup: from which a training that was killed goes on; None keeps nothing.
+        observers: callbacks that look on.
+        verbose: of Keras' ``fit``.
+
+    Raises:
+        FloatingPointError: a term of the loss is no longer finite.
+    """
+    backup = backup or Backup()
+    latents, components = None, None
+    if plan.warm_start is not None:
+        latents = _latents(model.mixture, x, plan, seed, cache, backup, verbose)
+        resp = _clusters(x, latents, model.mixture.n_components, plan.warm_start.start, seed, backup)
+        components = _begin(model, model.mixture, x, latents, resp, plan, seed, backup, verbose)
+    warm_start_seconds = backup.seconds
+    data = batches(
+        x,
+        None,
+        plan,
+        seed,
+        radius=_radius(model, x, plan, latents),
+        components=components,
+        image_shape=image_shape,
+        sample_weight=sample_weight,
+    )
+    best = "val_loss" if plan.checkpoint == "best" and validation is not None else None
+    seen = None if validation is None else pipelines.in_order(validation)
+    history = _train(model, x, data, plan, best, observers, backup, validation_data=seen, verbose=verbose)
+    return Fitted(history.history, history.best_epoch, backup.seconds, warm_start_seconds, _shared(latents))
+
+
+def fit_experts(
+    model,
+    x: np.ndarray,
+    y: np.ndarray,
+    plan: Plan,
+    *,
+    seed: int = 0,
+    held_out: np.ndarray | None = None,
+    validation: tuple[np.ndarray, np.ndarray] | None = None,
+    start_mixture: LatentMixture | None = None,
+    image_shape: Sequence[int] | None = None,
+    sample_weight: np.ndarray | None = None,
+    cache: StartCache | None = None,
+    backup: Backup | None = None,
+    observers: Sequence[keras.callbacks.Callback] = (),
+    verbose: Any = 0,
+) -> Fitted:
+    """Fit a mixture of experts.
+
+    Args:
+        model: untrained.
+        x: [N, D].
+        y: [N, O] outputs, NaN where there are none, or [N] classes, -1 where there is none.
+        plan: what to do.
+        seed: of clusters, orders and views.
+        held_out: [M] numbers of rows whose y chooses the epoch and nothing else, the start's clusters excepted.
+        validation: further rows and their y, whose loss is logged, and chooses the epoch where no rows are held out
+            and the plan wants the best.
+        start_mixture: whose autoencoder the start is of, if the gate has none; None: x itself is clustered.
+        image_shape, sample_weight, cache, backup, observers, verbose: as of :func:`fit_clustering`.
+
+    Raises:
+        FloatingPointError: a term of the loss is no longer finite.
+    """
+    backup = backup or Backup()
+    by_em = plan.experts
+    rows = np.delete(np.arange(len(x)), [] if held_out is None else held_out)
+    weights = np.ones(len(x)) if sample_weight is None else sample_weight
+    latents, components = None, None
+    if plan.warm_start is not None:
+        mixture = getattr(model, "mixture", start_mixture)
+        latents = _latents(mixture, x, plan, seed, cache, backup, verbose)
+        resp = _clusters(x, latents, model.gate_layer().n_components, plan.warm_start.start, seed, backup)
+        if by_em is not None and by_em.moved_start:
+            resp = _moved(model, x, y, rows, weights, resp, by_em.reg_variance, backup)
+        components = _begin(model, mixture, x, latents, resp, plan, seed, backup, verbose)
+    if plan.gate_epochs:
+        _train_gate(model, x, plan, seed, backup, verbose)
+    m_steps: list[keras.callbacks.Callback] = []
+    if by_em is not None:
+        options = _em_options(model, x[rows], y[rows], weights[rows], by_em)
+        _fit_held_experts(model, x[rows], y[rows], by_em, options, backup)
+        m_steps = [expert_em.ExpertsMStep(x[rows], y[rows], (by_em.ridges or (1.0,))[-1], tied=by_em.tied, **options)]
+    warm_start_seconds = backup.seconds
+    history, best_epoch = {}, -1
+    if held_out is None or len(held_out):  # without rows that choose the epoch, the gate stays as it started
+        radius = _radius(model, x, plan, latents)
+        data = batches(
+            x[rows],
+            y[rows],
+            plan,
+            seed,
+            radius=None if radius is None else radius[rows],
+            components=None if components is None else components[rows],
+            image_shape=image_shape,
+            sample_weight=None if sample_weight is None else sample_weight[rows],
+        )
+        best: str | Callable[[], float] | None = "val_nll" if plan.checkpoint == "best" and validation else None
+        if held_out is not None:
+            best = functools.partial(_nll, model, x[held_out], y[held_out], weights[held_out])
+        seen = validation and pipelines.in_order(*validation)
+        observers = [*m_steps, *observers]
+        kept = _train(model, x, data, plan, best, observers, backup, validation_data=seen, verbose=verbose)
+        history, best_epoch = kept.history, kept.best_epoch
+        if by_em is not None:
+            model.experts.trainable = True
+            pipelines.compile_model(model, data, plan.epochs, plan.learning_rate)  # for whoever trains it further
+    model.experts.trainable = True
+    if by_em is not None and by_em.refit:
+        options = _em_options(model, x, y, weights, by_em)
+        expert_em.fit_experts(model, x, y, resume=True, max_iter=by_em.max_iter, tol=by_em.tol, **options)
+    return Fitted(history, best_epoch, backup.seconds, warm_start_seconds, _shared(latents))
+
+
+def batches(
+    x: np.ndarray,
+    y: np.ndarray | None,
+    plan: Plan,
+    seed: int = 0,
+    *,
+    image_shape: Sequence[int] | None = None,
+    **inputs: np.ndarray | None,
+) -> tf.data.Dataset:
+    """Return the training batches of a plan.
+
+    Args:
+        x: [N, D].
+        y: targets, or None.
+        plan: whose batches.
+        seed: of orders and views.
+        image_shape: of the images that rows are, where the plan augments them.
+        inputs: ``radius``, ``components`` and ``sample_weight`` of each row, as of ``engine.pipelines.batches``.
+    """
+    augment, labelled = None, None
+    if plan.augmentation is not None:
+        augment = augmentation.small_affine(tuple(image_shape or ()), **plan.augmentation, seed=seed)
+    if plan.n_labelled and y is not None:
+        labelled = np.flatnonzero(y >= 0)
+    return pipelines.batches(
+        x,
+        y,
+        batch_size=plan.batch_size,
+        seed=seed,
+        augment=augment,
+        labelled=labelled,
+        n_labelled=plan.n_labelled,
+        least_steps=plan.least_steps,
+        **inputs,
+    )
+
+
+def _latents(mixture, x, plan: Plan, seed, cache: StartCache | None, backup, verbose) -> Latents:
+    """Return what is clustered before there are components: an autoencoder's latents, or x itself."""
+    stages = plan.warm_start
+    assert stages is not None
+    if mixture is None:
+        return Latents(x, graphs.nearest_neighbors(x, stages.n_neighbors))
+
+    def make() -> Latents:
+        started = time.perf_counter()
+        found = warm_start.learn_latents(
+            mixture,
+            x,
+            epochs=stages.autoencoder_epochs,
+            n_neighbors=stages.n_neighbors,
+            neighbors_of=stages.neighbors_of,
+            **_stage_options(stages, seed, backup, verbose),
+        )
+        return Latents(*found, seconds=time.perf_counter() - started)
+
+    return make() if cache is None else cache.get(mixture, x, stages, seed, make)
+
+
+def _clusters(x, latents: Latents, n_components: int, start: str, seed: int, backup: Backup) -> np.ndarray:
+    """Return the start's responsibilities, [N, K]."""
+
+    def resp():
+        return {"resp": warm_start.cluster(x, latents.z, latents.neighbors, n_components, start=start, seed=seed)}
+
+    return backup.once("clusters", resp)["resp"]
+
+
+def _begin(model, mixture, x, latents: Latents, resp, plan: Plan, seed, backup, verbose) -> np.ndarray | None:
+    """Bring the gate to the clusters; return the components it is held to, -1 where to none, [N]."""
+    stages = plan.warm_start
+    assert stages is not None
+    held = graphs.core(latents.neighbors, resp) if plan.hold_start else np.full(len(x), True)
+    options = {"epochs": stages.distill_epochs, **_stage_options(stages, seed, backup, verbose)}
+    if model.gate_layer() is mixture:
+        warm_start.place_components(mixture, x, latents.z, resp, held=held, **options)
+        if stages.sharpen:
+            initialization.sharpen_posterior(mixture)
+    else:
+        initialization.distill(model.gate_layer(), x[held], resp[held], **options)
+    model.component_shares = resp.mean(0).tolist()
+    return np.where(held, resp.argmax(-1), -1) if plan.hold_start else None
+
+
+def _stage_options(stages: WarmStart, seed: int, backup: Backup, verbose) -> dict[str, Any]:
+    return {
+        "batch_size": stages.batch_size,
+        "learning_rate": stages.learning_rate,
+        "least_steps": stages.least_steps,
+        "seed": seed,
+        "backup": backup,
+        "verbose": verbose,
+    }
+
+
+def _moved(model, x, y, rows, weights, resp, reg_variance: float, backup: Backup) -> np.ndarray:
+    """Return p(c|x) [N, K] of a linear gate that EM fits to some rows, from responsibilities [N, K] on.
+
+    It moves the clusters to where one affine map does not do.
+    """
+
+    def move():
+        inputs = StandardScaler().set_output(transform="default").fit_transform(x.astype(np.float64))
+        center = expert_em.shared_kernel(model.experts, inputs[rows], y[rows], weights[rows])
+        if y.ndim == 2:
+            experts: Any = EvidenceExperts(1.0, reg_variance, center=center)
+        else:
+            experts = CategoricalExperts(center.shape[1], 1.0, INNER_MAX_ITER, center=center)
+        gate, log_resp = SoftmaxGate(ALPHA_GATE, INNER_MAX_ITER), np.log(_smooth(resp)[rows])
+        result = run_em(inputs[rows], y[rows], gate, experts, log_resp, y_weight=1.0, max_iter=MOVES, tol=LEAST_MOVE)
+        return {"resp": _smooth(np.exp(result.gate.log_prob(inputs)))}
+
+    return backup.once("moved", move)["resp"]
+
+
+def _smooth(resp: np.ndarray) -> np.ndarray:
+    """Return responsibilities [N, K] in which no component is without rows."""
+    return (1 - SMOOTHING) * resp + SMOOTHING / resp.shape[1]
+
+
+def _em_options(model, x, y, weights, by_em: ExpertsByEM) -> dict[str, Any]:
+    """Return how ``expert_em`` fits the experts to rows, before training and after each epoch."""
+    center = None if by_em.ridges else expert_em.shared_kernel(model.experts, x, y, weights)  # [D, O]
+    return {"center": center, "reg_variance": by_em.reg_variance, "sample_weight": weights}
+
+
+def _fit_held_experts(model, x, y, by_em: ExpertsByEM, options, backup: Backup) -> None:
+    """Set the experts by EM, and hold them against gradients."""
+
+    def weights():
+        logger.info("experts by EM")
+        stages: dict[str, Any] = {"tied": by_em.tied, "max_iter": by_em.max_iter, "tol": by_em.tol}
+        expert_em.fit_experts(model, x, y, alphas=by_em.ridges or (1.0,), **stages, **options)
+        return {weight.name: weight.numpy() for weight in model.experts.weights}
+
+    kept = backup.once("experts", weights)
+    for weight in model.experts.weights:
+        weight.assign(kept[weight.name])
+    model.experts.trainable = False
+
+
+def _nll(model, x, y, weights) -> float:
+    return float(np.average(model.nll(x, y), weights=weights))
+
+
+def _radius(model, x, plan: Plan, latents: Latents | None) -> np.ndarray | None:
+    """Return how far adversarial changes of each row go, [N]; None: as far as the model says, or there are none."""
+    if plan.adversarial_reach is None or not model.term_weights["adversarial"]:
+        return None
+    neighbors = graphs.nearest_neighbors(x) if latents is None else latents.neighbors
+    return plan.adversarial_reach * graphs.neighbor_distances(x, neighbors)
+
+
+def _train_gate(model, x, plan: Plan, seed: int, backup: Backup, verbose) -> None:
+    """Train the bound of a mixture of experts' gate, without y."""
+    logger.info("the gate's bound alone, %d epochs", plan.gate_epochs)
+    model.experts.trainable = False  # they have no gradient without y
+    rate = plan.learning_rate, plan.learning_rate_schedule
+    data, stop = batches(x, None, plan, seed), StopOnNaN(x)
+    backup.fit("gate", model, data, plan.gate_epochs, *rate, callbacks=[stop], verbose=verbose)
+    model.experts.trainable = True
+
+
+def _train(model, x, data, plan: Plan, best, observers, backup: Backup, **options):
+    """Train the loss, and keep the weights that the plan wants."""
+    logger.info("%s, %d epochs", type(model).__name__, plan.epochs)
+    schedules: list[keras.callbacks.Callback] = []
+    if hasattr(model, "mixture"):
+        temperature = float(model.mixture.config.temperature)
+        schedules = [
+            callbacks.TemperatureAnnealing(temperature, plan.temperature_decay, plan.temperature_floor),
+            callbacks.KLWarmUp(plan.kl_warm_up_epochs),
+        ]
+    last_good = backup.folder and backup.folder / "last_good.keras"
+    return backup.fit(
+        "fit",
+        model,
+        data,
+        plan.epochs,
+        plan.learning_rate,
+        plan.learning_rate_schedule,
+        best=best,
+        patience=plan.patience,
+        callbacks=[StopOnNaN(x, last_good), *schedules, *observers],
+        **options,
+    )
+
+
+def _shared(latents: Latents | None) -> float:
+    return latents.seconds if latents is not None and latents.cached else 0.0
