@@ -1,6 +1,7 @@
 """The estimators on real tables: what they compute, against the Keras models and scikit-learn."""
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -19,9 +20,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils import check_random_state
 
+import vae_moe
 from vae_moe import em, estimators
 from vae_moe.estimators._inputs import Scaling
 from vae_moe.plots import drawing
+from vae_moe.training import fit
+from vae_moe.training.plan import EXPERTS
 from vae_moe.validation import weighted_rows
 
 CLUSTERINGS = (estimators.VaDEClustering, estimators.DMVAEClustering)
@@ -74,13 +78,14 @@ def test_a_clustering_reads_out_its_model_in_units_of_x(clusterings, wine):
         np.testing.assert_allclose((decoded - X.mean(0)) / X.std(0), each.model_.reconstruct(x), atol=1e-4)
 
 
-def test_scores_are_the_evidence_lower_bound_in_units_of_x(clusterings, wine):
+def test_scores_are_the_evidence_lower_bound_in_units_of_x(clusterings, wine, monkeypatch):
     """The Keras model's own bound of the standardised columns, less the logarithm of their standard deviations."""
     X, _ = wine
     x = StandardScaler().fit_transform(X)
+    monkeypatch.setattr(estimators._clustering, "ELBO_SAMPLES", 400)
     for each in clusterings:
         bound = each.model_.elbo(x, n_samples=64).mean() - np.log(X.std(0)).sum()
-        assert each.score(X) == pytest.approx(bound, abs=0.5)  # 16 samples of z, the same for all rows
+        assert each.score(X) == pytest.approx(bound, abs=0.7)  # samples of z that are the same for all rows
         np.testing.assert_allclose(each.score_samples(X[:5]), each.score_samples(X)[:5], rtol=1e-4)
 
 
@@ -445,8 +450,22 @@ def test_numbers_of_numpy_are_numbers(estimator, wine, tmp_path, monkeypatch):
 def test_the_gates_terms_reach_as_far_as_the_neighbours(diabetes):
     """Rows twice as far apart have changes twice as long; without regularization there are none."""
     x = diabetes[0][:60]
-    held = estimators.DVMoERegressor(2, regularization=1.0, adversarial_reach=0.5)
+    held, free = (
+        vae_moe.DVMoE(10, 2, 1, regularization={"adversarial": weight}, z_encoder_sizes=(2,), decoder_sizes=(2,))
+        for weight in (1.0, 0.0)
+    )
+    plan = replace(EXPERTS, adversarial_reach=0.5)
     distances, _ = NearestNeighbors(n_neighbors=7).fit(x).kneighbors()  # the root of 60
-    np.testing.assert_allclose(held._batch_inputs(x)["radius"], 0.5 * distances.mean(1), rtol=1e-5)
-    np.testing.assert_allclose(held._batch_inputs(2 * x)["radius"], distances.mean(1), rtol=1e-5)
-    assert estimators.DVMoERegressor(2)._batch_inputs(x) == {}
+    np.testing.assert_allclose(fit._radius(held, x, plan, None), 0.5 * distances.mean(1), rtol=1e-5)
+    np.testing.assert_allclose(fit._radius(held, 2 * x, plan, None), distances.mean(1), rtol=1e-5)
+    assert fit._radius(free, x, plan, None) is None
+
+
+def test_images_have_convolutions_and_views(digits):
+    x = digits[0][:120]
+    for options in ({"augment": True}, {"encoder": "conv"}):
+        model = estimators.DMVAEClustering(10, image_shape=(8, 8), **options, **SHORT).fit(x)
+        assert model.inverse_transform(model.transform(x)).shape == (120, 64) and len(set(model.labels_)) > 1
+        assert ("consistency" in model.history_) == ("augment" in options)
+        with pytest.raises(ValueError, match="image_shape"):
+            estimators.DMVAEClustering(10, **options).fit(x)

@@ -117,11 +117,11 @@ def test_a_signal_kills_it_too_and_its_lock(tmp_path):
         code = (
             "import os, pathlib, signal, sys; sys.path.insert(0, 'tests')\n"
             "import test_resume as t\n"
-            "write = t.backup.Backup._write\n"
+            "write = t.resume.Backup._write\n"
             "def stop(self, name, arrays, facts):\n"
             "    write(self, name, arrays, facts)\n"
             f"    if {kill} and (name, facts.get('epochs')) == ('fit', 2): os.kill(os.getpid(), signal.SIGKILL)\n"
-            "t.backup.Backup._write = stop\n"
+            "t.resume.Backup._write = stop\n"
             "t._quick.__wrapped__(t.pytest.MonkeyPatch())\n"
             f"folder = pathlib.Path({str(folder)!r})\n"
             "t.train.run(t.CLUSTERING, folder, verbose=0)\n"

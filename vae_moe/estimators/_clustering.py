@@ -159,7 +159,7 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         Z = np.asarray(Z, dtype=np.float32)
         if Z.ndim != 2 or Z.shape[1] != self.latent_dim:
             raise ValueError(f"Z must be [N, {self.latent_dim}], got shape {Z.shape}. Give latents, as transform does.")
-        return self._scaling.undo(self.model_.decode(Z))
+        return self._scaling.undo(self.model_.decode(Z).reshape(len(Z), -1))
 
     def sample(self, n_samples: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Draw components and points z of them from the prior, and return the means of p(x | z).
@@ -208,6 +208,14 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         learn_weights = self.model_.mixture.prior.learn_weights
         n_parameters = 2 * self.n_components * self.latent_dim + (self.n_components - 1) * learn_weights
         return float(-2 * bounds.sum() + n_parameters * np.log(len(bounds)))
+
+    def _check_parameters(self) -> None:
+        """Raise ValueError for a parameter out of its range, or images without a shape."""
+        super()._check_parameters()
+        validation.check_option("encoder", self.encoder, ENCODERS)
+        if self.image_shape is None and (self.augment or self.encoder == "conv"):
+            asked = "augment=True" if self.augment else "encoder='conv'"
+            raise ValueError(f"{asked} is for images, got image_shape=None. Give (height, width), or with channels.")
 
     def _plan(self, n_rows: int) -> Plan:
         """Return the default plan for so many rows, with this estimator's parameters."""
