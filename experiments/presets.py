@@ -13,15 +13,23 @@ alike; their experts are fitted by EM before the gate is trained.
 its softmax network learns, experts, variances and terms.
 """
 
+import importlib.util
+import runpy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from experiments.sizes import SIZES, Size
 
 IMAGES = ("mnist", "fashion_mnist", "cifar10", "digits")
-CLUSTERINGS = ("dmvae", "vade")
-EXPERTS = ("dvmoe", "deepmoe", "vademoe")
+_package = importlib.util.find_spec("vae_moe")
+assert _package is not None and _package.origin is not None  # it is installed with this file
+#: ``vae_moe.registry``, without the package around it, which imports TensorFlow.
+_registry = runpy.run_path(str(Path(_package.origin).with_name("registry.py")))
+CLUSTERINGS: tuple[str, ...] = _registry["names"]("clustering")
+EXPERTS: tuple[str, ...] = _registry["names"]("experts")
+TITLES: dict[str, str] = {name: entry.title for name, entry in _registry["MODELS"].items()}
 
 
 @dataclass(frozen=True)

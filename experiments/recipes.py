@@ -7,12 +7,11 @@ import difflib
 from dataclasses import replace
 from typing import Any
 
-from experiments.presets import CLUSTERINGS, EXPERTS, IMAGES, PRESETS, Recipe, UnknownRecipeError, with_network
+from experiments.presets import CLUSTERINGS, EXPERTS, IMAGES, PRESETS, TITLES, Recipe, UnknownRecipeError, with_network
 from experiments.sizes import SIZES
 
 DATASETS = (*IMAGES, "spiral", "reuters", "reuters10k", "hhar")
-MODELS = CLUSTERINGS + EXPERTS
-TITLES = {"dmvae": "DMVAE", "vade": "VaDE", "dvmoe": "DVMoE", "deepmoe": "DeepMoE", "vademoe": "VaDE-MoE"}
+MODELS = tuple(TITLES)
 TASKS = ("regression", "classification")
 ENCODERS = ("mlp", "conv")
 

@@ -86,15 +86,9 @@ def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, backu
 
 def build(recipe: recipes.Recipe, dataset):
     """The untrained model of a recipe."""
-    from vae_moe import models
+    from vae_moe import registry
 
-    model_class = {
-        "dmvae": models.DMVAE,
-        "vade": models.VaDE,
-        "dvmoe": models.DVMoE,
-        "deepmoe": models.DeepMoE,
-        "vademoe": models.VaDEMoE,
-    }[recipe.model]
+    model_class = registry.model_class(recipe.model)
     network = dict(recipe.network)
     if recipe.model != "deepmoe":
         network["likelihood"] = dataset.likelihood

@@ -10,10 +10,9 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from vae_moe import registry
 from vae_moe.app import failures, folder
 
-CLUSTERINGS = ("dmvae", "vade")
-EXPERTS = ("dvmoe", "vademoe", "deepmoe")
 TASKS = ("regression", "classification")
 SEEDS = 2**32  # NumPy's
 
@@ -50,14 +49,14 @@ def parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Command)
 
     cluster = commands.add_parser("cluster", help="find clusters")
-    _add_training(cluster, CLUSTERINGS)
+    _add_training(cluster, registry.names("clustering"))
     cluster.add_argument("--components", type=_positive, required=True, metavar="K", help="clusters to look for")
     cluster.add_argument(
         "--labels", metavar="COLUMN", help="known classes: compared with the clusters, never trained on"
     )
 
     experts = commands.add_parser("experts", help="predict a target by a mixture of experts")
-    _add_training(experts, EXPERTS)
+    _add_training(experts, registry.names("experts"))
     experts.add_argument("--experts", type=_positive, required=True, metavar="K", help="experts to train")
     experts.add_argument(
         "--target", nargs="+", action="extend", metavar="COLUMN", help="to predict; of images: their sub-folders"

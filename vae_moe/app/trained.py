@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vae_moe import registry
 from vae_moe.app import folder
 from vae_moe.app.inputs import Source
 from vae_moe.app.report import data, figures, page, signs
@@ -17,7 +18,6 @@ from vae_moe.app.report.scene import Scene
 from vae_moe.data.preparation import Preparation
 from vae_moe.training.health import Health, examine
 
-TITLES = {"dmvae": "DMVAE", "vade": "VaDE", "dvmoe": "DVMoE", "vademoe": "VaDE-MoE", "deepmoe": "DeepMoE"}
 #: What a user of the command can do about each trouble of ``health.Health``.
 CURES = {
     "collapse": "--drop columns that rule the others (see Data), take another --seed or --model, or fewer {option}",
@@ -68,7 +68,7 @@ class Trained:
     @property
     def title(self) -> str:
         """The model's name."""
-        return TITLES[self.config["model"]]
+        return registry.MODELS[self.config["model"]].title
 
     @property
     def epochs(self) -> int:

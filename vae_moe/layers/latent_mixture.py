@@ -159,7 +159,7 @@ class LatentMixture(keras.layers.Layer):
         policy = keras.dtype_policies.serialize(self.network_policy)
         return {**super().get_config(), **asdict(self.config), "dtype": policy}
 
-    def _c_logits(self, hidden, z):
+    def c_logits(self, hidden, z):
         """Logits of q(c|x) from the trunk's output [B, H] and a sample z [B, L] of q(z|x): [B, K]."""
         raise NotImplementedError
 
@@ -178,7 +178,7 @@ class LatentMixture(keras.layers.Layer):
     def _posterior(self, hidden, noise=None):
         """``infer`` from the trunk's output."""
         q = self._sample_z(hidden, noise)
-        return {**q, "c_logits": tf.nn.log_softmax(self._c_logits(hidden, q["z"]))}
+        return {**q, "c_logits": tf.nn.log_softmax(self.c_logits(hidden, q["z"]))}
 
     def _sample_z(self, hidden, noise=None):
         """q(z|x) and a sample of it: ``{"z_mean", "z_log_var", "z": each [B, L]}``."""
@@ -221,13 +221,15 @@ class BayesMixture(LatentMixture):
 
     def c_log_probs(self, x, noise):
         """log of p(c|z) averaged over q(z|x); arguments as in :class:`LatentMixture`."""
-        z_mean, z_log_var = self._z_params(self.trunk(x))
+        hidden = self.trunk(x)
+        z_mean, z_log_var = self._z_params(hidden)
         noise = tf.cast(noise, z_mean.dtype)
         z = z_mean + tf.exp(0.5 * z_log_var) * noise[:, tf.newaxis]  # [S, B, L]
-        log_probs = tf.nn.log_softmax(self.prior.c_logits(z))  # [S, B, K]
+        log_probs = tf.nn.log_softmax(self.c_logits(hidden, z))  # [S, B, K]
         return tf.reduce_logsumexp(log_probs, 0) - tf.math.log(tf.cast(tf.shape(noise)[0], log_probs.dtype))
 
-    def _c_logits(self, hidden, z):
+    def c_logits(self, hidden, z):
+        """log p(c) + log p(z|c), [B, K]; the trunk's output is not used."""
         return self.prior.c_logits(z)
 
 
@@ -241,7 +243,8 @@ class NetworkMixture(LatentMixture):
         """The network's log q(c|x), [B, K]; the noise is not used."""
         return tf.nn.log_softmax(self.c_encoder(self.trunk(x)))
 
-    def _c_logits(self, hidden, z):
+    def c_logits(self, hidden, z):
+        """The network's output, [B, K]; z is not used."""
         return self.c_encoder(hidden)
 
     def _of_part(self, hidden, q):
