@@ -23,7 +23,8 @@ import pandas as pd
 import pytest
 
 from vae_moe import app, estimators
-from vae_moe.app import clusters, commands, failures, folder, kept, main, mixtures, startup, trained
+from vae_moe.app import commands, failures, folder, main, startup, trained
+from vae_moe.app.report import clusters, findings, mixtures
 from vae_moe.data import columns
 from vae_moe.data.files import DatasetError
 from vae_moe.estimators.intervals import Predictive
@@ -205,7 +206,7 @@ def test_what_rules_a_column_is_logged_and_on_the_page(untrained, wine, tmp_path
     frame = own_files.wine()
     frame.loc[60, "proline"] = 1e9
     frame.to_csv(tmp_path / "wine.csv", index=False)
-    former = kept.read(wine)
+    former = trained.read(wine)
     ended = {"seconds": 1.0, "finished_at": "2026-01-01"}
     monkeypatch.setattr(commands, "_train", lambda _, config, *__, **___: replace(former, config=config | ended))
     assert former.config["warnings"] == []
@@ -221,11 +222,11 @@ def test_cures_name_what_the_command_has():
         vars(app.parser().parse_args([*words.split(), "--out", "b"]))
         for words in ("cluster a --components 2", "experts a --experts 2")
     ]
-    cures = " ".join([*trained.CURES.values(), mixtures.CURE])
+    cures = " ".join([*findings.CURES.values(), mixtures.CURE])
     named = set(re.findall(r"--(\w+)", cures.format(option="--components --experts")))
     assert named and all(any(name in known for known in options) for name in named)
     assert named - {"components", "experts"} <= set(options[0]) & set(options[1])
-    assert set(trained.CURES) == set(health.CURES)
+    assert set(findings.CURES) == set(health.CURES)
 
 
 def test_experts_predict_new_rows(diabetes, data, tmp_path):
@@ -239,7 +240,7 @@ def test_experts_predict_new_rows(diabetes, data, tmp_path):
 
 
 def test_estimators_give_intervals(diabetes, data):
-    fitted = kept.read(diabetes)
+    fitted = trained.read(diabetes)
     bounds, every = fitted.estimator.predict_interval(fitted.x), Predictive.of(fitted.estimator, fitted.x)
     assert bounds.shape == (442, 1, 2)  # y was given as [N, 1]
     for i, level in enumerate((0.05, 0.95)):
@@ -386,8 +387,8 @@ def test_an_out_that_is_in_use_is_kept(wine, data, tmp_path, capsys):
 @pytest.fixture
 def untrained(wine, data, tmp_path, monkeypatch):
     """The command for a clustering of the wines that takes no time: its arguments, ``--out`` being tmp_path / "out"."""
-    trained = kept.read(wine)
-    monkeypatch.setattr(commands, "_train", lambda *_, **__: trained)
+    former = trained.read(wine)
+    monkeypatch.setattr(commands, "_train", lambda *_, **__: former)
     return ["cluster", data / "wine.csv", "--components", 3, "--labels", "cultivar", "--out", tmp_path / "out"]
 
 
@@ -477,7 +478,7 @@ def test_a_signal_leaves_what_was_trained_or_nothing(number, code, untrained, tm
         patch.setattr(clusters, "findings", stop)
         assert run(*untrained) == (code or 128 + number)
         assert f"interrupted: What was trained is in {tmp_path / 'out'}" in capsys.readouterr().err
-    assert kept.read(tmp_path / "out").config["n_components"] == 3
+    assert trained.read(tmp_path / "out").config["n_components"] == 3
     shutil.rmtree(tmp_path / "out")
     for name in ("_train", "_finish"):
         monkeypatch.setattr(commands, name, stop)
@@ -529,21 +530,21 @@ def test_a_full_disk_leaves_nothing_half_made(untrained, wine, tmp_path, capsys,
 def test_what_cannot_be_written_to_its_place_is_kept_elsewhere(
     refused, parent, untrained, tmp_path, monkeypatch, capsys
 ):
-    def fill(trained, made):
+    def fill(training, made):
         places.append(made)
         if len(places) <= refused:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(made))
-        write(trained, made)
+        write(training, made)
 
-    places, write = [], kept.write
-    monkeypatch.setattr(kept, "write", fill)
+    places, write = [], trained.Trained.write
+    monkeypatch.setattr(trained.Trained, "write", fill)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "system"))
     (tmp_path / "system").mkdir()
     assert run(*untrained) == 1
     (found,) = (tmp_path / parent).glob("out-*")
     error = capsys.readouterr().err
     assert "No space left on device" in error and f"What was trained is in {found}" in error
-    assert kept.read(found).config["n_components"] == 3 and not list(tmp_path.rglob(".*"))
+    assert trained.read(found).config["n_components"] == 3 and not list(tmp_path.rglob(".*"))
 
 
 def test_folders_of_others_are_refused(tmp_path, data, capsys):

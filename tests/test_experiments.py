@@ -31,7 +31,7 @@ from experiments import (
     train,
     training,
 )
-from vae_moe.app import runs as pages
+from vae_moe.app.report import runs as pages
 from vae_moe.data import datasets
 from vae_moe.training import initialization
 

@@ -11,9 +11,10 @@ from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression
 
 from vae_moe.app import main
-from vae_moe.app.report import data, experts, figures, groups, scores, traits
+from vae_moe.app.report import coefficients, columns, groups, pictures, scores, traits
+from vae_moe.app.report.groups import Groups
+from vae_moe.app.report.held_out import HeldOut
 from vae_moe.app.report.page import Page
-from vae_moe.app.report.scene import Scene
 from vae_moe.data.preparation import Preparation
 
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7 * 7 }}"
@@ -35,13 +36,6 @@ class Tags(HTMLParser):
         self.text += data
 
 
-def scene_of(frame, groups_, n_groups, kind="cluster", **more):
-    preparation = Preparation.fit(frame)
-    x = preparation.transform(frame)
-    rows = [str(row) for row in range(1, len(frame) + 1)]
-    return Scene(kind, x, x[:, :2], np.eye(n_groups)[groups_], rows, preparation.features, frame, **more)
-
-
 @pytest.fixture(scope="module")
 def two_groups():
     """Forty rows in two groups, which a hostile column and its hostile category tell apart."""
@@ -49,14 +43,15 @@ def two_groups():
     frame = pd.DataFrame(
         {"age": 30.0 + 40 * group + np.tile(np.arange(20), 2) % 5, HOSTILE: np.where(group, HOSTILE, "no")}
     )
-    return scene_of(frame, group, 3, labels=np.where(group, HOSTILE, "b"))
+    preparation = Preparation.fit(frame)
+    x, rows = preparation.transform(frame), [str(row) for row in range(1, 41)]
+    labels = np.where(group, HOSTILE, "b")
+    return Groups("cluster", x, x[:, :2], np.eye(3)[group], rows, preparation.features, frame, labels=labels)
 
 
 def test_foreign_text_is_escaped_and_nothing_is_fetched(two_groups, tmp_path):
-    cards, pictures = groups.one_by_one(two_groups)
-    latents, more = groups.latents(two_groups)
-    sections = {HOSTILE: [*groups.overview(two_groups), *cards, *groups.against_labels(two_groups)], "z": latents}
-    made = Page(HOSTILE, HOSTILE, sections, {**pictures, **more})
+    parts = (groups.overview, groups.one_by_one, groups.against_labels, groups.latents)
+    made = Page(HOSTILE, HOSTILE, {HOSTILE: [block for part in parts for block in part(two_groups)]})
     read = Tags(made.html)
     assert not {"script", "iframe", "object", "embed"} & read.tags
     assert HOSTILE in read.text and "49" not in read.text
@@ -66,7 +61,7 @@ def test_foreign_text_is_escaped_and_nothing_is_fetched(two_groups, tmp_path):
 
 
 def test_traits_are_standardised_mean_differences_in_the_columns_units(two_groups):
-    found = traits.traits(two_groups.x, two_groups.features, two_groups.groups == 1)
+    found = traits.traits(two_groups.x, two_groups.features, two_groups.of_rows == 1)
     age = two_groups.frame.age
     by_column = {trait.feature.column: trait for trait in found}
     assert by_column["age"].effect == pytest.approx((age[20:].mean() - age.mean()) / age.std(ddof=0), rel=1e-5)
@@ -82,15 +77,15 @@ def test_typical_members_are_nearest_to_their_groups_mean(two_groups):
 
 def test_a_group_without_rows_is_told(two_groups):
     assert groups.overview(two_groups)[-1]["text"] == "Without a row: cluster 2."
-    assert groups.label_scores(two_groups)["clustering_accuracy"] == 1
+    assert two_groups.label_scores["clustering_accuracy"] == 1
 
 
 def test_coefficients_are_those_of_the_affine_maps():
     x, y = load_diabetes(return_X_y=True)
     models = [LinearRegression().fit(x[rows], y[rows]) for rows in (slice(200), slice(200, None))]
-    kernels = experts.slopes(lambda rows: np.stack([model.predict(rows) for model in models], 1)[..., np.newaxis], 10)
+    kernels = coefficients.slopes(lambda rows: np.stack([each.predict(rows) for each in models], 1)[..., None], 10)
     np.testing.assert_allclose(kernels[..., 0], [model.coef_ for model in models], rtol=1e-3)
-    assert experts.slopes(lambda rows: np.square(rows)[:, np.newaxis], 10) is None
+    assert coefficients.slopes(lambda rows: np.square(rows)[:, np.newaxis], 10) is None
 
 
 def test_coefficients_are_told_in_the_columns_units():
@@ -98,7 +93,7 @@ def test_coefficients_are_told_in_the_columns_units():
     preparation = Preparation.fit(frame)
     x, scale = preparation.transform(frame), preparation.features[0].scale
     kernel = np.array([3 * scale, 5 + 60, 5])  # a row of "a" lies 60 above one of "b", 40 above the mean
-    block = experts.coefficients(kernel, np.zeros(3), preparation.features, x, "y")
+    block = coefficients.table(kernel, np.zeros(3), preparation.features, x, "y")
     assert [(row[0], row[1]["text"]) for row in block["rows"]] == [("m + 100", "+300"), ("k: a", "+40")]
 
 
@@ -119,7 +114,7 @@ def test_a_comparison_tells_better_worse_and_undecided(rng):
 
 def held_out(predicted, baseline, **more):
     y = np.tile([0, 1], 100)
-    return experts.HeldOut("y", y, predicted, baseline, np.array([0.5, 0.5]), y, ["a", "b"], **more)
+    return HeldOut("y", y, predicted, baseline, np.array([0.5, 0.5]), y, ["a", "b"], **more)
 
 
 def test_experts_worse_than_a_constant_or_a_linear_model_are_in_trouble(rng):
@@ -128,7 +123,7 @@ def test_experts_worse_than_a_constant_or_a_linear_model_are_in_trouble(rng):
 
     def found(predicted, baseline):
         rows = held_out(predicted, baseline)
-        return experts.troubles(rows, experts.verdict(rows)[0])
+        return rows.troubles(rows.verdict()[0])
 
     assert found(good, fair) == found(good, good) == {}
     assert found(fair, good) == {
@@ -141,15 +136,15 @@ def test_experts_worse_than_a_constant_or_a_linear_model_are_in_trouble(rng):
         "every row"
     )
     y = rng.normal(size=(50, 2))
-    rows = experts.HeldOut(["u", "v"], y, -y, y, np.zeros(2), np.zeros(50, int))
-    assert list(experts.troubles(rows, experts.verdict(rows)[0])) == ["no better than a constant"]
+    rows = HeldOut(["u", "v"], y, -y, y, np.zeros(2), np.zeros(50, int))
+    assert list(rows.troubles(rows.verdict()[0])) == ["no better than a constant"]
 
 
 def test_calibration_bars_stay_in_the_picture(monkeypatch):
     drawn = []
-    monkeypatch.setattr(figures, "png", drawn.append)
+    monkeypatch.setattr(pictures, "png", drawn.append)
     right = np.arange(100) % 10 < np.repeat([3, 10], 50)
-    figures.reliability(np.repeat([0.3, 1.0], 50), right)
+    pictures.reliability(np.repeat([0.3, 1.0], 50), right)
     axes = drawn[0].axes[0]
     bars = np.concatenate([path.vertices for path in axes.containers[0].lines[2][0].get_paths()])
     assert (bars[:, 1] >= axes.get_ylim()[0]).all() and bars[:, 1].max() <= 1
@@ -167,7 +162,7 @@ def test_calibration_of_what_is_calibrated(rng):
 def test_what_was_read_otherwise_is_said_where_gaps_are():
     cells = [f"${value:,}" for value in range(900, 1100)]
     preparation = Preparation.fit(pd.DataFrame({"price": cells, "cost": ["-", *map(str, range(199))]}))
-    table, *_ = data.of_table(preparation.columns, preparation.features, 200)
+    table, *_ = columns.described(preparation, 200)
     assert table["rows"][0][:3] == ["price", "number: '$900' is read as 900", "none"]
     assert table["rows"][1][1] == "number: '-' is read as missing" and table["rows"][1][2]["text"] == "1 (0.5%)"
 
@@ -180,8 +175,8 @@ def test_numbers_are_short():
 
 def test_a_sheet_shows_every_image():
     pixels = np.arange(5 * 4 * 4, dtype=np.uint8).reshape(5, 4, 4)
-    picture = np.asarray(Image.open(io.BytesIO(figures.sheet(pixels, 3))))
-    side = 4 * (figures.SHEET_CELL // 4) + 3
+    picture = np.asarray(Image.open(io.BytesIO(pictures.sheet(pixels, 3))))
+    side = 4 * (pictures.SHEET_CELL // 4) + 3
     assert picture.shape == (2 * side, 3 * side, 3)
     np.testing.assert_array_equal(picture[3 : side : side // 4, 3, 0][:4], pixels[0, :, 0])
 

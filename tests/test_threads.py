@@ -8,7 +8,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from vae_moe import DeepMoE
-from vae_moe.app.mixtures import Linear
+from vae_moe.app.report.mixtures import Linear
 from vae_moe.em import GMMGatedRegressor
 from vae_moe.engine import threads
 from vae_moe.training import expert_em, graphs, warm_start

@@ -4,31 +4,26 @@ TensorFlow is imported where it is needed, so that input which cannot be used is
 kept before anything else is done with it, so that nothing that comes later can lose it.
 """
 
-from __future__ import annotations
-
 import datetime
 import logging
 import shutil
 import sys
 import time
 from argparse import Namespace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from vae_moe.app import folder, inputs, kept, predictions, startup, targets
+from vae_moe.app import folder, inputs, predictions, startup, targets, trained
 from vae_moe.app.measured import Measured
 from vae_moe.app.report.page import Page
+from vae_moe.app.trained import Trained
 from vae_moe.data import columns
 from vae_moe.data.files import DatasetError, readable
 from vae_moe.data.preparation import Preparation
-
-if TYPE_CHECKING:
-    from vae_moe.app.trained import Trained
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +90,7 @@ def predict(options: Namespace) -> None:
         logger.warning("column %r has gaps, which training had none of: its median is taken, rows: %d", name, n_gaps)
     for words in Measured.of(source, preparation).far_from(config["ranges"]):
         logger.warning("%s", words)
-    estimator = kept.estimator(options.folder, config)
+    estimator = trained.estimator(options.folder, config)
     if config["kind"] == "cluster":
         found = predictions.of_clusters(estimator, x)
     else:
@@ -111,13 +106,13 @@ def report(options: Namespace) -> None:
     """
     if folder.config(options.folder).get("made_by") != folder.MADE_BY:
         startup.import_tensorflow()
-        from vae_moe.app import runs
+        from vae_moe.app.report import runs
 
         runs.page_of(options.folder).write_html(options.folder)
     elif options.data is None and (options.folder / "report.json").exists():
         _write_kept_page(options.folder)
     else:
-        _look(options, options.folder, kept.read(options.folder, options.data))
+        _look(options, options.folder, trained.read(options.folder, options.data))
         return
     logger.info("%s", options.folder / "report.html")
 
@@ -147,7 +142,6 @@ def _train(
     """Train an estimator of a name on the first of ``rows``, the second being held out."""
     startup.import_tensorflow()
     from vae_moe import estimators
-    from vae_moe.app.trained import Trained
 
     train, held_out = rows
     epochs = {} if options.epochs is None else {"epochs": options.epochs}
@@ -173,26 +167,25 @@ def _train(
     return Trained(config, source, x, preparation, estimator, held_out)
 
 
-def _finish(options: Namespace, trained: Trained) -> None:
+def _finish(options: Namespace, training: Trained) -> None:
     """Keep what was trained, then look at it."""
-    fill = partial(kept.write, trained)
     try:
-        options.kept = folder.write(options.out, options.overwrite, fill)
+        options.kept = folder.write(options.out, options.overwrite, training.write)
     except (OSError, DatasetError):
-        options.kept = folder.write_elsewhere(options.out, fill)
+        options.kept = folder.write_elsewhere(options.out, training.write)
         raise
-    _look(options, options.out, trained)
+    _look(options, options.out, training)
 
 
-def _look(options: Namespace, out: Path, trained: Trained) -> None:
+def _look(options: Namespace, out: Path, training: Trained) -> None:
     """Score what was trained, and write its page."""
-    from vae_moe.app import clusters, mixtures
+    from vae_moe.app.report import clusters, mixtures
 
-    config, source = trained.config, trained.source
+    config, source = training.config, training.source
     if config["kind"] == "cluster":
-        found = clusters.findings(trained, inputs.labels(source, config.get("labels")))
+        found = clusters.findings(training, inputs.labels(source, config.get("labels")))
     else:
-        found = mixtures.findings(trained, targets.read(source.frame, config["target"], config.get("asked_task")))
+        found = mixtures.findings(training, targets.read(source.frame, config["target"], config.get("asked_task")))
     found.write(out)
     if not options.quiet:
         sys.stdout.write("\n".join([*found.summary, f"report: {readable(out / 'report.html')}", ""]))

@@ -1,6 +1,7 @@
-"""Sections about groups of rows, clusters or experts: sizes, what sets each apart, members, samples, latents."""
+"""Rows in groups, clusters or experts, and the sections about them: sizes, what sets each apart, members, latents."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -8,10 +9,11 @@ import pandas as pd
 from pandas.api import types
 
 from vae_moe import metrics
-from vae_moe.app.report import figures, page
-from vae_moe.app.report.page import Block
-from vae_moe.app.report.scene import Scene
+from vae_moe.app.report import page, pictures
+from vae_moe.app.report.page import Block, Cell
 from vae_moe.app.report.traits import STRONG, Trait, number, traits
+from vae_moe.data.preparation import Feature
+from vae_moe.plots import drawing
 
 BARS = "Mean here and of all rows; the bar: standard deviations above (blue) or below (orange), full at 2"
 CARDS = 30  # groups shown one by one
@@ -24,96 +26,141 @@ CELL = 40  # characters of a cell
 LABELS = 40  # known classes in a table
 
 
-def overview(scene: Scene, extra: Sequence[str] = (), extra_cells: Sequence[Sequence[str]] = ()) -> list[Block]:
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Rows and the groups that a model puts them in; arrays and tables, no model.
+
+    Attributes:
+        kind: what a group is: "cluster" or "expert".
+        x: [N, D].
+        z: [N, L] latents, or None without.
+        probs: [N, K], q(c|x) or the gate's p(c|x).
+        rows: N names of the rows: their numbers or files.
+        features: D, of a table.
+        frame: the table's columns, [N, C].
+        pixels: [N, H, W] or [N, H, W, 3] bytes, of images.
+        samples: of each component in turn: columns of the table, [K n, C], or pixels [K n, H, W] or [K n, H, W, 3].
+        labels: [N] known classes that took no part in training, or None.
+    """
+
+    kind: str
+    x: np.ndarray
+    z: np.ndarray | None
+    probs: np.ndarray
+    rows: Sequence[str]
+    features: Sequence[Feature] = ()
+    frame: pd.DataFrame | None = None
+    pixels: np.ndarray | None = None
+    samples: pd.DataFrame | np.ndarray | None = None
+    labels: np.ndarray | None = None
+
+    @property
+    def n_groups(self) -> int:
+        """K."""
+        return self.probs.shape[1]
+
+    @property
+    def of_rows(self) -> np.ndarray:
+        """The most probable group of each row, [N]."""
+        return self.probs.argmax(-1)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Rows of each group, [K]."""
+        return np.bincount(self.of_rows, minlength=self.n_groups)
+
+    @property
+    def by_size(self) -> list[int]:
+        """The groups that have rows, the largest first."""
+        return [int(group) for group in np.argsort(-self.counts, kind="stable") if self.counts[group]]
+
+    def title(self, group: int) -> Cell:
+        """A group's name after its colour in the pictures."""
+        return page.dot(f"{self.kind.capitalize()} {group}", drawing.COLOURS[group % len(drawing.COLOURS)])
+
+    def typical(self, group: int, most: int) -> np.ndarray:
+        """Row numbers of the members nearest to the group's mean in latent space; without one, the surest."""
+        members = np.flatnonzero(self.of_rows == group)
+        if self.z is None:
+            return members[np.argsort(-self.probs[members, group], kind="stable")[:most]]
+        away = np.square(self.z[members] - self.z[members].mean(0)).sum(-1)
+        return members[np.argsort(away, kind="stable")[:most]]
+
+    def traits(self, group: int) -> list[Trait]:
+        """What sets a group apart, in the columns of a table."""
+        return traits(self.x, self.features, (self.of_rows == group).astype(float)) if self.features else []
+
+    @property
+    def label_scores(self) -> dict[str, float]:
+        """Accuracy under the best map of groups to known classes, NMI and ARI."""
+        assert self.labels is not None
+        _, codes = np.unique(np.asarray(self.labels, str), return_inverse=True)
+        scores = metrics.clustering_scores(codes, self.probs)
+        return {name: scores[name] for name in ("clustering_accuracy", "nmi", "ari")}
+
+
+def overview(groups: Groups, extra: Sequence[str] = (), extra_cells: Sequence[Sequence[str]] = ()) -> list[Block]:
     """One line a group: size, how sure its rows are, and what sets it apart.
 
     Args:
-        scene: the rows.
+        groups: of the rows.
         extra: names of further columns.
         extra_cells: their cells, for each of the K groups.
     """
     rows = []
-    for group in scene.by_size:
-        members = scene.groups == group
+    for group in groups.by_size:
+        members = groups.of_rows == group
         share = members.mean()
-        words = "; ".join(trait.words for trait in _traits(scene, group)[:WORDS])
-        rows.append(
-            [
-                scene.title(group),
-                page.bar(f"{members.sum()} ({share:.0%})", share),
-                f"{scene.probs[members, group].mean():.0%}",
-                *(extra_cells[group] if extra_cells else ()),
-                *([words or "nothing much"] if scene.features else ()),
-            ]
-        )
-    head = [scene.kind, "rows", "certainty", *extra, *(["what sets it apart"] if scene.features else ())]
+        words = "; ".join(trait.words for trait in groups.traits(group)[:WORDS]) or "nothing much"
+        row = [groups.title(group), page.bar(f"{members.sum()} ({share:.0%})", share)]
+        row += [f"{groups.probs[members, group].mean():.0%}", *(extra_cells[group] if extra_cells else ())]
+        rows.append([*row, words] if groups.features else row)
+    head = [groups.kind, "rows", "certainty", *extra, *(["what sets it apart"] if groups.features else ())]
     blocks = [page.table(head, rows)]
-    if empty := [str(group) for group in range(scene.n_groups) if group not in scene.by_size]:
-        blocks.append(page.text(f"Without a row: {scene.kind} {', '.join(empty)}.", "soft"))
+    if empty := [str(group) for group in range(groups.n_groups) if group not in groups.by_size]:
+        blocks.append(page.text(f"Without a row: {groups.kind} {', '.join(empty)}.", "soft"))
     return blocks
 
 
-def one_by_one(
-    scene: Scene, further: Mapping[int, Sequence[Block]] = MappingProxyType({})
-) -> tuple[list[Block], dict[str, bytes]]:
-    """A card a group, the largest first, and its pictures; ``further`` blocks by group are put in front."""
-    pictures: dict[str, bytes] = {}
-    cards = []
-    for group in scene.by_size[:CARDS]:
-        typical = scene.typical(group, TYPICAL_ROWS if scene.pixels is None else TYPICAL_IMAGES)
-        if scene.pixels is not None:
-            blocks = _sheets(scene, group, typical, pictures)
-        else:
-            blocks = _tables(scene, group, typical)
-        cards.append((scene.title(group), [*further.get(group, ()), *blocks]))
-    return [page.cards(cards)], pictures
-
-
-def latents(scene: Scene) -> tuple[list[Block], dict[str, bytes]]:
-    """z in the plane."""
-    if scene.z is None:
-        return [], {}
-    names = [str(group) for group in range(scene.n_groups)]
-    n = min(len(scene.z), figures.EMBEDDED_ROWS)
-    how = ", by t-SNE: near points are alike, distances between groups say little" if scene.z.shape[1] > 2 else ""
-    caption = f"{n} rows in the model's latent space, coloured by {scene.kind}{how}."
-    picture = figures.latent_space(scene.z, scene.groups, names, scene.kind)
-    return [page.figure("latents", caption)], {"latents": picture}
-
-
-def against_labels(scene: Scene) -> list[Block]:
-    """Counts of known classes and groups, with scores; empty without labels."""
-    if scene.labels is None:
-        return []
-    names, codes = np.unique(np.asarray(scene.labels, str), return_inverse=True)
-    scores = label_scores(scene)
-    tiles = page.tiles(
-        [
-            (
-                "rows in the matching cluster",
-                f"{scores['clustering_accuracy']:.1%}",
-                "best one-to-one map of clusters to classes",
-            ),
-            ("mutual information", f"{scores['nmi']:.2f}", "0: unrelated, 1: the same"),
-        ]
-    )
-    if len(names) > LABELS:
-        return [tiles]
-    counts = np.array([np.bincount(scene.groups[codes == i], minlength=scene.n_groups) for i in range(len(names))])
-    rows = [
-        [shown(name), *(page.bar(str(count), count / line.sum()) if count else "" for count in line[scene.by_size])]
-        for name, line in zip(names, counts, strict=True)
+def one_by_one(groups: Groups, further: Mapping[int, Sequence[Block]] = MappingProxyType({})) -> list[Block]:
+    """A card a group, the largest first; ``further`` blocks by group are put in front."""
+    described = _in_columns if groups.pixels is None else _in_images
+    return [
+        page.cards(
+            (groups.title(group), [*further.get(group, ()), *described(groups, group)])
+            for group in groups.by_size[:CARDS]
+        )
     ]
-    head = ["class", *(f"{scene.kind} {group}" for group in scene.by_size)]
+
+
+def latents(groups: Groups) -> list[Block]:
+    """z in the plane."""
+    if groups.z is None:
+        return []
+    n = min(len(groups.z), pictures.EMBEDDED_ROWS)
+    how = ", by t-SNE: near points are alike, distances between groups say little" if groups.z.shape[1] > 2 else ""
+    caption = f"{n} rows in the model's latent space, coloured by {groups.kind}{how}."
+    picture = pictures.latent_space(groups.z, groups.of_rows, groups.n_groups, groups.kind)
+    return [page.figure("latents", picture, caption)]
+
+
+def against_labels(groups: Groups) -> list[Block]:
+    """Counts of known classes and groups, with scores; empty without labels."""
+    if groups.labels is None:
+        return []
+    scores = groups.label_scores
+    accuracy, best = f"{scores['clustering_accuracy']:.1%}", "best one-to-one map of clusters to classes"
+    mutual = ("mutual information", f"{scores['nmi']:.2f}", "0: unrelated, 1: the same")
+    tiles = page.tiles([("rows in the matching cluster", accuracy, best), mutual])
+    counts = pd.crosstab(np.asarray(groups.labels, str), groups.of_rows)  # of the groups that have rows
+    if len(counts) > LABELS:
+        return [tiles]
+    rows = [
+        [shown(name), *(page.bar(str(count), count / line.sum()) if count else "" for count in line[groups.by_size])]
+        for name, line in counts.iterrows()
+    ]
+    head = ["class", *(f"{groups.kind} {group}" for group in groups.by_size)]
     return [tiles, page.table(head, rows, "Rows of each class in each group; the classes took no part in training.")]
-
-
-def label_scores(scene: Scene) -> dict[str, float]:
-    """Accuracy under the best map of groups to known classes, NMI and ARI."""
-    assert scene.labels is not None
-    _, codes = np.unique(np.asarray(scene.labels, str), return_inverse=True)
-    scores = metrics.clustering_scores(codes, scene.probs)
-    return {name: scores[name] for name in ("clustering_accuracy", "nmi", "ari")}
 
 
 def shown(cell) -> str:
@@ -126,35 +173,36 @@ def shown(cell) -> str:
     return words if len(words) <= CELL else words[: CELL - 1] + "…"
 
 
-def _traits(scene: Scene, group: int) -> list[Trait]:
-    if not scene.features:
-        return []
-    return traits(scene.x, scene.features, (scene.groups == group).astype(float))
+def _in_images(groups: Groups, group: int) -> list[Block]:
+    """A group of images: typical members, and what the model makes."""
+    assert groups.pixels is not None
+    typical = groups.typical(group, TYPICAL_IMAGES)
+    files = ", ".join(str(groups.rows[row]) for row in typical[:3])
+    sheets = {"members": (groups.pixels[typical], f"Typical members: {files} and others.")}
+    if isinstance(groups.samples, np.ndarray):
+        drawn = np.array_split(groups.samples, groups.n_groups)[group]
+        sheets["generated"] = (drawn, "Made by the model from this component.")
+    return [
+        page.figure(f"{name}-{group}", pictures.sheet(images, IMAGES_ACROSS), caption, pixels=True)
+        for name, (images, caption) in sheets.items()
+    ]
 
 
-def _sheets(scene: Scene, group: int, typical: np.ndarray, pictures: dict[str, bytes]) -> list[Block]:
-    assert scene.pixels is not None
-    pictures[f"members-{group}"] = figures.sheet(scene.pixels[typical], IMAGES_ACROSS)
-    files = ", ".join(str(scene.rows[row]) for row in typical[:3])
-    blocks = [page.figure(f"members-{group}", f"Typical members: {files} and others.", pixels=True)]
-    if isinstance(scene.samples, np.ndarray):
-        drawn = np.array_split(scene.samples, scene.n_groups)[group]
-        pictures[f"generated-{group}"] = figures.sheet(drawn, IMAGES_ACROSS)
-        blocks.append(page.figure(f"generated-{group}", "Made by the model from this component.", pixels=True))
-    return blocks
-
-
-def _tables(scene: Scene, group: int, typical: np.ndarray) -> list[Block]:
-    assert scene.frame is not None
-    found = _traits(scene, group)
+def _in_columns(groups: Groups, group: int) -> list[Block]:
+    """A group of a table's rows: what sets it apart, typical members, and what the model makes."""
+    assert groups.frame is not None
+    found = groups.traits(group)
     if not found:
         return [page.text("No column differs much from its mean over all rows.", "soft")]
-    rows = [[t.feature.name, page.bar(t.here, t.effect / STRONG), t.overall] for t in found]
-    blocks = [page.table(["column", "here", "all rows"], rows, BARS)]
+    rows = [[trait.feature.name, page.bar(trait.here, trait.effect / STRONG), trait.overall] for trait in found]
     columns = [trait.feature.column for trait in found]
-    members = [[scene.rows[row], *map(shown, scene.frame.iloc[row][columns])] for row in typical]
-    if isinstance(scene.samples, pd.DataFrame):
-        n = len(scene.samples) // scene.n_groups
-        drawn = scene.samples.iloc[group * n : group * n + SAMPLES_SHOWN]
+    typical = groups.typical(group, TYPICAL_ROWS)
+    members = [[groups.rows[row], *map(shown, groups.frame.iloc[row][columns])] for row in typical]
+    if isinstance(groups.samples, pd.DataFrame):
+        n = len(groups.samples) // groups.n_groups
+        drawn = groups.samples.iloc[group * n : group * n + SAMPLES_SHOWN]
         members += [["generated", *map(shown, row)] for _, row in drawn[columns].iterrows()]
-    return [*blocks, page.table(["row", *columns], members, "Typical rows, and rows made by the model")]
+    return [
+        page.table(["column", "here", "all rows"], rows, BARS),
+        page.table(["row", *columns], members, "Typical rows, and rows made by the model"),
+    ]

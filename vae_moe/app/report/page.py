@@ -5,8 +5,8 @@ Blocks are plain dictionaries, so that a page can be kept as JSON. Whatever a bl
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,9 +39,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], caption: str = ""
     return {"kind": "table", "head": list(head), "rows": [list(row) for row in rows], "caption": caption}
 
 
-def figure(name: str, caption: str, *, wide: bool = False, pixels: bool = False) -> Block:
-    """A picture by its name; wide ones scroll on a narrow screen, pixels are drawn as such."""
-    return {"kind": "figure", "name": name, "caption": caption, "wide": wide, "pixels": pixels}
+def figure(name: str, png: bytes, caption: str, *, wide: bool = False, pixels: bool = False) -> Block:
+    """A picture, a PNG file of a name; wide ones scroll on a narrow screen, pixels are drawn as such."""
+    return {"kind": "figure", "name": name, "png": png, "caption": caption, "wide": wide, "pixels": pixels}
 
 
 def cards(values: Iterable[tuple[Cell, Sequence[Block]]]) -> Block:
@@ -61,35 +61,32 @@ def dot(words: str, colour: str) -> Cell:
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """Titled sections of blocks, and their pictures.
+    """Titled sections of blocks.
 
     Attributes:
         title: of the page.
         subtitle: a line under it.
         sections: blocks by title; those without blocks are left out.
-        pictures: PNG files by name, one for each ``figure``.
     """
 
     title: str
     subtitle: str
     sections: dict[str, list[Block]]
-    pictures: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def html(self) -> str:
         """The page."""
-        uris = {name: f"data:image/png;base64,{base64.b64encode(png).decode()}" for name, png in self.pictures.items()}
         sections = {title: blocks for title, blocks in self.sections.items() if blocks}
-        return _template().render(title=self.title, subtitle=self.subtitle, sections=sections, pictures=uris)
+        return _template().render(title=self.title, subtitle=self.subtitle, sections=sections)
 
     def write(self, folder: str | Path) -> None:
         """Write ``report.html``, and what it is made of: ``report.json`` and ``figures/*.png``."""
-        folder = Path(folder)
-        (folder / "figures").mkdir(exist_ok=True)
-        for name, png in self.pictures.items():
-            files.write_whole(folder / "figures" / f"{name}.png", png)
-        kept = {"title": self.title, "subtitle": self.subtitle, "sections": self.sections}
-        files.write_whole(folder / "report.json", (json.dumps(kept, indent=1) + "\n").encode())
+        pictures = Path(folder) / "figures"
+        pictures.mkdir(exist_ok=True)
+        for block in _figures(block for blocks in self.sections.values() for block in blocks):
+            files.write_whole(pictures / f"{block['name']}.png", block["png"])
+        kept = json.dumps(vars(self), indent=1, default=lambda png: None)
+        files.write_whole(Path(folder) / "report.json", f"{kept}\n".encode())
         self.write_html(folder)
 
     def write_html(self, folder: str | Path) -> None:
@@ -103,12 +100,27 @@ class Page:
         Raises:
             OSError: ``report.json`` is not there.
         """
-        folder = Path(folder)
-        kept = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-        return cls(**kept, pictures={path.stem: path.read_bytes() for path in (folder / "figures").glob("*.png")})
+        pictures = {path.stem: path.read_bytes() for path in (Path(folder) / "figures").glob("*.png")}
+
+        def with_picture(block):
+            return block | {"png": pictures[block["name"]]} if block.get("kind") == "figure" else block
+
+        kept = (Path(folder) / "report.json").read_text(encoding="utf-8")
+        return cls(**json.loads(kept, object_hook=with_picture))
+
+
+def _figures(blocks: Iterable[Block]) -> Iterator[Block]:
+    """The figures among blocks and in their cards."""
+    for block in blocks:
+        if block["kind"] == "figure":
+            yield block
+        for card in block.get("cards", ()):
+            yield from _figures(card["blocks"])
 
 
 @cache
 def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, loader=PackageLoader("vae_moe.app", "report"))
+    loader = PackageLoader("vae_moe.app", "report")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, loader=loader)
+    environment.filters["base64"] = lambda png: base64.b64encode(png).decode()
     return environment.get_template("page.html")

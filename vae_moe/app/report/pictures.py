@@ -33,19 +33,20 @@ def curves(history: Mapping[str, Sequence[float]]) -> bytes:
     return png(score_plots.training_curves(shown or history))
 
 
-def latent_space(z: np.ndarray, groups: np.ndarray, names: Sequence[str], kind: str, seed: int = 0) -> bytes:
+def latent_space(z: np.ndarray, groups: np.ndarray, n_groups: int, kind: str, seed: int = 0) -> bytes:
     """z in the plane, coloured by group: t-SNE, or z itself where it has two entries.
 
     Args:
         z: [M, L].
         groups: [M] integers below K.
-        names: K.
+        n_groups: K.
         kind: what a group is.
         seed: of t-SNE.
     """
-    rows = some(len(z), EMBEDDED_ROWS, seed)
-    z, groups = z[rows], groups[rows]
-    named = dict(enumerate(names))
+    if len(z) > EMBEDDED_ROWS:
+        rows = np.sort(np.random.default_rng(seed).choice(len(z), EMBEDDED_ROWS, replace=False))
+        z, groups = z[rows], groups[rows]
+    named = {group: str(group) for group in range(n_groups)}
     figure = drawing.figure(drawing.PANEL + 1.6 + len(named) // drawing.LONG, drawing.PANEL + 0.2, None)
     axes = figure.subplots()
     drawing.embedding(axes, _in_the_plane(z, seed), groups, named)
@@ -84,36 +85,30 @@ def reliability(probabilities: np.ndarray, correct: np.ndarray, bins: int = 10) 
     """
     order = np.argsort(probabilities, kind="stable")
     parts = [part for part in np.array_split(order, min(bins, max(1, len(order) // 10))) if len(part)]
-    told = np.array([probabilities[part].mean() for part in parts])
+    predicted = np.array([probabilities[part].mean() for part in parts])
     right = np.array([correct[part].mean() for part in parts])
     intervals = [binomtest(int(correct[part].sum()), len(part)).proportion_ci(method="wilson") for part in parts]
     error = np.abs(np.array([[interval.low, interval.high] for interval in intervals]).T - right)  # [2, bins]
-    figure = drawing.figure(4.6, 4.2, None)
-    axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", label="perfect")
-    axes.errorbar(told, right, error, color=drawing.COLOURS[0], marker="o", capsize=3, label="held-out rows")
-    low = max(0.0, float(min(told.min(), (right - error[0]).min())) - 0.05)
-    axes.set(xlim=(low, 1.02), ylim=(low, 1.05), xlabel="predicted probability", ylabel="share that was right")
-    axes.grid(color="0.92")
-    axes.legend(frameon=False, fontsize=9)
-    return png(figure)
+    low = max(0.0, float(min(predicted.min(), (right - error[0]).min())) - 0.05)
+    axes = dict(xlim=(low, 1.02), ylim=(low, 1.05), xlabel="predicted probability", ylabel="share that was right")
+    return _against_the_diagonal(predicted, right, error, **axes)
 
 
 def coverage(levels: Sequence[float], covered: Sequence[float]) -> bytes:
     """Share of held-out rows inside their predictive intervals against the intervals' level."""
+    axes = dict(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="level of the interval", ylabel="share of rows inside")
+    return _against_the_diagonal(levels, covered, None, **axes)
+
+
+def _against_the_diagonal(x, y, error, **axes_) -> bytes:
     figure = drawing.figure(4.6, 4.2, None)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", label="perfect")
-    axes.plot(levels, covered, color=drawing.COLOURS[0], marker="o", label="held-out rows")
-    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="level of the interval", ylabel="share of rows inside")
+    axes.errorbar(x, y, error, color=drawing.COLOURS[0], marker="o", capsize=3, label="held-out rows")
+    axes.set(**axes_)
     axes.grid(color="0.92")
     axes.legend(frameon=False, fontsize=9)
     return png(figure)
-
-
-def some(n: int, most: int, seed: int = 0) -> np.ndarray:
-    """Row numbers in order: all of n, or so many drawn."""
-    return np.arange(n) if n <= most else np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
 
 
 def _in_the_plane(z: np.ndarray, seed: int) -> np.ndarray:

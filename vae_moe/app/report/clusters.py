@@ -1,0 +1,78 @@
+"""What was found of a clustering."""
+
+import numpy as np
+
+from vae_moe.app.report import findings as shared
+from vae_moe.app.report import groups, page
+from vae_moe.app.report.findings import Findings
+from vae_moe.app.report.page import Block
+from vae_moe.app.trained import Trained
+from vae_moe.training.health import Health
+
+
+def findings(trained: Trained, labels: np.ndarray | None) -> Findings:
+    """Figures, lines and page of a clustering, compared with known classes if there are any.
+
+    Args:
+        trained: a clustering.
+        labels: [N], or None.
+    """
+    estimator = trained.estimator
+    found = shared.grouped(trained, "cluster", estimator.predict_proba(trained.x), labels)
+    signs = shared.examined(trained)
+    assert signs is not None  # a clustering has a latent mixture
+    sure = float(found.probs.max(-1).mean())
+    n_rows, n_features = found.x.shape
+    return shared.gather(
+        trained,
+        found,
+        signs,
+        shared.troubles_of(trained, signs),
+        n_rows,
+        title=f"Clusters of {trained.config['dataset']}",
+        subtitle=f"{found.n_groups} components looked for by",
+        use=("clusters.csv", "the cluster of each new row, and how probable it is"),
+        tiles=[
+            ("rows", f"{n_rows:,}", f"{n_features} numbers each"),
+            ("clusters with rows", str(len(found.by_size)), f"of {found.n_groups}"),
+            ("the model's certainty", f"{sure:.0%}", "mean probability of a row's cluster"),
+        ],
+        first=([], groups.overview(found)),
+        sections={
+            "What this cannot tell": _limits(signs, estimator.model_.mixture.c_encoder is not None),
+            "Cluster by cluster": groups.one_by_one(found),
+            "Beside known classes": groups.against_labels(found),
+        },
+        metrics={
+            "task": "clustering",
+            "n_components": found.n_groups,
+            "components_used": signs.components_used,
+            "mean_probability": sure,
+            "elbo": float(np.mean(estimator.score_samples(trained.x))),
+            **({} if labels is None else found.label_scores),
+        },
+        summary=["clusters: " + ", ".join(f"{group}: {found.counts[group]}" for group in found.by_size) + " rows"],
+    )
+
+
+def _limits(signs: Health, two_views: bool) -> list[Block]:
+    """What a clustering cannot tell, in plain words.
+
+    Args:
+        signs: of its latent mixture.
+        two_views: whether a network gives q(c|x), apart from Bayes' rule for p(c|z).
+    """
+    words = [
+        "Any table is divided into as many clusters as were asked for, one without groups too, and the model is as "
+        "sure of those. Its certainty, q(c|x), says how sharply it cuts, not whether groups are there.",
+        "Signs of groups that are there: the same clusters come with another --seed, what sets them apart means "
+        "something to you, and they differ in columns that were left out.",
+    ]
+    if two_views:
+        agreement = (
+            "Two parts of the model name a row's cluster: one by its columns, q(c|x), and one by its place in latent "
+            f"space, p(c|z). They name the same one for {signs.bayes_agreement:.0%} of the rows; the clusters of the "
+            "others are in doubt, however sure the first is."
+        )
+        words.insert(1, agreement)
+    return [page.text(each) for each in words]

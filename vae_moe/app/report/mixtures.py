@@ -1,0 +1,172 @@
+"""What was found of a mixture of experts: held-out scores beside a linear model, and what each expert does."""
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression, RidgeCV
+
+from vae_moe.app.report import coefficients, groups, page
+from vae_moe.app.report import findings as shared
+from vae_moe.app.report.findings import Findings
+from vae_moe.app.report.groups import Groups
+from vae_moe.app.report.held_out import HeldOut
+from vae_moe.app.report.page import Block
+from vae_moe.app.report.traits import number
+from vae_moe.app.targets import Target
+from vae_moe.app.trained import Trained
+from vae_moe.engine import threads
+from vae_moe.estimators.intervals import Predictive
+
+#: What a user of the command can do about experts that predict badly.
+CURE = "ask for fewer --experts, --drop columns that say nothing of the target, give more rows, or take a linear model"
+RIDGES = tuple(10.0**power for power in range(-3, 4))
+ITERATIONS = 1000  # of logistic regression
+TARGETS_SHOWN = 3
+MOST_FEATURES = 5000  # of which coefficients are looked at
+
+
+class Linear:
+    """The linear model beside the experts: ridge regression or logistic regression on the same x.
+
+    Args:
+        x: [N, D].
+        y: [N, O], or [N] texts.
+        task: "regression" or "classification".
+    """
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, task: str):
+        self.task = task
+        model = RidgeCV(RIDGES) if task == "regression" else LogisticRegression(max_iter=ITERATIONS)
+        with threads.one_if(threads.few_moments(*x.shape)):
+            self.model = model.fit(x, y)
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """[N, O], or class probabilities [N, C], the classes in alphabetical order."""
+        return self.model.predict(x).reshape(len(x), -1) if self.task == "regression" else self.model.predict_proba(x)
+
+
+def findings(trained: Trained, target: Target) -> Findings:
+    """Figures, lines and page of a mixture of experts.
+
+    Args:
+        trained: on the rows that have a target and were not held out.
+        target: of all rows.
+    """
+    test = trained.held_out
+    assert test is not None  # of a mixture of experts
+    train = np.setdiff1d(np.flatnonzero(target.known), test)
+    grouped = shared.grouped(trained, "expert", trained.estimator.gate_proba(trained.x))
+    linear = Linear(trained.x[train], target.y[train], target.task)
+    held_out = _held_out(trained, target, train, test, linear, grouped)
+    compared, verdict = held_out.verdict()
+    scores, blocks = held_out.scored()
+    signs = shared.examined(trained)
+    troubles = {name: f"{words}: {CURE}" for name, words in held_out.troubles(compared).items()}
+    score, linear_score, what = _first_score(scores, target)
+    names, notes = ", ".join(target.names), _notes(target)
+    return shared.gather(
+        trained,
+        grouped,
+        signs,
+        troubles | shared.troubles_of(trained, signs),
+        len(train),
+        title=f"{names} in {trained.config['dataset']}",
+        subtitle=f"{target.task.capitalize()} by {grouped.n_groups} experts,",
+        use=("predictions.csv", f"the predicted {names} of each new row, and its expert"),
+        tiles=[
+            (f"{what} on held-out rows", score, ""),
+            ("of a linear model", linear_score, "on the same rows"),
+            ("rows", f"{len(train):,}", f"to train, {len(test):,} held out"),
+            ("experts with rows", str(len(grouped.by_size)), f"of {grouped.n_groups}"),
+        ],
+        first=([verdict], [page.text(note, "soft") for note in notes]),
+        sections={
+            "Held-out rows": blocks,
+            "Which expert has which rows": groups.overview(grouped, *_by_expert(target, grouped)),
+            "Expert by expert": groups.one_by_one(grouped, _coefficients(trained, held_out, linear, grouped)),
+        },
+        metrics={
+            "task": target.task,
+            "n_experts": grouped.n_groups,
+            "experts_used": len(grouped.by_size),
+            "n_train": len(train),
+            "n_held_out": len(test),
+            **scores,
+            "gain_over_linear": compared.gain,
+            "gain_over_linear_95": [compared.low, compared.high],
+        },
+        summary=[f"held-out {what}: {score}; of a linear model: {linear_score}", verdict["text"], *notes],
+    )
+
+
+def _held_out(
+    trained: Trained, target: Target, train: np.ndarray, test: np.ndarray, linear: Linear, grouped: Groups
+) -> HeldOut:
+    x, y, estimator = trained.x[test], target.y[test], trained.estimator
+    if target.task == "regression":
+        predicted = np.asarray(estimator.predict(x)).reshape(len(x), -1)
+        trivial = target.y[train].mean(0)
+        cdf = Predictive.of(estimator, x).cdf(y)[:, 0]
+        return HeldOut(target.names, y, predicted, linear.predict(x), trivial, grouped.of_rows[test], cdf=cdf)
+    classes, counts = np.unique(target.y[train], return_counts=True)
+    return HeldOut(
+        target.names,
+        np.searchsorted(classes, y),
+        estimator.predict_proba(x),
+        linear.predict(x),
+        counts / counts.sum(),
+        grouped.of_rows[test],
+        classes.tolist(),
+    )
+
+
+def _first_score(scores: dict[str, float], target: Target) -> tuple[str, str, str]:
+    """The model's score worth seeing first, the linear model's, and its name."""
+    if target.task == "classification":
+        return f"{scores['accuracy']:.1%}", f"{scores['linear_accuracy']:.1%}", "accuracy"
+    key = "r2" if "r2" in scores else "r2_0"
+    name = "R²" if key == "r2" else f"R² of {target.names[0]}"
+    return f"{scores[key]:.3f}", f"{scores[f'linear_{key}']:.3f}", name
+
+
+def _notes(target: Target) -> list[str]:
+    without = int((~target.known).sum())
+    notes = [target.note] if target.note else []
+    names = " or ".join(target.names)
+    gaps = f"{without} rows have no {names} (an empty cell, or NA, None and the like) and took no part."
+    return [*notes, gaps] if without else notes
+
+
+def _by_expert(target: Target, grouped: Groups) -> tuple[list[str], list[list[str]]]:
+    """What the target is in each expert's rows: columns of the overview, and their cells for each expert."""
+    cells = []
+    for expert in range(grouped.n_groups):
+        mine = target.y[(grouped.of_rows == expert) & target.known]
+        if not len(mine):
+            cells.append([""])
+        elif target.task == "regression":
+            cells.append([" / ".join(number(mean) for mean in mine.mean(0)[:TARGETS_SHOWN])])
+        else:
+            classes, counts = np.unique(mine, return_counts=True)
+            cells.append([f"{classes[counts.argmax()]} ({counts.max() / len(mine):.0%})"])
+    what = "mean" if target.task == "regression" else "mostly"
+    return [f"{what} {' / '.join(target.names[:TARGETS_SHOWN])}"], cells
+
+
+def _coefficients(trained: Trained, held_out: HeldOut, linear: Linear, grouped: Groups) -> dict[int, list[Block]]:
+    """Each expert's coefficients, where it is an affine map of the table's columns."""
+    if trained.preparation is None or trained.x.shape[1] > MOST_FEATURES:
+        return {}
+    classes, features, x = held_out.classes, trained.preparation.features, trained.x
+    kernels, beside = (  # [K, D, O] and [1, D, O]
+        coefficients.slopes(coefficients.logits(predict, classes), x.shape[1])
+        for predict in (trained.estimator.expert_predictions, lambda x: linear.predict(x)[:, np.newaxis])
+    )
+    if kernels is None or beside is None:
+        return {}
+    blocks = {}
+    for expert in grouped.by_size:
+        output, what = 0, held_out.names[0]
+        if classes is not None:
+            output = int(trained.estimator.predict_proba(x[grouped.of_rows == expert]).mean(0).argmax())
+            what = f"the log-odds of {classes[output]}"
+        blocks[expert] = [coefficients.table(kernels[expert, :, output], beside[0, :, output], features, x, what)]
+    return blocks
