@@ -205,11 +205,8 @@ def confusion(y, components, n_components: int, names, *, title=None) -> Figure:
     width, height = (max(1.5, max(0.25, min(0.5, 9 / n)) * n) for n in (len(columns), len(rows)))
     figure = drawing.figure(width + 1, height + 1.5, title)
     axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     font = drawing.font(max(counts.shape))
-    for i, j in np.argwhere(counts).tolist():
-        colour = "white" if shares[i, j] > 0.5 else "black"
-        axes.text(j, i, str(counts[i, j]), ha="center", va="center", color=colour, fontsize=font)
+    drawing.shares(axes, shares, np.where(counts, counts.astype(str), ""), font)
     for i in range(len(pairs)):
         axes.add_patch(Rectangle((i - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=drawing.COLOURS[1], linewidth=1.5))
     axes.set_xticks(range(len(columns)), [named[k] for k in columns], rotation=45, ha="right", rotation_mode="anchor")

@@ -109,6 +109,14 @@ def images(axes: Axes, images: np.ndarray, across: int, image_shape: tuple[int, 
     axes.spines[:].set_visible(False)
 
 
+def shares(axes: Axes, shares: np.ndarray, texts: np.ndarray, font: float) -> None:
+    """Draw a table of shares [R, C] as shades with a text in each cell; none where it is ""."""
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for i, j in np.argwhere(texts != "").tolist():
+        colour = "white" if shares[i, j] > 0.5 else "black"
+        axes.text(j, i, texts[i, j], ha="center", va="center", color=colour, fontsize=font)
+
+
 def to_plane(reference: np.ndarray, *others: np.ndarray) -> tuple[list[np.ndarray], str]:
     """All arrays [*, D] as points [*, 2]: as they are, or on the first two principal components of the first."""
     if reference.shape[1] < 2:

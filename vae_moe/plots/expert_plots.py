@@ -121,19 +121,10 @@ def gate_use(y, gate_probs, *, title=None) -> Figure:
     width, height = (max(2.0, 0.42 * n) for n in (shares.shape[1], len(classes)))
     figure = drawing.figure(width + 1.4, height + 1.4, title)
     axes = figure.subplots()
-    axes.imshow(shares[:, order], cmap="Blues", vmin=0, vmax=1, aspect="auto")
     size = drawing.font(max(shares.shape)) - 1
-    for i, j in np.argwhere(shares[:, order] >= 0.005).tolist():
-        value = shares[i, order[j]]
-        axes.text(
-            j,
-            i,
-            f"{100 * value:.0f}",
-            ha="center",
-            va="center",
-            fontsize=size,
-            color="white" if value > 0.5 else "black",
-        )
+    ordered = shares[:, order]
+    percents = np.char.mod("%.0f", 100 * ordered)
+    drawing.shares(axes, ordered, np.where(ordered >= 0.005, percents, ""), size)
     axes.set_xticks(range(len(order)), [str(k) for k in order])
     axes.set_yticks(range(len(classes)), [str(label) for label in classes])
     axes.tick_params(length=0, labelsize=size + 1)

@@ -1,6 +1,7 @@
 """Figures of scores: over the epochs of one training, and over methods, numbers and seeds; matplotlib Figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -72,8 +73,7 @@ def error_bars(panels: Mapping[str, Mapping[str, Sequence[float]]], *, y_name: s
     across = min(3, len(panels))
     down = -(-len(panels) // across)
     figure = drawing.figure(4.6 * across, 3.2 * down + 0.4, title)
-    for i, (name, bars) in enumerate(panels.items()):
-        axes = figure.add_subplot(down, across, i + 1)
+    for axes, bars in zip(_panels(figure, panels, across, down, "y"), panels.values(), strict=True):
         for j, (method, errors) in enumerate(bars.items()):
             mean = float(np.mean(errors))
             axes.bar(j, mean, color=_COLUMN_COLOURS[methods.index(method) % len(_COLUMN_COLOURS)], width=0.8)
@@ -86,11 +86,8 @@ def error_bars(panels: Mapping[str, Mapping[str, Sequence[float]]], *, y_name: s
         bottom = 10 ** np.floor(np.log10(lowest) - 0.3)  # far enough for near errors to be bars of near heights
         axes.set_ylim(bottom, highest * (highest / bottom) ** 0.12)
         axes.set_xticks(range(len(bars)), list(bars), rotation=40, ha="right", rotation_mode="anchor", fontsize=7.5)
-        axes.set_title(name, fontsize=10)
         axes.set_ylabel(y_name, fontsize=8)
         axes.tick_params(axis="y", labelsize=8)
-        axes.grid(axis="y", color="0.92")
-        axes.set_axisbelow(True)
     return figure
 
 
@@ -141,6 +138,20 @@ def _methods(panels: Mapping[str, Mapping[str, object]]) -> list[str]:
     return list(dict.fromkeys(method for panel in panels.values() for method in panel))
 
 
+def _colour(place: int) -> str:
+    return drawing.COLOURS[place % len(drawing.COLOURS)]
+
+
+def _panels(figure: Figure, names: Iterable[str], across: int, down: int = 1, grid: Literal["both", "y"] = "both"):
+    """Axes with a grid for each panel, under its name."""
+    for i, name in enumerate(names):
+        axes = figure.add_subplot(down, across, i + 1)
+        axes.set_title(name, fontsize=10)
+        axes.grid(axis=grid, color="0.92")
+        axes.set_axisbelow(True)
+        yield axes
+
+
 def _short(value: float) -> str:
     """Two significant digits, without an exponent where that is short."""
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
@@ -168,28 +179,22 @@ def dots(
     """
     colours = _methods(panels)
     rows = [[*methods, *(marks if i == 0 else ())] for i, methods in enumerate(panels.values())]
-    tallest = max(map(len, rows))
-    figure = drawing.figure(5.6 * len(panels), 0.28 * tallest + 1.2, title)
-    for i, (name, methods) in enumerate(panels.items()):
-        axes = figure.add_subplot(1, len(panels), i + 1)
-        for row, method in enumerate(rows[i]):
+    figure = drawing.figure(5.6 * len(panels), 0.28 * max(map(len, rows)) + 1.2, title)
+    for axes, methods, names in zip(_panels(figure, panels, len(panels)), panels.values(), rows, strict=True):
+        for row, method in enumerate(names):
             if method in methods:
-                scores = methods[method]
-                colour = drawing.COLOURS[colours.index(method) % len(drawing.COLOURS)]
+                scores, colour = methods[method], _colour(colours.index(method))
                 axes.plot(scores, [row] * len(scores), "o", color=colour, markersize=5, alpha=0.7)
                 axes.plot([np.mean(scores)] * 2, [row - 0.35, row + 0.35], color=colour, linewidth=2)
             else:
                 axes.plot(marks[method], row, "D", color="0.45", markerfacecolor="white", markersize=5)
-        axes.set_yticks(range(len(rows[i])), rows[i], fontsize=8)
-        axes.set_ylim(len(rows[i]) - 0.4, -0.6)
+        axes.set_yticks(range(len(names)), names, fontsize=8)
+        axes.set_ylim(len(names) - 0.4, -0.6)
         if best is not None:
             least = axes.get_xlim()[0]
             axes.set_xlim(least, best + 0.04 * (best - least))
         axes.set_xlabel(x_name, fontsize=8)
-        axes.set_title(name, fontsize=10)
         axes.tick_params(axis="x", labelsize=8)
-        axes.grid(color="0.92")
-        axes.set_axisbelow(True)
     return figure
 
 
@@ -213,23 +218,19 @@ def bands(
     """
     methods = _methods(panels)
     figure = drawing.figure(5.0 * len(panels), 4.0, title)
-    for i, (name, curves) in enumerate(panels.items()):
-        axes = figure.add_subplot(1, len(panels), i + 1)
+    styles: dict[str, dict[str, Any]] = {
+        method: dict(color=_colour(i), marker=drawing.MARKERS[i % len(drawing.MARKERS)], label=method)
+        for i, method in enumerate(methods)
+    }
+    for axes, (name, curves) in zip(_panels(figure, panels, len(panels)), panels.items(), strict=True):
         for method, points in curves.items():
             numbers = [number for number, values in points.items() if len(values)]
             values = [points[number] for number in numbers]
-            colour = drawing.COLOURS[methods.index(method) % len(drawing.COLOURS)]
-            marker = drawing.MARKERS[methods.index(method) % len(drawing.MARKERS)]
-            axes.fill_between(numbers, list(map(min, values)), list(map(max, values)), color=colour, alpha=0.18, lw=0)
-            axes.plot(numbers, list(map(np.mean, values)), color=colour, marker=marker, markersize=4, label=method)
-        axes.set(
-            xlabel=x_name if isinstance(x_name, str) else x_name[name], title=name, ylabel=(y_names or {}).get(name, "")
-        )
-        axes.grid(color="0.92")
-        axes.set_axisbelow(True)
-    handles = [
-        Line2D([], [], color=drawing.COLOURS[j % len(drawing.COLOURS)], marker=drawing.MARKERS[j], label=method)
-        for j, method in enumerate(methods)
-    ]
+            low, high, colour = list(map(min, values)), list(map(max, values)), styles[method]["color"]
+            axes.fill_between(numbers, low, high, color=colour, alpha=0.18, lw=0)
+            axes.plot(numbers, list(map(np.mean, values)), markersize=4, **styles[method])
+        axes.set(xlabel=x_name if isinstance(x_name, str) else x_name[name], ylabel=(y_names or {}).get(name, ""))
+        axes.set_title(name)
+    handles = [Line2D([], [], **style) for style in styles.values()]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(methods)), frameon=False)
     return figure
