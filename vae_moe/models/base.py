@@ -132,7 +132,7 @@ class GatedModel(LoopingModel):
             A scalar.
         """
         terms, rows = self.loss_terms(y, y_pred), self.term_rows(y)
-        loss = tf.zeros(())
+        loss = tf.zeros((), self.variable_dtype)
         for name, term in terms.items():
             self.term_trackers[name].update_state(term, _product(sample_weight, rows.get(name)))
             loss += self._weight(name, training) * term  # [B]

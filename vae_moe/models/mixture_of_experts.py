@@ -177,7 +177,7 @@ class MixtureOfExperts(GatedModel):
 
     def predictive_distribution(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0):
         """p(y|x) as a ``tfd.MixtureSameFamily`` with batch shape [N]: mean, variance, log_prob, sample."""
-        gate = tfd.Categorical(logits=self.c_log_proba(x, n_samples, seed).astype(np.float32))
+        gate = tfd.Categorical(logits=self.c_log_proba(x, n_samples, seed).astype(self.variable_dtype))
         return tfd.MixtureSameFamily(gate, self.experts.y_likelihood.distribution(tf.constant(self.expert_params(x))))
 
     def nll(self, x, y, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
