@@ -6,6 +6,7 @@ import hashlib
 import tempfile
 from abc import ABC
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -108,9 +109,11 @@ class KerasEstimator(BaseEstimator, ABC):
 
     def _backup(self, *arrays: np.ndarray | None) -> tuple[Backup, int]:
         """Return where a fit to some arrays keeps what it has done, and its seed."""
-        seed = int(check_random_state(self.random_state).randint(SEEDS))
+        seed = self.random_state  # as the recipes' seeds, with which it gives the same model
+        if not isinstance(seed, Integral) or not 0 <= seed < SEEDS:
+            seed = int(check_random_state(seed).randint(SEEDS))
         if self.resume_dir is None:
-            return Backup(), seed
+            return Backup(), int(seed)
         parameters = {**self.get_params(deep=False), "resume_dir": None, "verbose": None}
         if isinstance(self.random_state, np.random.RandomState):
             parameters["random_state"] = seed
