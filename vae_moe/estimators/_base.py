@@ -6,7 +6,6 @@ import hashlib
 import tempfile
 from abc import ABC
 from dataclasses import replace
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +109,7 @@ class KerasEstimator(BaseEstimator, ABC):
     def _backup(self, *arrays: np.ndarray | None) -> tuple[Backup, int]:
         """Return where a fit to some arrays keeps what it has done, and its seed."""
         seed = self.random_state  # as the recipes' seeds, with which it gives the same model
-        if not isinstance(seed, Integral) or not 0 <= seed < SEEDS:
+        if not isinstance(seed, (int, np.integer)) or not 0 <= seed < SEEDS:
             seed = int(check_random_state(seed).randint(SEEDS))
         if self.resume_dir is None:
             return Backup(), int(seed)
