@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
 
 from vae_moe import metrics
-from vae_moe.engine.resume import whole
+from vae_moe.engine.files import whole_file
 from vae_moe.plots import cluster_plots, expert_plots, score_plots
 from vae_moe.training.callbacks import pixels
 
@@ -143,7 +143,7 @@ class _Scene:
 def save(figures: dict[str, Figure], folder: Path) -> None:
     """Write each figure as ``<folder>/<name>.png``."""
     for name, figure in figures.items():
-        with whole(folder / f"{name}.png") as temporary:
+        with whole_file(folder / f"{name}.png") as temporary:
             figure.savefig(temporary)
 
 
@@ -157,20 +157,20 @@ def write_summaries(figures: dict[str, Figure], folder: Path, step: int) -> None
 def write_projector(model, split, image_shape, folder: Path) -> None:
     """Write z of the first rows for TensorBoard's projector: vectors, classes, components, and thumbnails of images."""
     rows = slice(0, EMBEDDED_ROWS)
-    with whole(folder / "z.tsv") as temporary:
+    with whole_file(folder / "z.tsv") as temporary:
         np.savetxt(temporary, model.encode(split.x[rows]), fmt="%.5f", delimiter="\t")
     labels = np.stack([split.y[rows], model.cluster(split.x[rows])], -1)
-    with whole(folder / "labels.tsv") as temporary:
+    with whole_file(folder / "labels.tsv") as temporary:
         np.savetxt(temporary, labels, fmt="%d", delimiter="\t", header="class\tcomponent", comments="")
     lines = ['tensor_name: "z"', 'tensor_path: "z.tsv"', 'metadata_path: "labels.tsv"']
     if image_shape:
         sprite = _sprite(split.x[rows].reshape(-1, *image_shape))
-        with whole(folder / "thumbnails.png") as temporary:
+        with whole_file(folder / "thumbnails.png") as temporary:
             tf.io.write_file(str(temporary), tf.io.encode_png(sprite))
         size = " ".join(f"single_image_dim: {side}" for side in image_shape[1::-1])
         lines.append(f'sprite {{ image_path: "thumbnails.png" {size} }}')
     text = "embeddings {\n" + "".join(f"  {line}\n" for line in lines) + "}\n"
-    with whole(folder / "projector_config.pbtxt") as temporary:
+    with whole_file(folder / "projector_config.pbtxt") as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

@@ -113,9 +113,9 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def write_json(path: Path, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
     """Write a JSON file that is whole or absent at any moment."""
-    from vae_moe.engine.resume import whole
+    from vae_moe.engine.files import whole_file
 
-    with whole(path) as temporary:
+    with whole_file(path) as temporary:
         temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 

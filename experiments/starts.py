@@ -74,10 +74,10 @@ def _key(mixture, x: np.ndarray, stages: "WarmStart", seed: int) -> str:
 
 
 def _write(path: Path, weights: list, latents: "Latents") -> None:
-    from vae_moe.engine.resume import whole
+    from vae_moe.engine.files import whole_file
 
     values: dict[str, Any] = {f"weight{i}": weight.numpy() for i, weight in enumerate(weights)}
-    with whole(path) as temporary:
+    with whole_file(path) as temporary:
         np.savez(temporary, z=latents.z, **latents.neighbors._asdict(), seconds=latents.seconds, **values)
 
 

@@ -71,10 +71,10 @@ def run(
 
 def _run_restarts(recipe: recipes.Recipe, dataset, y, path: Path, restarts: int, verbose) -> dict[str, Any]:
     """Train from several starting weights, each in its folder, and copy the best to the run's folder."""
-    from vae_moe.engine.resume import whole
+    from vae_moe.engine.files import whole_file
 
     def copy(source, target):
-        with whole(Path(target)) as temporary:
+        with whole_file(Path(target)) as temporary:
             shutil.copy2(source, temporary)
 
     tried = []
@@ -94,7 +94,8 @@ def _run_restarts(recipe: recipes.Recipe, dataset, y, path: Path, restarts: int,
 def _run_once(recipe: recipes.Recipe, dataset, y, path: Path, verbose) -> dict[str, Any]:
     """One training and its files; ``metrics.json`` is the last of them, and tells that it is finished."""
     from experiments import pictures
-    from vae_moe.engine.resume import Backup, whole
+    from vae_moe.engine.files import whole_file
+    from vae_moe.engine.resume import Backup
     from vae_moe.engine.steps import several_workers
 
     if (path / "metrics.json").exists():
@@ -103,7 +104,7 @@ def _run_once(recipe: recipes.Recipe, dataset, y, path: Path, verbose) -> dict[s
     backup = Backup(None if several_workers() else path / runs.BACKUP)
     observers = _observers(recipe, dataset, path)
     trained = training.train(recipe, dataset, y, callbacks=observers, backup=backup, verbose=verbose)
-    with whole(path / "model.keras") as temporary:
+    with whole_file(path / "model.keras") as temporary:
         trained.model.save(temporary)
     figures = record(recipe, dataset, y, trained)
     drawn = pictures.at_the_end(trained.model, dataset.test, y and y.test, dataset.image_shape, trained.history)

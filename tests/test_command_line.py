@@ -23,10 +23,11 @@ import pandas as pd
 import pytest
 
 from vae_moe import app, estimators
-from vae_moe.app import commands, failures, folder, main, startup, trained
+from vae_moe.app import commands, failures, main, startup, trained
 from vae_moe.app.report import clusters, findings, mixtures
 from vae_moe.data import columns
 from vae_moe.data.files import DatasetError
+from vae_moe.engine.files import whole_folder
 from vae_moe.estimators.intervals import Predictive
 from vae_moe.training import health
 
@@ -501,7 +502,7 @@ def test_a_signal_while_the_folder_is_written_leaves_the_former_one(wine, tmp_pa
     for stop_early in (True, False):
         if not stop_early:
             monkeypatch.setattr(Path, "rename", once)
-        with pytest.raises(KeyboardInterrupt), folder.new(tmp_path / "out", overwrite=True) as made:
+        with pytest.raises(KeyboardInterrupt), whole_folder(tmp_path / "out") as made:
             (made / "a").touch()
             if stop_early:
                 raise KeyboardInterrupt

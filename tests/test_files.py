@@ -16,6 +16,7 @@ from vae_moe.data import cifar, datasets, files, idx, image_folder, mat, reading
 from vae_moe.data.files import DatasetError
 from vae_moe.data.preparation import Preparation
 from vae_moe.engine import resume
+from vae_moe.engine.files import whole_file, whole_folder
 from vae_moe.training import callbacks
 
 
@@ -122,12 +123,13 @@ def test_paths_are_text_or_path(tmp_path, kind):
     Page("a", "b", {}).write(kind(tmp_path))
     assert Page.read(at()).title == "a"
     files.write(at("new"), {"x": b"1"})
-    files.write_whole(at("new", "y"), b"2")
-    assert files.read(at("new", "x")) + files.read(at("new", "y")) == b"12"
+    with whole_folder(at("new", "y")) as made:
+        (made / "z").write_bytes(b"2")
+    assert files.read(at("new", "x")) + files.read(at("new", "y", "z")) == b"12"
     callbacks.HistoryFile(at("history.csv")).on_epoch_end(0, {"loss": 1.0})
     assert reading.read(at("history.csv")).loss.tolist() == [1.0]
     resume.Backup(at("backup")).once("z", lambda: {"x": np.ones(1)})
-    with resume.whole(at("whole.txt")) as temporary:
+    with whole_file(at("whole.txt")) as temporary:
         temporary.write_text("3")
     assert (tmp_path / "whole.txt").read_text() == "3"
     with pytest.raises(DatasetError, match=r"no\.mat"):

@@ -20,6 +20,7 @@ from filelock import FileLock
 from experiments import pictures, recipes, runs, train
 from vae_moe.data import datasets
 from vae_moe.engine import resume
+from vae_moe.engine.files import whole_file
 from vae_moe.training import callbacks
 
 SMALL = {"latent_dim": 4, "z_encoder_sizes": (16,), "c_encoder_sizes": (16,), "decoder_sizes": (16,)}
@@ -236,7 +237,7 @@ def test_a_diverged_run_says_why_and_keeps_its_last_good_model(tmp_path, monkeyp
 def test_a_file_is_whole_or_absent(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError), resume.whole(path) as temporary:
+    with pytest.raises(RuntimeError), whole_file(path) as temporary:
         temporary.write_text("half of the n")
         raise RuntimeError
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]

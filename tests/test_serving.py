@@ -88,7 +88,7 @@ def test_an_export_is_replaced_whole_and_nothing_else_is(tmp_path, monkeypatch):
     before = sorted(path.name for path in folder.rglob("*"))
 
     def fail(module, path, **options):
-        Path(path).mkdir()
+        (Path(path) / "half").touch()
         raise OSError("the disk is full")
 
     monkeypatch.setattr(tf.saved_model, "save", fail)

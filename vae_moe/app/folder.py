@@ -2,17 +2,15 @@
 
 import json
 import secrets
-import shutil
 import tempfile
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from vae_moe.data import files
 from vae_moe.data.files import DatasetError
+from vae_moe.engine.files import whole_file, whole_folder
 
 MADE_BY = "vae-moe"
 #: The folder in ``out`` of what a training that is not finished needs to go on.
@@ -20,35 +18,15 @@ RESUME = "resume"
 PACKAGES = ("vae_moe", "tensorflow", "keras", "tensorflow-probability", "numpy", "scikit-learn", "pandas")
 
 
-@contextmanager
-def new(out: Path, overwrite: bool) -> Iterator[Path]:
-    """A folder to write to, which becomes ``out`` if all goes well, and of which nothing is left otherwise.
+def write(out: Path, overwrite: bool, fill: Callable[[Path], None]) -> Path:
+    """Write a folder by a function that fills it; nothing is left of it if that fails. Returns ``out``.
 
     Raises:
         DatasetError: as ``check_free``.
         OSError: it cannot be written.
     """
     check_free(out, overwrite)
-    out = out.absolute()
-    made = _parent_that_exists(out) / f".{out.name}-{secrets.token_hex(4)}"
-    old = made.with_name(made.name + "-old")
-    try:
-        made.mkdir()
-        yield made
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if out.exists():
-            out.rename(old)
-        made.rename(out)
-    finally:
-        if old.exists() and not out.exists():
-            old.rename(out)
-        for rest in (made, old):
-            shutil.rmtree(rest, ignore_errors=True)
-
-
-def write(out: Path, overwrite: bool, fill: Callable[[Path], None]) -> Path:
-    """Write a folder by a function that fills it; returns ``out``. Errors as ``new``."""
-    with new(out, overwrite) as made:
+    with whole_folder(out) as made:
         fill(made)
     return out
 
@@ -164,7 +142,8 @@ def versions() -> dict[str, str]:
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write a JSON file."""
-    files.write_whole(path, (json.dumps(values, indent=2) + "\n").encode())
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> Any:

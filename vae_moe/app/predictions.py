@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vae_moe.data import files
 from vae_moe.data.files import DatasetError
+from vae_moe.engine.files import whole_file
 
 LEVEL = 0.9  # of the intervals of a regression
 STANDARD_OUTPUT = Path("-")
@@ -35,7 +35,8 @@ def write(out: Path, predicted: pd.DataFrame) -> None:
     if out == STANDARD_OUTPUT:
         sys.stdout.write(text)
     else:
-        files.write_whole(out, text.encode())
+        with whole_file(out) as temporary:
+            temporary.write_bytes(text.encode())
 
 
 def of_clusters(estimator: Any, x: np.ndarray) -> dict[str, np.ndarray]:

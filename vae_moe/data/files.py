@@ -1,4 +1,4 @@
-"""Files of unknown origin read within bounds, and files written as a whole; what goes wrong is a `DatasetError`."""
+"""Files of unknown origin, read within bounds; what goes wrong is a `DatasetError`."""
 
 import contextlib
 import gzip
@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
+
+from vae_moe.engine.files import whole_file
 
 #: Bytes that a file may hold, unpacked, if it is read into memory as a whole: 1 GiB, twenty times MNIST.
 LIMIT = 2**30
@@ -72,31 +74,10 @@ def write(folder: PathLike, contents: Mapping[str, bytes]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, content in contents.items():
-            write_whole(folder / file, content)
+            with whole_file(folder / file) as temporary:
+                temporary.write_bytes(content)
     except OSError as error:
         raise DatasetError(f"Cannot write to {folder}: {error}. Set VAE_MOE_DATA to a folder with space.") from error
-
-
-def write_whole(path: PathLike, content: bytes) -> None:
-    """Write a file so that it is there as a whole or not at all, even if the machine stops meanwhile.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except OSError as error:
-        if error.errno is not None:
-            error.filename = str(path)  # which a disk that is full does not say
-        raise
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def md5(content: bytes) -> str:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from vae_moe.data import files
 from vae_moe.data.files import DatasetError
+from vae_moe.engine.files import whole_file
 
 #: Rows are read in runs of about this many bytes, in random order: a disk likes runs.
 BLOCK_BYTES = 4 * 2**20
@@ -60,14 +61,11 @@ def stream(
 
 def write_tfrecord(rows, path: str | os.PathLike) -> None:
     """Write rows [N, D] as a TFRecord file that :func:`stream` reads: whole or, if it fails, not at all."""
-    path = Path(path)
-    temporary = path.with_name(path.name + ".part")
-    with tf.io.TFRecordWriter(str(temporary)) as writer:
+    with whole_file(path) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
         for row in rows:
             values = tf.train.FloatList(value=np.asarray(row, np.float32))
             features = tf.train.Features(feature={"x": tf.train.Feature(float_list=values)})
             writer.write(tf.train.Example(features=features).SerializeToString())
-    os.replace(temporary, path)
 
 
 def _npy(path: Path, batch_size: int, seed: int) -> tf.data.Dataset:

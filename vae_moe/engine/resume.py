@@ -4,46 +4,24 @@ Keras' ``BackupAndRestore`` writes weights and epoch to two files, neither whole
 random states, of the history, of the best epoch and of the order of the batches.
 """
 
-import contextlib
 import json
 import logging
-import os
 import shutil
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from vae_moe.engine.files import whole_file
 from vae_moe.engine.pipelines import compile_model, repeatable
 
 logger = logging.getLogger(__name__)
 
 Arrays = dict[str, np.ndarray]
-
-
-@contextlib.contextmanager
-def whole(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside a file's, with its suffix, that becomes the file: it is whole or absent at any moment.
-
-    Args:
-        path: ``name.suffix``; an earlier file is replaced.
-
-    Yields:
-        ``name.part.suffix``, to be written. It goes if that fails.
-    """
-    path = Path(path)
-    temporary = path.with_name(f"{path.stem}.part{path.suffix}")
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class Backup:
@@ -151,7 +129,7 @@ class Backup:
         text = json.dumps({**facts, "seconds": self.seconds})
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with whole(self.folder / f"{name}.npz") as temporary:
+            with whole_file(self.folder / f"{name}.npz") as temporary:
                 np.savez(temporary, **{**arrays, "facts": np.array(text)})  # type: ignore[arg-type]
         except OSError as error:
             logger.warning("%s cannot be kept (%s): a training that is killed will begin earlier.", name, error)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+
+from vae_moe.engine.files import whole_folder
 
 if TYPE_CHECKING:
     from vae_moe.estimators._base import KerasEstimator
@@ -63,23 +62,11 @@ def check_versions(kept: dict[str, str], what: str) -> None:
 
 
 def save(estimator: KerasEstimator, folder: Path) -> None:
-    """Write a fitted estimator: to a temporary folder beside it, then renamed."""
-    folder = Path(os.path.abspath(folder))
+    """Write a fitted estimator as a folder that is whole or absent."""
     if folder.exists() and not _replaceable(folder):
         raise SaveError(f"{folder} is there and is no saved estimator. Give another folder, or remove it.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        _write(estimator, temporary)
-        if folder.exists():
-            old = temporary.with_name(temporary.name + "-old")
-            os.replace(folder, old)
-            os.replace(temporary, folder)
-            shutil.rmtree(old)
-        else:
-            os.replace(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with whole_folder(folder) as made:
+        _write(estimator, made)
 
 
 def load(folder: str | Path, classes: dict[str, type[KerasEstimator]]) -> KerasEstimator:

@@ -1,13 +1,13 @@
 """SavedModels: functions of x as signatures that TensorFlow, and what serves its models, can call."""
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
+from vae_moe.engine.files import whole_folder
 from vae_moe.layers import networks
 
 
@@ -25,17 +25,12 @@ def write(folder: str | os.PathLike, functions: Mapping[str, Callable], x_shape:
     folder = Path(folder)
     if folder.exists() and not (folder / "saved_model.pb").is_file():
         raise FileExistsError(f"{folder} is there and is no SavedModel: remove it, or export to another folder.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
     archive = keras.export.ExportArchive()
     spec = tf.TensorSpec([None, *x_shape], tf.float32, name="x")
     for name, function in functions.items():
         archive.add_endpoint(name, _of_rows(function), input_signature=[spec])
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
-        written, replaced = Path(temporary) / "written", Path(temporary) / "replaced"
+    with whole_folder(folder) as written:
         archive.write_out(str(written), verbose=False)
-        if folder.exists():
-            folder.rename(replaced)
-        written.rename(folder)
 
 
 def _of_rows(function: Callable) -> Callable:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from vae_moe import metrics
-from vae_moe.engine.resume import whole
+from vae_moe.engine.files import whole_file
 
 
 class TemperatureAnnealing(keras.callbacks.Callback):
@@ -175,7 +175,7 @@ class HistoryFile(keras.callbacks.Callback):
         """Write the file anew, with this epoch's row."""
         rows = [row for row in self._rows() if int(row["epoch"]) < epoch] + [{"epoch": epoch, **(logs or {})}]
         names = {name: None for row in rows for name in sorted(row) if name != "epoch"}
-        with whole(self.path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        with whole_file(self.path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, ["epoch", *names])
             writer.writeheader()
             writer.writerows(rows)

@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from vae_moe.engine.resume import whole
+from vae_moe.engine.files import whole_file
 
 #: What to try, by the term that is no longer finite.
 CURES = {
@@ -76,7 +76,7 @@ class StopOnNaN(keras.callbacks.Callback):
         )
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with whole(self.path) as temporary:
+            with whole_file(self.path) as temporary:
                 self.model.save(temporary)
             message += f" The model of that time is in {self.path}."
         raise FloatingPointError(message)

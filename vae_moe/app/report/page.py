@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from vae_moe.data import files
+from vae_moe.engine.files import whole_file
 
 Block = dict[str, Any]
 Cell = str | dict[str, Any]
@@ -84,14 +84,17 @@ class Page:
         pictures = Path(folder) / "figures"
         pictures.mkdir(exist_ok=True)
         for block in _figures(block for blocks in self.sections.values() for block in blocks):
-            files.write_whole(pictures / f"{block['name']}.png", block["png"])
+            with whole_file(pictures / f"{block['name']}.png") as temporary:
+                temporary.write_bytes(block["png"])
         kept = json.dumps(vars(self), indent=1, default=lambda png: None)
-        files.write_whole(Path(folder) / "report.json", f"{kept}\n".encode())
+        with whole_file(Path(folder) / "report.json") as temporary:
+            temporary.write_text(f"{kept}\n", encoding="utf-8")
         self.write_html(folder)
 
     def write_html(self, folder: str | Path) -> None:
         """Write ``report.html`` alone."""
-        files.write_whole(Path(folder) / "report.html", self.html.encode())
+        with whole_file(Path(folder) / "report.html") as temporary:
+            temporary.write_text(self.html, encoding="utf-8")
 
     @classmethod
     def read(cls, folder: str | Path) -> "Page":
