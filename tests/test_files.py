@@ -73,7 +73,7 @@ def test_what_cannot_be_unpacked_is_named(tmp_path, content):
 def public_callables():
     """(name, function) of the package's modules and of their classes, but for the command's."""
     for module in pkgutil.walk_packages(vae_moe.__path__, "vae_moe."):
-        command = module.name.startswith("vae_moe.app") and not module.name.startswith("vae_moe.app.report")
+        command = module.name.startswith("vae_moe.app") and module.name != "vae_moe.app.report.page"
         if command or any(part.startswith("_") for part in module.name.split(".")):
             continue
         for name, value in vars(importlib.import_module(module.name)).items():

@@ -30,16 +30,17 @@ class Backup:
     Begun again by the same code, a training that was killed reads what is done and goes on after its last finished
     epoch: weights, optimizer, random states, history and order of the batches are what they were, and so is the end,
     to the last bit on a machine that computes the same twice. A file that cannot be read is told of, and its stage
-    done again; where the folder cannot be written, a warning says so, and the training goes on.
+    done again.
 
     Args:
         folder: made when it is needed; None keeps nothing.
         interval: seconds between what is kept of one stage and the next time; 0 keeps every epoch.
+        needed: whether a folder that cannot be written ends the training; else a warning says so.
     """
 
-    def __init__(self, folder: str | Path | None = None, interval: float = 0.0):
+    def __init__(self, folder: str | Path | None = None, interval: float = 0.0, needed: bool = True):
         self.folder = None if folder is None else Path(folder)
-        self.interval = interval
+        self.interval, self.needed = interval, needed
         self._seconds, self._since = 0.0, time.perf_counter()
 
     @property
@@ -132,6 +133,8 @@ class Backup:
             with whole_file(self.folder / f"{name}.npz") as temporary:
                 np.savez(temporary, **{**arrays, "facts": np.array(text)})  # type: ignore[arg-type]
         except OSError as error:
+            if self.needed:
+                raise
             logger.warning("%s cannot be kept (%s): a training that is killed will begin earlier.", name, error)
 
 

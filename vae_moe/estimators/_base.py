@@ -119,7 +119,7 @@ class KerasEstimator(BaseEstimator, ABC):
         digest = hashlib.sha256(f"{type(self).__name__} {sorted(parameters.items())}".encode())
         for array in arrays:
             digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
-        backup = Backup(Path(self.resume_dir) / f"fit-{digest.hexdigest()[:16]}", KEEP_EVERY)
+        backup = Backup(Path(self.resume_dir) / f"fit-{digest.hexdigest()[:16]}", KEEP_EVERY, needed=False)
         return backup, int(backup.once("seed", lambda: {"seed": np.array(seed)})["seed"])
 
     @property
