@@ -64,10 +64,10 @@ test: $(INSTALLED)  ## the tests
 	$(PYTHON) -m pytest
 
 mutations: $(INSTALLED)  ## break the mathematics line by line: do the tests notice?
-	@$(PYTHON) tests/mutations.py
+	@$(PYTHON) tests/stress/mutations.py
 
 robustness: $(INSTALLED)  ## kill, fuzz, soak and mutate, an hour or more: docs/reliability.md
-	@$(PYTHON) -m experiments.robustness
+	@$(PYTHON) tests/stress
 
 clean:  ## caches and the virtual environment; runs stay
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,13 +1,14 @@
 """What measures robustness does measure it."""
 
+import argparse
 import math
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
+from stress import commands, fuzz, kill, mutations
 
-from experiments import robustness, runs
-from experiments.robustness import commands, damage, fuzz, kill, readers
-from vae_moe.data.files import DatasetError
+from experiments import robustness
 
 FIGURES = {"passed": True, "machine": "m", "git_commit": "c", "finished_at": "2020-01-02T03"}
 KILL = {
@@ -48,26 +49,6 @@ def test_ends_are_compared_bit_by_bit():
     assert 0 < kill._difference(changed, end) < 1e-15
 
 
-@pytest.mark.parametrize("name", ["idx", "pickles", "cifar", "archive", "mat", "csv", "arrays", "parquet", "images"])
-def test_readers_meet_damaged_and_sound_files(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    read, outcomes = getattr(readers, name)(), set()
-    for number in range(12):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        try:
-            read(np.random.default_rng([1, number]), folder)
-            outcomes.add("taken")
-        except DatasetError:
-            outcomes.add("refused")
-    assert "refused" in outcomes
-
-
-def test_the_same_number_gives_the_same_input():
-    first, second = (damage.damaged(np.random.default_rng([0, 5]), [b"abc" * 50]) for _ in range(2))
-    assert first == second
-
-
 def test_a_command_that_is_refused_must_leave_nothing(tmp_path):
     def command(words):
         if words == ["writes"]:
@@ -76,34 +57,31 @@ def test_a_command_that_is_refused_must_leave_nothing(tmp_path):
             raise RuntimeError("a traceback")
         return {"well": 0, "refuses": 2}.get(words[0], 2)
 
-    commands._called(command, ["well"], tmp_path)
+    commands.called(command, ["well"], tmp_path)
     with pytest.raises(commands.RefusedError):
-        commands._called(command, ["refuses"], tmp_path)
+        commands.called(command, ["refuses"], tmp_path)
     with pytest.raises(AssertionError, match="the folder is changed"):
-        commands._called(command, ["writes"], tmp_path)
+        commands.called(command, ["writes"], tmp_path)
     with pytest.raises(RuntimeError):
-        commands._called(command, ["raises"], tmp_path)
+        commands.called(command, ["raises"], tmp_path)
 
 
-def test_a_damaged_record_is_refused(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    read = commands.records()
-    refused = 0
-    for number in range(20):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        try:
-            read(np.random.default_rng([0, number]), folder)
-        except ValueError:
-            refused += 1
-    assert refused > 5
+def test_the_same_number_gives_the_same_input_alone_and_among_others():
+    drawn = []
+    for numbers in (range(195, 210), range(203, 204)):
+        fuzz.each_input(st.binary(), 0, numbers, lambda number, given: drawn.append((number, given)))
+    assert len(drawn) == 16 and drawn[-1] == drawn[8] != drawn[7]
 
 
-def test_where_an_error_came_from_is_told():
+def test_inputs_are_counted_and_what_is_found_is_kept(tmp_path):
+    parser = argparse.ArgumentParser()
+    fuzz.add_options(parser)
+    figures = fuzz.measure(parser.parse_args(["--inputs", "30", "--only", "mnist"]))
+    assert figures["inputs"] == 30 == figures["taken"] + figures["refused"] and figures["passed"]
     with pytest.raises(ValueError) as info:
-        runs.read_json(robustness.RECORD / "none")
+        robustness.read(tmp_path)
     assert fuzz._where(info.value).startswith("ValueError")
 
 
 def test_every_mutant_has_its_one_place():
-    assert robustness.from_tests("mutations").misplaced() == []
+    assert mutations.misplaced() == []

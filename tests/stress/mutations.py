@@ -13,8 +13,9 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PRIOR, MIXTURE = "vae_moe/layers/mixture_prior.py", "vae_moe/layers/latent_mixture.py"
 GUMBEL, LIKELIHOODS = "vae_moe/layers/gumbel_softmax.py", "vae_moe/likelihoods.py"
 REGULARIZATION, MODEL = "vae_moe/layers/regularization.py", "vae_moe/models/base.py"
@@ -173,13 +174,36 @@ def tried(every: int = 1, jobs: int | None = None) -> Iterator[tuple[tuple[str, 
         yield from zip(mutants, pool.map(lambda mutant: survives(*mutant), mutants), strict=True)
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Of this part."""
+    parser.add_argument("--every", type=int, default=1, help="try each n-th mutant alone; default: 1, all")
+    parser.add_argument("--jobs", type=int, help="mutants at a time; default: as many as there are cores")
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Run the tests against each mutant."""
+    from rich.progress import track
+
+    total = len(MUTANTS[:: options.every])
+    survivors = [mutant for mutant, survived in track(tried(options.every, options.jobs), "mutants", total) if survived]
+    return {
+        "mutants": total,
+        "killed": total - len(survivors),
+        "survivors": [
+            {"file": file, "old": old, "new": new, "reason": REASONS.get((file, old, new), "no reason known")}
+            for file, old, new in survivors
+        ],
+        "passed": len(survivors) <= 0.1 * total,
+    }
+
+
 def main() -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(description="Break the mathematics, one change at a time: do the tests notice?")
-    parser.add_argument("--every", type=int, default=1, help="try each n-th mutant alone; default: 1, all")
+    add_options(parser)
     options = parser.parse_args()
     total, survivors = len(MUTANTS[:: options.every]), []
-    for i, (mutant, survived) in enumerate(tried(options.every), 1):
+    for i, (mutant, survived) in enumerate(tried(options.every, options.jobs), 1):
         path, old, new = mutant
         print(f"{i:2}/{total} {'SURVIVED' if survived else 'killed  '} {path}: {old!r} -> {new!r}", flush=True)
         survivors += [mutant] if survived else []

@@ -1,15 +1,6 @@
-"""What the project withstands, measured: ``python -m experiments.robustness``, or a part of it.
+"""What the project withstands: the table of docs/reliability.md, from the record that ``tests/stress`` keeps."""
 
-A part is a module with ``add_options(parser)`` and ``measure(options) -> figures``, ``passed`` among them. Its figures
-go under its name into ``results/robustness.json``, and from there into docs/reliability.md.
-"""
-
-import argparse
-import importlib
-import importlib.util
-import os
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from experiments import grids, runs
@@ -29,16 +20,6 @@ def write(part: str, figures: Figures, path: Path = RECORD) -> None:
     """Keep the figures of a part, and what they came from, beside those of the others."""
     path.parent.mkdir(parents=True, exist_ok=True)
     runs.write_json(path, {**read(path), part: {**figures, **runs.provenance()}})
-
-
-def from_tests(name: str) -> ModuleType:
-    """A module of the folder ``tests`` of this checkout, which is no package."""
-    path = Path(__file__).parents[2] / "tests" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def table(record: dict[str, Figures]) -> str:
@@ -89,27 +70,3 @@ def _mutants(figures: Figures) -> tuple[str, str]:
 
 
 _CELLS = {"kill": _kill, "fuzz": _fuzz, "soak": _soak, "mutants": _mutants}
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command line. Returns the exit code: 0; 1 if something was not withstood."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    description = "Measure what the project withstands; without a part, all of it."
-    parser = argparse.ArgumentParser(prog="python -m experiments.robustness", description=description)
-    parser.add_argument("--record", type=Path, default=RECORD, help=f"file of the figures; default: {RECORD}")
-    commands = parser.add_subparsers(dest="part", metavar="PART")
-    modules = {name: importlib.import_module(f"{__name__}.{name}") for name in PARTS}  # they import this one
-    parts = {}
-    for name, module in modules.items():
-        summary = (module.__doc__ or "").partition("\n")[0]
-        parts[name] = commands.add_parser(name, help=summary, description=summary)
-        module.add_options(parts[name])
-    options = parser.parse_args(arguments)
-
-    withstood = True
-    for name in [options.part] if options.part else PARTS:
-        figures = modules[name].measure(options if options.part else parts[name].parse_args([]))
-        write(name, figures, options.record)
-        print("\n".join(f"{name}: {key}: {value}" for key, value in figures.items()), flush=True)
-        withstood &= figures["passed"]
-    return 0 if withstood else 1

@@ -2,42 +2,38 @@
 
 import argparse
 import contextlib
+import importlib
 import io
+import itertools
 import multiprocessing
 import os
 import resource
-import shutil
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
+import hypothesis
+import hypothesis.configuration
 from rich.progress import Progress
 
-from experiments.robustness import Figures, commands, readers
+from experiments.robustness import Figures
 
-#: What is tried, and its share of the inputs.
-TARGETS: dict[str, tuple[Callable[[], readers.Target], int]] = {
-    "idx": (readers.idx, 14),
-    "pickles": (readers.pickles, 20),
-    "cifar": (readers.cifar, 6),
-    "archive": (readers.archive, 6),
-    "mat": (readers.mat, 14),
-    "stream": (readers.stream, 3),
-    "csv": (readers.csv, 10),
-    "arrays": (readers.arrays, 10),
-    "parquet": (readers.parquet, 4),
-    "images": (readers.images, 8),
-    "records": (commands.records, 4),
-    "estimator": (commands.estimator, 1),
-    "predict": (commands.predict, 1),
-    "arguments": (commands.arguments, 5),
-    "train": (commands.train, 2),
+#: Modules of what is tried: its functions, and the share of the inputs of each.
+TARGETS = {
+    "readers": {
+        **{"idx": 6, "packed_idx": 4, "mnist": 4, "pickles": 20, "cifar": 6, "archive": 6, "mat": 13, "hhar": 1},
+        **{"rcv1": 1, "npy": 2, "tfrecord": 1, "tfrecord_examples": 1},
+    },
+    "own_readers": {"csv": 10, "arrays": 5, "archives": 5, "parquet": 4, "images": 5, "image_file": 3},
+    "commands": {"records": 4, "estimator": 1, "predict": 1, "arguments": 5, "train": 2},
 }
+SHARES = {name: share for targets in TARGETS.values() for name, share in targets.items()}
+#: Inputs that Hypothesis draws from one seed; an input is drawn again with those before it of its block.
+BLOCK = 200
 #: Seconds that an input may take.
 LIMIT = 5.0
 #: Seconds after which a process that says nothing is ended.
@@ -62,19 +58,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--inputs", type=int, default=100_000, help="in all; default: 100000")
     parser.add_argument("--seed", type=int, default=0, help="of the inputs; default: 0")
     parser.add_argument("--first", type=int, default=0, help="number of each target's first input; default: 0")
-    parser.add_argument("--only", nargs="+", choices=list(TARGETS), default=list(TARGETS), metavar="TARGET")
+    parser.add_argument("--only", nargs="+", choices=list(SHARES), default=list(SHARES), metavar="TARGET")
 
 
 def measure(options: argparse.Namespace) -> Figures:
     """Share the inputs among the targets, and count what comes of them."""
-    shares = {name: TARGETS[name][1] for name in options.only}
-    tried: dict[str, list[Tried]] = {}
+    shares = {name: SHARES[name] for name in options.only}
+    found: dict[str, list[Tried]] = {}
     with Progress() as progress:
         for name, share in shares.items():
             count = -(-options.inputs * share // sum(shares.values()))
             numbers = range(options.first, options.first + count)
-            tried[name] = list(progress.track(_tries(name, options.seed, numbers), count, description=name))
-    every = [(name, each) for name, group in tried.items() for each in group]
+            found[name] = list(progress.track(_tries(name, options.seed, numbers), count, description=name))
+    every = [(name, each) for name, group in found.items() for each in group]
     findings = [{"target": name, "input": each.number, "finding": each.finding} for name, each in every if each.finding]
     outside = sorted({path for _, each in every for path in each.outside})
     name, slowest = max(every, key=lambda pair: pair[1].seconds)
@@ -84,7 +80,7 @@ def measure(options: argparse.Namespace) -> Figures:
         "first": options.first,
         "targets": {
             name: {"inputs": len(group), "seconds": round(sum(each.seconds for each in group), 2)}
-            for name, group in tried.items()
+            for name, group in found.items()
         },
         "taken": sum(not each.refused and not each.finding for _, each in every),
         "refused": sum(each.refused for _, each in every),
@@ -94,6 +90,33 @@ def measure(options: argparse.Namespace) -> Figures:
         "peak_memory_mib": round(max(each.memory_mib for _, each in every)),
         "passed": not findings and not outside and slowest.seconds <= LIMIT,
     }
+
+
+def make(name: str) -> Any:
+    """Make a target, in the working folder; its module is imported only now, as commands need much."""
+    (module,) = (module for module, targets in TARGETS.items() if name in targets)
+    return getattr(importlib.import_module(f"stress.{module}"), name)()
+
+
+def tried(target: Any, given: Any) -> bool:
+    """Give a target an input, in a folder that goes; returns whether it was refused.
+
+    Raises:
+        Exception: what else than a refusal came of it, or a refusal in too few or too many words.
+    """
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="input") as name:
+        folder = Path(name).resolve()
+        os.chdir(folder)
+        try:
+            target.run(given, folder)
+        except target.typed as error:
+            if not 10 < len(str(error)) < 2000:
+                raise AssertionError(f"a message of {len(str(error))} letters: {str(error)[:200]}") from error
+            return True
+        finally:
+            os.chdir(before)
+        return False
 
 
 def _tries(name: str, seed: int, numbers: range) -> Iterator[Tried]:
@@ -109,13 +132,13 @@ def _tries(name: str, seed: int, numbers: range) -> Iterator[Tried]:
             while numbers and not ended:
                 try:
                     if ours.poll(PATIENCE):
-                        tried = ours.recv()
+                        got = ours.recv()
                     else:
                         ended = f"nothing for {PATIENCE:.0f} s"
                 except EOFError:
                     process.join()
                     ended = f"the process ended with {process.exitcode}"
-                yield Tried(numbers[0], finding=ended) if ended else tried
+                yield Tried(numbers[0], finding=ended) if ended else got
                 numbers = numbers[1:]
             process.kill()
             process.join()
@@ -123,41 +146,53 @@ def _tries(name: str, seed: int, numbers: range) -> Iterator[Tried]:
 
 def _work(name: str, seed: int, numbers: range, pipe, root: Path) -> None:
     """The process: makes a target and gives it the inputs of these numbers, each in an empty folder."""
-    from vae_moe.data.files import DatasetError
-    from vae_moe.estimators._persistence import LoadError
-
-    for place in ("made", "first", "tmp"):
+    for place in ("made", "tmp"):
         (root / place).mkdir()
     os.environ["TMPDIR"] = tempfile.tempdir = str(root / "tmp")
     os.chdir(root / "made")
+    hypothesis.configuration.set_hypothesis_home_dir(root / "hypothesis")
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        target = TARGETS[name][0]()
-        typed = (DatasetError, LoadError, commands.RefusedError, *([ValueError] if name == "records" else []))
-        with contextlib.suppress(Exception):
-            target(np.random.default_rng(seed), root / "first")  # imports and traces, whose time is no input's
-        outside = _watched(root)
-        for number in numbers:
-            folder = root / f"input{number}"
-            folder.mkdir()
-            os.chdir(folder)
+        target, outside = make(name), None
+
+        def give(number, given):
+            nonlocal outside
+            if outside is None:
+                with contextlib.suppress(Exception):
+                    tried(target, given)  # imports and traces, whose time is no input's
+                outside = _watched(root)
             refused, finding, started = False, "", time.perf_counter()
             try:
-                target(np.random.default_rng([seed, number]), folder)
-            except typed as error:
-                refused = True
-                if not 10 < len(str(error)) < 2000:
-                    finding = f"a message of {len(str(error))} letters: {str(error)[:200]}"
+                refused = tried(target, given)
             except BaseException as error:
                 finding = _where(error)
             seconds = time.perf_counter() - started
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
             pipe.send(Tried(number, refused, finding, tuple(outside), seconds, memory))
             outside.clear()
-            os.chdir(root)
-            shutil.rmtree(folder)
             said.truncate(said.seek(0))
+
+        each_input(target.inputs, seed, numbers, give)
     pipe.close()
+
+
+def each_input(strategy: Any, seed: int, numbers: range, give: Callable[[int, Any], None]) -> None:
+    """Draw the inputs of these numbers, ``BLOCK`` of a seed, and give each away."""
+    settings = hypothesis.settings(
+        max_examples=BLOCK,
+        phases=[hypothesis.Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    for block in range(numbers.start // BLOCK, -(-numbers.stop // BLOCK)):
+        drawn = itertools.count(block * BLOCK)
+
+        def one(given, drawn=drawn):
+            if (number := next(drawn)) in numbers:
+                give(number, given)
+
+        hypothesis.seed(seed * 1_000_003 + block)(settings(hypothesis.given(given=strategy)(one)))()
 
 
 def _where(error: BaseException) -> str:
