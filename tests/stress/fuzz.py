@@ -137,6 +137,8 @@ def _tries(name: str, seed: int, numbers: range) -> Iterator[Tried]:
                         ended = f"nothing for {PATIENCE:.0f} s"
                 except EOFError:
                     process.join()
+                    if not process.exitcode:
+                        return  # there are no more inputs
                     ended = f"the process ended with {process.exitcode}"
                 yield Tried(numbers[0], finding=ended) if ended else got
                 numbers = numbers[1:]
@@ -178,21 +180,23 @@ def _work(name: str, seed: int, numbers: range, pipe, root: Path) -> None:
 
 def each_input(strategy: Any, seed: int, numbers: range, give: Callable[[int, Any], None]) -> None:
     """Draw the inputs of these numbers, ``BLOCK`` of a seed, and give each away."""
-    settings = hypothesis.settings(
+    drawn: Iterator[int]
+
+    @hypothesis.settings(
         max_examples=BLOCK,
         phases=[hypothesis.Phase.generate],
         database=None,
         deadline=None,
         suppress_health_check=list(hypothesis.HealthCheck),
     )
+    @hypothesis.given(strategy)
+    def one(given):
+        if (number := next(drawn)) in numbers:
+            give(number, given)
+
     for block in range(numbers.start // BLOCK, -(-numbers.stop // BLOCK)):
         drawn = itertools.count(block * BLOCK)
-
-        def one(given, drawn=drawn):
-            if (number := next(drawn)) in numbers:
-                give(number, given)
-
-        hypothesis.seed(seed * 1_000_003 + block)(settings(hypothesis.given(given=strategy)(one)))()
+        hypothesis.seed(seed * 1_000_003 + block)(one)()
 
 
 def _where(error: BaseException) -> str:
