@@ -1,12 +1,18 @@
 """The pictures of a run: a model and a data set -> figures, PNG files and TensorBoard's projector."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
+from tensorboard.plugins.hparams import api as hparams_api
 
+from experiments import runs
+from experiments.recipes import Recipe
 from vae_moe import metrics
 from vae_moe.engine.files import whole_file
 from vae_moe.plots import cluster_plots, expert_plots, score_plots
@@ -152,6 +158,26 @@ def write_summaries(figures: dict[str, Figure], folder: Path, step: int) -> None
     with tf.summary.create_file_writer(str(folder)).as_default(step=step):
         for name, figure in figures.items():
             tf.summary.image(name, pixels(figure)[np.newaxis])
+
+
+def write_settings(recipe: Recipe, figures: Mapping[str, Any], folder: Path) -> None:
+    """Write a run as a row of TensorBoard's HParams tab: its settings, and its figures at the last epoch.
+
+    Args:
+        recipe: of the run; a sequence in it becomes one text, such as "500-500", and None is left out.
+        figures: as in its ``metrics.json``; those that are numbers, and no settings, are written.
+        folder: of TensorBoard's events.
+    """
+    settings = {
+        name: "-".join(map(str, value)) if isinstance(value, tuple | list) else value
+        for name, value in runs.flat(asdict(recipe)).items()
+        if value is not None
+    }
+    with tf.summary.create_file_writer(str(folder)).as_default(step=recipe.epochs):
+        hparams_api.hparams(settings)
+        for name, value in figures.items():
+            if isinstance(value, int | float) and name not in settings:
+                tf.summary.scalar(name, value)
 
 
 def write_projector(model, split, image_shape, folder: Path) -> None:

@@ -85,7 +85,7 @@ def begin(path: Path, recipe: Recipe, facts: Mapping[str, Any], overwrite: bool 
 
 def _check_same(path: Path, config: dict[str, Any], plan: dict[str, Any]) -> None:
     """Compare what a folder holds with what is asked for; warn of other versions, which may end in other figures."""
-    there, here = _flat({name: config.get(name) for name in plan}), _flat(plan)
+    there, here = flat({name: config.get(name) for name in plan}), flat(plan)
     differing = [
         f"{name} is {_short(there.get(name))} there, {_short(here.get(name))} here"
         for name in sorted(there.keys() | here.keys())
@@ -103,12 +103,12 @@ def _check_same(path: Path, config: dict[str, Any], plan: dict[str, Any]) -> Non
         logger.warning("%s was begun with %s.", path, "; ".join(changed))
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings as one: {"a": {"b": 1}} -> {"a.b": 1}."""
-    flat: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return flat
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return found
 
 
 def write_json(path: Path, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:

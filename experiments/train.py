@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from experiments import hparams, measures, recipes, runs, strategies, training
+from experiments import measures, recipes, runs, strategies, training
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ def _run_once(recipe: recipes.Recipe, dataset, y, path: Path, verbose) -> dict[s
     figures = record(recipe, dataset, y, trained)
     drawn = pictures.at_the_end(trained.model, dataset.test, y and y.test, dataset.image_shape, trained.history)
     pictures.write(drawn, trained.model, dataset, path, step=recipe.epochs)
-    hparams.write(recipe, figures, path / "tensorboard" / "test")
+    pictures.write_settings(recipe, figures, path / "tensorboard" / "test")
     runs.write_json(path / "metrics.json", figures)
     backup.remove()
     return figures
