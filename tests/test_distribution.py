@@ -27,7 +27,9 @@ devices = int(sys.argv[2])
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
 from experiments import strategies
-from vae_moe import DeepMoE, VaDE, initialization, pipelines
+from vae_moe import DeepMoE, VaDE
+from vae_moe.engine import pipelines
+from vae_moe.training import initialization
 rng = np.random.default_rng(0)
 x, y = rng.uniform(size=(64, 6)).astype("f"), rng.normal(size=(64, 2)).astype("f")
 y[::3] = np.nan

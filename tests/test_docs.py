@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from experiments import clustering, recipes
-from vae_moe import app
+from vae_moe import app, registry
 from vae_moe.data import datasets
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +48,7 @@ def run(code, file, namespace):
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
 def test_snippets_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry, "MODELS", dict(registry.MODELS))
     namespace = {"__name__": page.stem}
     for i, snippet in enumerate(blocks(page, "python")):
         run(snippet, Path(f"{page.stem}-{i}.py"), namespace)

@@ -69,7 +69,7 @@ FEW = Plan(
     batch_size=100,
     learning_rate=2e-3,
     least_steps=20,
-    warm_start=WarmStart(30, 30, neighbors_of=None, batch_size=100, least_steps=20),
+    warm_start=WarmStart(30, 30, neighbors_of=None, batch_size=100, least_steps=20, sharpen=True),
     hold_start=True,
     adversarial_reach=0.25,
 )
