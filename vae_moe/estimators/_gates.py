@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ TERMS = {"adversarial": 1.0, "balance": 0.4, "entropy": 0.1}
 class LatentGated(KerasMixtureOfExperts):
     """Abstract: gated by a clustering autoencoder."""
 
-    _MODEL: type
+    _MODEL: type[DVMoE] | type[VaDEMoE]
 
     def __init__(
         self,
@@ -61,6 +60,7 @@ class LatentGated(KerasMixtureOfExperts):
 
     def _make_model(self, n_columns: int, n_outputs: int, task: str, seed: int) -> Any:
         sizes = tuple(self.hidden_layer_sizes)
+        gate = {"c_encoder_sizes": sizes} if self._MODEL is DVMoE else {"learn_weights": True}
         return self._MODEL(
             n_columns,
             self.n_experts,
@@ -75,34 +75,12 @@ class LatentGated(KerasMixtureOfExperts):
             elbo_weight=self.elbo_weight,
             regularization={name: self.regularization * weight for name, weight in TERMS.items()},
             seed=seed,
-            **self._gate_layers(),
+            **gate,
         )
-
-    @abstractmethod
-    def _gate_layers(self) -> dict[str, Any]:
-        """Return the arguments in which the models differ."""
 
     def _scale(self, X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
         self.likelihood_ = choose_likelihood(self.likelihood, X)
         return self._scaled(X, _scaling(self.likelihood_, X, sample_weight))
-
-
-class DVGated(LatentGated):
-    """Abstract: q(c | x) is a network."""
-
-    _MODEL = DVMoE
-
-    def _gate_layers(self) -> dict[str, Any]:
-        return {"c_encoder_sizes": tuple(self.hidden_layer_sizes)}
-
-
-class VaDEGated(LatentGated):
-    """Abstract: q(c | x) is Bayes' rule on z."""
-
-    _MODEL = VaDEMoE
-
-    def _gate_layers(self) -> dict[str, Any]:
-        return {"learn_weights": True}
 
 
 class SoftmaxGated(KerasMixtureOfExperts):

@@ -1,10 +1,11 @@
 """The mixtures of experts as scikit-learn's regressors and classifiers: each is a gate and a task."""
 
-from vae_moe.estimators._gates import DVGated, SoftmaxGated, VaDEGated
+from vae_moe.estimators._gates import LatentGated, SoftmaxGated
 from vae_moe.estimators._tasks import Classifier, Regressor
+from vae_moe.models import DVMoE, VaDEMoE
 
 
-class DVMoERegressor(Regressor, DVGated):
+class DVMoERegressor(Regressor, LatentGated):
     """Regression by affine experts, gated by a discrete mixture variational autoencoder.
 
     A `vae_moe.DVMoE` behind scikit-learn's interface: p(y | x) = sum_k q(c=k | x) N(y | x kernels_k + biases_k,
@@ -80,8 +81,10 @@ class DVMoERegressor(Regressor, DVGated):
     >>> prediction = DVMoERegressor(random_state=0).fit(X, y).predict(X)
     """
 
+    _MODEL = DVMoE
 
-class DVMoEClassifier(Classifier, DVGated):
+
+class DVMoEClassifier(Classifier, LatentGated):
     """Classification by logistic experts, gated by a discrete mixture variational autoencoder.
 
     A `vae_moe.DVMoE`: p(y | x) = sum_k q(c=k | x) softmax(x kernels_k + biases_k)_y. The experts are shrunk towards one
@@ -89,19 +92,25 @@ class DVMoEClassifier(Classifier, DVGated):
     `y_mean_` and `y_scale_`.
     """
 
+    _MODEL = DVMoE
 
-class VaDEMoERegressor(Regressor, VaDEGated):
+
+class VaDEMoERegressor(Regressor, LatentGated):
     """Regression by affine experts, gated by VaDE: q(c | x) is Bayes' rule on z.
 
     A `vae_moe.VaDEMoE`. Parameters and attributes are those of `DVMoERegressor`.
     """
 
+    _MODEL = VaDEMoE
 
-class VaDEMoEClassifier(Classifier, VaDEGated):
+
+class VaDEMoEClassifier(Classifier, LatentGated):
     """Classification by logistic experts, gated by VaDE: q(c | x) is Bayes' rule on z.
 
     A `vae_moe.VaDEMoE`. Parameters and attributes are those of `DVMoEClassifier`.
     """
+
+    _MODEL = VaDEMoE
 
 
 class DeepMoERegressor(Regressor, SoftmaxGated):
