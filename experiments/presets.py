@@ -1,6 +1,6 @@
 """The presets: what a run of a data set and a model trains, as data.
 
-This file imports neither TensorFlow nor the library, so that ``make help`` and ``--help`` are instant.
+This file imports no TensorFlow, so that ``make help`` and ``--help`` are instant.
 
 ``paper`` is the report of November 2018: its networks, optimiser, temperature and prior, 500 epochs, no warm start.
 ``default`` is ours: an autoencoder first, a spectral start on the neighbour graph of its latents, then the bound with
@@ -14,73 +14,57 @@ its softmax network learns, experts, variances and terms.
 """
 
 import importlib.util
-import runpy
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from experiments.sizes import SIZES, Size
 
+
+def _alone(name: str) -> ModuleType:
+    """Import a module of ``vae_moe`` without the package around it, which imports TensorFlow."""
+    if name not in sys.modules:
+        package = importlib.util.find_spec("vae_moe")
+        assert package is not None and package.origin is not None  # it is installed with this file
+        path = Path(package.origin).parent.joinpath(*name.split(".")[1:]).with_suffix(".py")
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None and spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+if TYPE_CHECKING:
+    from vae_moe import registry
+    from vae_moe.training.plan import ExpertsByEM, Plan, WarmStart
+else:
+    registry, _plan = _alone("vae_moe.registry"), _alone("vae_moe.training.plan")
+    ExpertsByEM, Plan, WarmStart = _plan.ExpertsByEM, _plan.Plan, _plan.WarmStart
+
 IMAGES = ("mnist", "fashion_mnist", "cifar10", "digits")
-_package = importlib.util.find_spec("vae_moe")
-assert _package is not None and _package.origin is not None  # it is installed with this file
-#: ``vae_moe.registry``, without the package around it, which imports TensorFlow.
-_registry = runpy.run_path(str(Path(_package.origin).with_name("registry.py")))
-CLUSTERINGS: tuple[str, ...] = _registry["names"]("clustering")
-EXPERTS: tuple[str, ...] = _registry["names"]("experts")
-TITLES: dict[str, str] = {name: entry.title for name, entry in _registry["MODELS"].items()}
+CLUSTERINGS, EXPERTS = registry.names("clustering"), registry.names("experts")
+TITLES = {name: entry.title for name, entry in registry.MODELS.items()}
 
 
 @dataclass(frozen=True)
-class WarmStart:
-    """The warm start of a ``vae_moe.training.plan.Plan``, whose fields it has."""
-
-    autoencoder_epochs: int
-    distill_epochs: int
-    start: str = "spectral"  # or "gmm"
-    n_neighbors: int = 10
-    neighbors_of: str = "z"  # the autoencoder's latents, or "x"
-    batch_size: int = 256
-    learning_rate: float = 1e-3
-    least_steps: int = 1
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything a run depends on besides the data: plain values, written to its ``config.json``.
-
-    Those of the training have the names of ``vae_moe.training.plan.Plan``, whose defaults the others keep.
-    """
+class Recipe(Plan):
+    """A plan with all else that a run depends on besides the data: plain values, written to its ``config.json``."""
 
     dataset: str
     model: str
     preset: str
-    epochs: int
     network: dict[str, Any] = field(default_factory=dict)  # arguments of the model's constructor
-    warm_start: WarmStart | None = None
     start_network: dict[str, Any] = field(default_factory=dict)  # of the mixture whose start it is, if the gate is none
-    augmentation: dict[str, float] | None = None  # ranges of the changes of images that make the views
-    hold_start: bool = False  # whether q(c|x) is held to the components of the start's core
-    adversarial_reach: float | None = None  # of a row's mean distance to its neighbours: how far its changes go
-    batch_size: int = 256
-    learning_rate: float = 1e-3
-    learning_rate_schedule: str = "cosine"  # or "constant"
-    temperature_decay: float = 1.0  # factor an epoch
-    temperature_floor: float = 0.1
-    kl_warm_up_epochs: int = 0
-    checkpoint: str = "best"  # of validation loss, or "last"
     seed: int = 0
     restart: int = 0  # of the runs of one seed: the same data, other starting weights
     n_components: int | None = None  # K; None: as many as the data has classes
     encoder: str = "mlp"  # of x; "conv", of images, has a decoder alike
     task: str | None = None  # of a mixture of experts: "regression" or "classification"
     n_outputs: int = 1  # of a regression
-    gate_epochs: int = 0  # of the gate's bound alone, before y is seen
-    fit_experts: bool = False  # by EM before training and after each epoch, and held between; else by gradients
-    expert_ridges: tuple[float, ...] = (1.0, 0.1)  # of that EM, one stage after the other
     n_labels: int | None = None  # rows with a class, of a classification; None: all
-    n_labelled: int = 0  # rows with a class that are added to each batch
 
     @property
     def name(self) -> str:
@@ -187,7 +171,12 @@ def _default(dataset: str, model: str) -> Recipe:
         return replace(recipe, network=_latent_network(size, model) | held)
     network = _latent_network(size, model) | _experts_network(size, model)
     return replace(
-        recipe, epochs=size.expert_epochs, learning_rate=0.003, fit_experts=True, checkpoint="last", network=network
+        recipe,
+        epochs=size.expert_epochs,
+        learning_rate=0.003,
+        experts=ExpertsByEM(),
+        checkpoint="last",
+        network=network,
     )
 
 

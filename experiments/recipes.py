@@ -7,7 +7,17 @@ import difflib
 from dataclasses import replace
 from typing import Any
 
-from experiments.presets import CLUSTERINGS, EXPERTS, IMAGES, PRESETS, TITLES, Recipe, UnknownRecipeError, with_network
+from experiments.presets import (
+    CLUSTERINGS,
+    EXPERTS,
+    IMAGES,
+    PRESETS,
+    TITLES,
+    ExpertsByEM,
+    Recipe,
+    UnknownRecipeError,
+    with_network,
+)
 from experiments.sizes import SIZES
 
 DATASETS = (*IMAGES, "spiral", "reuters", "reuters10k", "hhar")
@@ -97,12 +107,14 @@ def _with_task(recipe: Recipe, task: str, n_outputs: int, n_labels: int | None) 
     recipe = replace(recipe, task=task, n_outputs=n_outputs, n_labels=n_labels)
     if task == "regression" or recipe.preset == "paper":
         return recipe
-    if recipe.fit_experts:
+    if recipe.experts is not None:
         # An expert that can tell classes apart by itself explains the labels and leaves the gate as it was. This ridge
         # leaves it the frequencies of the classes in its component, nearly: the gate has to learn.
         # Where few rows have a label, the others have to be told by theirs: wider changes, each row's after its own.
         epochs = SIZES[recipe.dataset].classification_epochs
-        recipe = replace(recipe, expert_ridges=(1000.0,), epochs=epochs, learning_rate=0.002, adversarial_reach=0.25)
+        recipe = replace(
+            recipe, experts=ExpertsByEM((1000.0,)), epochs=epochs, learning_rate=0.002, adversarial_reach=0.25
+        )
     if n_labels is None:
         return recipe
     n_labelled = min(n_labels, recipe.batch_size // 2)

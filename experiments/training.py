@@ -1,6 +1,6 @@
-"""A recipe carried out: its model, its targets, and its plan, which ``vae_moe.training.fit`` knows how to fit."""
+"""A recipe carried out: its model and its targets; it is a plan, which ``vae_moe.training.fit`` knows how to fit."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from experiments import recipes, starts
@@ -38,16 +38,6 @@ def targets(recipe: recipes.Recipe, dataset):
     return None
 
 
-def plan(recipe: recipes.Recipe):
-    """The plan of a recipe's training."""
-    from vae_moe.training.plan import ExpertsByEM, Plan, WarmStart
-
-    same = {field.name: getattr(recipe, field.name) for field in fields(Plan) if hasattr(recipe, field.name)}
-    warm_start = recipe.warm_start and WarmStart(**asdict(recipe.warm_start))
-    experts = ExpertsByEM(ridges=recipe.expert_ridges) if recipe.fit_experts else None
-    return Plan(**{**same, "warm_start": warm_start, "experts": experts})
-
-
 def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, backup=None, verbose=1) -> Trained:
     """Carry out every stage of a recipe.
 
@@ -76,11 +66,11 @@ def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, backu
     }
     x, validation = dataset.train.x, dataset.validation.x
     if y is None:
-        fitted = fit.fit_clustering(model, x, plan(recipe), validation=validation, **options)
+        fitted = fit.fit_clustering(model, x, recipe, validation=validation, **options)
     else:
         mixture = _start_mixture(recipe, dataset, model.gate_layer().n_components) if recipe.start_network else None
         held = (validation, y.validation)
-        fitted = fit.fit_experts(model, x, y.train, plan(recipe), validation=held, start_mixture=mixture, **options)
+        fitted = fit.fit_experts(model, x, y.train, recipe, validation=held, start_mixture=mixture, **options)
     return Trained(model, fitted.history, fitted.seconds, fitted.warm_start_seconds, fitted.shared_seconds)
 
 
@@ -122,7 +112,7 @@ def compiled(recipe: recipes.Recipe, dataset, y=None, epochs: int | None = None)
     from vae_moe.training import fit
 
     model = build(recipe, dataset)
-    data = fit.batches(dataset.train.x, y and y.train, plan(recipe), recipe.model_seed, image_shape=dataset.image_shape)
+    data = fit.batches(dataset.train.x, y and y.train, recipe, recipe.model_seed, image_shape=dataset.image_shape)
     rate = recipe.learning_rate, recipe.learning_rate_schedule
     pipelines.compile_model(model, data, epochs or recipe.epochs, *rate)
     return model, data

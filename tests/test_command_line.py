@@ -21,8 +21,9 @@ import numpy as np
 import own_files
 import pandas as pd
 import pytest
+import short_plans
 
-from vae_moe import app, estimators
+from vae_moe import app
 from vae_moe.app import commands, failures, main, startup, trained
 from vae_moe.app.report import clusters, findings, mixtures
 from vae_moe.data import columns
@@ -40,7 +41,7 @@ def run(*arguments):
 def _short_starts():
     """Starts of the estimators that are over soon: what is tested here is around them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(estimators._base, "LEAST_STEPS", 1)
+        short_plans.shorten(patch)
         yield
 
 

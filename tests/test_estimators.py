@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import short_plans
 import sklearn
 from sklearn.base import clone, is_regressor
 from sklearn.cluster import KMeans
@@ -441,7 +442,7 @@ def numpy_kind(value):
     "estimator", [estimators.DMVAEClustering, estimators.VaDEMoERegressor, estimators.DeepMoEClassifier]
 )
 def test_numbers_of_numpy_are_numbers(estimator, wine, tmp_path, monkeypatch):
-    monkeypatch.setattr(estimators._base, "LEAST_STEPS", 1)
+    short_plans.shorten(monkeypatch)
     parameters = estimator(3, **SHORT).get_params()
     model = estimator(**{name: numpy_kind(value) for name, value in parameters.items()}).fit(*wine)
     model.save(tmp_path / "model")

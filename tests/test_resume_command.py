@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import own_files
 import pytest
+import short_plans
 
 from vae_moe import estimators
 from vae_moe.app import main
@@ -18,7 +19,9 @@ from vae_moe.estimators import _base
 COMMAND = (
     "import sys\n"
     "from vae_moe.estimators import _base\n"
-    "_base.KEEP_EVERY, _base.LEAST_STEPS = 0.0, 2\n"
+    "_base.KEEP_EVERY = 0.0\n"
+    "import pytest, short_plans\n"
+    "short_plans.shorten(pytest.MonkeyPatch(), 2)\n"
     "from vae_moe.app import main\n"
     "sys.exit(main(sys.argv[1:]))\n"
 )
@@ -28,7 +31,7 @@ COMMAND = (
 def short(monkeypatch):
     """Every epoch is kept, and has two steps."""
     monkeypatch.setattr(_base, "KEEP_EVERY", 0.0)
-    monkeypatch.setattr(_base, "LEAST_STEPS", 2)
+    short_plans.shorten(monkeypatch, 2)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +46,7 @@ def test_a_killed_command_goes_on_and_ends_as_if_nothing_had_been(arguments, tmp
     monkeypatch.chdir(tmp_path)
     own_files.wine().to_csv("wine.csv", index=False)
     arguments = [*arguments, "--epochs", "5", "--quiet"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[:2]))}
     killed = subprocess.Popen([sys.executable, "-c", COMMAND, *arguments, "--out", "killed"], env=environment)
     while killed.poll() is None and not list(Path("killed").glob("resume/*/fit.npz")):
         time.sleep(0.01)

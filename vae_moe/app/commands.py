@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
+from vae_moe import registry
 from vae_moe.app import folder, inputs, predictions, startup, targets, trained
 from vae_moe.app.measured import Measured
 from vae_moe.app.report.page import Page
@@ -28,15 +29,6 @@ from vae_moe.data.preparation import Preparation
 logger = logging.getLogger(__name__)
 
 HELD_OUT = 0.2
-CLUSTERINGS = {"dmvae": "DMVAEClustering", "vade": "VaDEClustering"}
-EXPERTS = {
-    ("dvmoe", "regression"): "DVMoERegressor",
-    ("dvmoe", "classification"): "DVMoEClassifier",
-    ("vademoe", "regression"): "VaDEMoERegressor",
-    ("vademoe", "classification"): "VaDEMoEClassifier",
-    ("deepmoe", "regression"): "DeepMoERegressor",
-    ("deepmoe", "classification"): "DeepMoEClassifier",
-}
 
 
 def cluster(options: Namespace) -> None:
@@ -51,7 +43,15 @@ def cluster(options: Namespace) -> None:
     config |= _config(options, source, Measured.of(source, preparation))
     _finish(
         options,
-        _train(options, config, source, x, preparation, CLUSTERINGS[options.model], n_components=options.components),
+        _train(
+            options,
+            config,
+            source,
+            x,
+            preparation,
+            _estimator(options.model, "Clustering"),
+            n_components=options.components,
+        ),
     )
 
 
@@ -70,7 +70,7 @@ def experts(options: Namespace) -> None:
     logger.info("%s, %d rows to train, %d held out", target.task, len(train), len(test))
     config = {"kind": "experts", "n_experts": options.experts, "task": target.task, "asked_task": options.task}
     config |= {"target": target.names, **_config(options, source, Measured.of(source, preparation, train))}
-    name = EXPERTS[options.model, target.task]
+    name = _estimator(options.model, "Regressor" if target.task == "regression" else "Classifier")
     _finish(
         options,
         _train(options, config, source, x, preparation, name, (train, test), target.y, n_experts=options.experts),
@@ -126,6 +126,11 @@ def _write_kept_page(path: Path) -> None:
         raise DatasetError(
             f"{path / 'report.json'} is damaged: {error}. Remove it: then the page is made from the estimator."
         ) from error
+
+
+def _estimator(model: str, kind: str) -> str:
+    """The name of the estimator of a model."""
+    return f"{registry.MODELS[model].model}{kind}"
 
 
 def _train(

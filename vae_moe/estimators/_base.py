@@ -25,8 +25,6 @@ from vae_moe.training.warm_start import STARTS
 DTYPES = [np.float64, np.float32]  # what X may be held in; the networks compute in float32
 #: Layers multiply the seed by up to 10090, and Keras' initializers take seeds below 2^32.
 SEEDS = 2**16
-#: Steps of an epoch: the networks learn by steps, and few rows are gone through several times.
-LEAST_STEPS = 20
 #: Seconds between what a fit keeps of a stage to go on from and the next time: to keep it takes a part of a second.
 KEEP_EVERY = 5.0
 _OPTIONS: dict[str, tuple[str | None, ...]] = {"likelihood": LIKELIHOODS, "start": (*STARTS, None)}
@@ -90,16 +88,12 @@ class KerasEstimator(BaseEstimator, ABC):
 
     def _with_parameters(self, plan: Plan) -> Plan:
         """Return a plan with the parameters that this estimator was given."""
-        given: dict[str, Any] = {
-            "epochs": self.epochs,
-            "batch_size": self.batch_size,
-            "learning_rate": self.learning_rate,
-        }
-        given = {name: value for name, value in given.items() if value is not None} | {"least_steps": LEAST_STEPS}
+        names = ("epochs", "batch_size", "learning_rate")
+        given: dict[str, Any] = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         plan, stages = replace(plan, **given), plan.warm_start
         if stages is None or self.start is None:
             return replace(plan, warm_start=None, hold_start=False)
-        stages = replace(stages, start=self.start, least_steps=LEAST_STEPS)
+        stages = replace(stages, start=self.start)
         if self.start_epochs is not None:
             stages = replace(stages, autoencoder_epochs=self.start_epochs, distill_epochs=self.start_epochs)
         if self.batch_size is not None:

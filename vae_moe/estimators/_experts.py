@@ -17,8 +17,8 @@ from sklearn.model_selection import train_test_split
 from vae_moe.engine import pipelines
 from vae_moe.estimators._base import KerasEstimator
 from vae_moe.estimators._persistence import in_float32
+from vae_moe.training import plan
 from vae_moe.training.fit import fit_experts
-from vae_moe.training.plan import EXPERTS
 
 #: Fewer rows do not tell an epoch that generalises from one that does not.
 LEAST_HELD_OUT = 10
@@ -56,7 +56,9 @@ class KerasMixtureOfExperts(KerasEstimator):
             self.model_,
             x,
             y,
-            replace(self._with_parameters(EXPERTS), patience=self.patience, adversarial_reach=self.adversarial_reach),
+            replace(
+                self._with_parameters(plan.EXPERTS), patience=self.patience, adversarial_reach=self.adversarial_reach
+            ),
             seed=seed,
             held_out=_held_out(y, self.validation_fraction, seed),
             sample_weight=weight,

@@ -175,10 +175,9 @@ def fit_experts(
         observers = [*m_steps, *observers]
         kept = _train(model, x, data, plan, best, observers, backup, validation_data=seen, verbose=verbose)
         history, best_epoch = kept.history, kept.best_epoch
-        if by_em is not None:
-            model.experts.trainable = True
-            pipelines.compile_model(model, data, plan.epochs, plan.learning_rate)  # for whoever trains it further
     model.experts.trainable = True
+    if by_em is not None and history:  # compiled anew for whoever trains it further
+        pipelines.compile_model(model, data, plan.epochs, plan.learning_rate, plan.learning_rate_schedule)
     if by_em is not None and by_em.refit:
         options = _em_options(model, x, y, weights, by_em)
         expert_em.fit_experts(model, x, y, resume=True, max_iter=by_em.max_iter, tol=by_em.tol, **options)

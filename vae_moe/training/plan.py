@@ -63,13 +63,14 @@ class Plan:
 
 #: Rows from which on a training is long by its steps, and not by its epochs.
 MANY_ROWS = 20_000
+_START = WarmStart(30, 30, neighbors_of=None, batch_size=100, least_steps=20, sharpen=True)
 #: The default of a clustering of few rows, and of many.
 FEW = Plan(
     epochs=60,
     batch_size=100,
     learning_rate=2e-3,
     least_steps=20,
-    warm_start=WarmStart(30, 30, neighbors_of=None, batch_size=100, least_steps=20, sharpen=True),
+    warm_start=_START,
     hold_start=True,
     adversarial_reach=0.25,
 )
@@ -80,13 +81,12 @@ MANY = replace(
     warm_start=WarmStart(15, 3, neighbors_of=None, batch_size=128, learning_rate=2e-3),
 )
 #: The default of a mixture of experts.
-EXPERTS = Plan(
+EXPERTS = replace(
+    FEW,
     epochs=100,
     batch_size=64,
-    learning_rate=2e-3,
-    least_steps=20,
-    warm_start=WarmStart(30, 30, neighbors_of=None, batch_size=64, least_steps=20, sharpen=True),
-    adversarial_reach=0.25,
+    warm_start=replace(_START, batch_size=64),
+    hold_start=False,
     patience=10,
     experts=ExpertsByEM(None, tied=False, reg_variance=1e-3, max_iter=50, tol=1e-3, moved_start=True, refit=True),
 )
