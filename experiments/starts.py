@@ -1,4 +1,4 @@
-"""Starts that runs share: what a warm start takes from x alone, in files (``training.gate_start.StartCache``)."""
+"""Starts that runs share: what a warm start takes from x alone, in files (``training.warm_start.StartCache``)."""
 
 import hashlib
 import json

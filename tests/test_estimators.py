@@ -471,3 +471,5 @@ def test_images_have_convolutions_and_views(digits):
         assert ("consistency" in model.history_) == ("augment" in options)
         with pytest.raises(ValueError, match="image_shape"):
             estimators.DMVAEClustering(10, **options).fit(x)
+    with pytest.raises(ValueError, match=r"image_shape must be \(height, width\).* got 8"):
+        estimators.DMVAEClustering(10, image_shape=8).fit(x)

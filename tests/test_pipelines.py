@@ -147,8 +147,8 @@ def test_own_seeds_leave_tensorflows_global_seed_out_and_back():
     assert (orders[1] != orders[3]).any() and (orders[1] != orders[0]).any()
 
 
-def test_no_advice_to_trace_less_while_models_train(caplog, monkeypatch):
-    monkeypatch.setattr(tf.get_logger(), "level", logging.WARNING)  # other tests may have set it
+def test_no_advice_to_trace_less_while_models_train(caplog):
+    caplog.set_level(logging.WARNING, tf.get_logger().name)  # other tests may have set it
     advice = "5 out of the last 5 calls to <function f> triggered tf.function retracing. Tracing is expensive"
     with pipelines.repeatable(), pipelines.repeatable():
         tf.get_logger().warning(advice)

@@ -68,11 +68,16 @@ def explain(error: BaseException, kept: Path | None, resumes: bool = False) -> t
     rest = f"What was trained is in {kept}: vae-moe report {shlex.quote(str(kept))} makes its page." if kept else ""
     if isinstance(error, KeyboardInterrupt):
         number = error.number if isinstance(error, Stopped) else signal.SIGINT
-        rest = rest or ("the same command goes on from there." if resumes else "nothing is kept.")
+        rest = rest or (
+            "the same command goes on after the last epoch that was kept; --overwrite begins anew."
+            if resumes
+            else "nothing is kept."
+        )
         return f"interrupted: {rest}", 128 + number
     said = " ".join(_words(error).split()).rstrip(".")
     code = WRONG_INPUT if isinstance(error, DatasetError) and not kept else FAILED
-    return f"error: {said}. {rest}".rstrip(), code
+    end = "" if said.endswith("?") else "."
+    return f"error: {said}{end} {rest}".rstrip(), code
 
 
 def _words(error: BaseException) -> str:

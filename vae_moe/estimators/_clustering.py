@@ -213,7 +213,10 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         """Raise ValueError for a parameter out of its range, or images without a shape."""
         super()._check_parameters()
         validation.check_option("encoder", self.encoder, ENCODERS)
-        if self.image_shape is None and (self.augment or self.encoder == "conv"):
+        shape = self.image_shape
+        if shape is not None and (np.ndim(shape) != 1 or len(shape) not in (2, 3)):
+            raise ValueError(f"image_shape must be (height, width), or with channels, got {shape!r}. Give it so.")
+        if shape is None and (self.augment or self.encoder == "conv"):
             asked = "augment=True" if self.augment else "encoder='conv'"
             raise ValueError(f"{asked} is for images, got image_shape=None. Give (height, width), or with channels.")
 

@@ -1,6 +1,6 @@
 """How a model is fitted, for all who fit one: estimators, the command and recipes make a :class:`Plan`, and ask here.
 
-1. The start: an autoencoder, clusters of its latents, the prior, the gate's network (:mod:`.gate_start`).
+1. The start: an autoencoder, clusters of its latents, the prior, the gate's network (:mod:`.warm_start`).
 2. Of mixtures of experts: EM moves the clusters to where y differs; the experts by EM (:mod:`.expert_em`).
 3. The loss, by gradients; the experts by EM after each epoch; the plan's epoch is kept.
 """
@@ -19,10 +19,9 @@ from vae_moe.engine import pipelines
 from vae_moe.engine.resume import Backup
 from vae_moe.layers import LatentMixture
 from vae_moe.training import augmentation, callbacks, expert_em, graphs
-from vae_moe.training.gate_start import StartCache, begin, clusters_of, latents_of, moved
 from vae_moe.training.plan import ExpertsByEM, Plan
 from vae_moe.training.stop_on_nan import StopOnNaN
-from vae_moe.training.warm_start import Latents
+from vae_moe.training.warm_start import Latents, StartCache, start_gate
 
 logger = logging.getLogger(__name__)
 
@@ -81,9 +80,9 @@ def fit_clustering(
     backup = backup or Backup()
     latents, components = None, None
     if plan.warm_start is not None:
-        latents = latents_of(model.mixture, x, plan, seed, cache, backup, verbose)
-        resp = clusters_of(x, latents, model.mixture.n_components, plan.warm_start.start, seed, backup)
-        components = begin(model, model.mixture, x, latents, resp, plan, seed, backup, verbose)
+        latents, components = start_gate(
+            model, model.mixture, x, plan, seed=seed, cache=cache, backup=backup, verbose=verbose
+        )
     warm_start_seconds = backup.seconds
     data = batches(
         x,
@@ -141,12 +140,15 @@ def fit_experts(
     weights = np.ones(len(x)) if sample_weight is None else sample_weight
     latents, components = None, None
     if plan.warm_start is not None:
-        mixture = getattr(model, "mixture", start_mixture)
-        latents = latents_of(mixture, x, plan, seed, cache, backup, verbose)
-        resp = clusters_of(x, latents, model.gate_layer().n_components, plan.warm_start.start, seed, backup)
+        move = None
         if by_em is not None and by_em.moved_start:
-            resp = moved(model, x, y, rows, weights, resp, by_em.reg_variance, backup)
-        components = begin(model, mixture, x, latents, resp, plan, seed, backup, verbose)
+            move = functools.partial(
+                expert_em.move_clusters, model.experts, x, y, weights, rows, reg_variance=by_em.reg_variance
+            )
+        mixture: Any = getattr(model, "mixture", start_mixture)
+        latents, components = start_gate(
+            model, mixture, x, plan, seed=seed, move=move, cache=cache, backup=backup, verbose=verbose
+        )
     if plan.gate_epochs:
         _train_gate(model, x, plan, seed, backup, verbose)
     m_steps: list[keras.callbacks.Callback] = []

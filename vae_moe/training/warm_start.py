@@ -1,10 +1,13 @@
-"""The warm start of a mixture: the stages of ``initialization`` and ``graphs`` in a row.
+"""The warm start of a gate by a plan: latents, their clusters, and the gate that learns them.
 
-The first half depends on no number of components, so that several can share it.
+The first of these depends on no number of components, so that several trainings can share it.
 """
 
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +18,7 @@ from vae_moe.engine.resume import Backup
 from vae_moe.layers import LatentMixture
 from vae_moe.training import cuts, graphs, initialization
 from vae_moe.training.graphs import Neighbors
+from vae_moe.training.plan import Plan, WarmStart
 
 logger = logging.getLogger(__name__)
 
@@ -42,40 +46,96 @@ class Latents:
     cached: bool = False
 
 
-def learn_latents(
-    mixture: LatentMixture,
+class StartCache(Protocol):
+    """Where the part of a start that depends on no number of components is kept for other trainings."""
+
+    def get(
+        self, mixture: LatentMixture, x: np.ndarray, stages: WarmStart, seed: int, make: Callable[[], Latents]
+    ) -> Latents:
+        """Return the latents of x as they were kept, with the mixture's weights set; or make and keep them."""
+
+
+def start_gate(
+    model,
+    mixture: LatentMixture | None,
     x: np.ndarray,
+    plan: Plan,
     *,
-    epochs: int,
-    n_neighbors: int = 10,
-    neighbors_of: str | None = None,
-    backup: Backup | None = None,
-    **fit_options,
-) -> tuple[np.ndarray, Neighbors]:
-    """Train the autoencoder, and find each row's nearest neighbours.
+    seed: int,
+    move: Callable[[np.ndarray], np.ndarray] | None = None,
+    cache: StartCache | None = None,
+    backup: Backup,
+    verbose: Any = 0,
+) -> tuple[Latents, np.ndarray | None]:
+    """Bring a model's gate to clusters of x.
 
     Args:
-        mixture: built.
+        model: built; its gate learns the clusters, and its ``component_shares`` are set to theirs.
+        mixture: whose autoencoder has the latents: the gate, or another; None clusters x itself.
         x: [N, D].
-        epochs: of the autoencoder.
-        n_neighbors: M, of each row.
-        neighbors_of: "z", in the latents, or "x"; None takes "x" where it has few columns or few rows.
-        backup: what an earlier process did is taken from it; None keeps nothing.
-        fit_options: of :func:`vae_moe.training.initialization.pretrain_autoencoder`.
+        plan: with a warm start.
+        seed: of everything random.
+        move: gives other responsibilities [N, K] for those that were found.
+        cache: of latents.
+        backup: what an earlier process did is taken from it.
+        verbose: of Keras' ``fit``.
 
     Returns:
-        The latents z [N, L], and each row's neighbours.
+        The latents, and the components [N] that q(c|x) is held to, -1 where to none; None if the plan holds nothing.
     """
-    logger.info("autoencoder, %d epochs", epochs)
-    initialization.pretrain_autoencoder(mixture, x, epochs=epochs, backup=backup, **fit_options)
-    near = neighbors_of or ("x" if x.shape[1] <= graphs.FEW_COLUMNS or len(x) <= FEW_ROWS else "z")
+    gate: Any = model.gate_layer()
+    stages = plan.warm_start
+    assert stages is not None
+    options = {
+        "batch_size": stages.batch_size,
+        "learning_rate": stages.learning_rate,
+        "least_steps": stages.least_steps,
+        "seed": seed,
+        "backup": backup,
+        "verbose": verbose,
+    }
+    if mixture is None:
+        latents = Latents(x, graphs.nearest_neighbors(x, stages.n_neighbors))
+    else:
+
+        def make() -> Latents:
+            return _learn_latents(mixture, x, stages, **options)
+
+        latents = make() if cache is None else cache.get(mixture, x, stages, seed, make)
+
+    def clusters():
+        z, neighbors = latents.z, latents.neighbors
+        resp = cluster(x, z, neighbors, gate.n_components, start=stages.start, seed=seed)
+        return {"resp": resp if move is None else move(resp)}
+
+    resp = backup.once("clusters", clusters)["resp"]
+    held = graphs.core(latents.neighbors, resp) if plan.hold_start else np.full(len(x), True)
+    is_mixture = gate is mixture
+    if is_mixture:
+        initialization.assign_prior(gate.prior, latents.z, resp)
+    if not is_mixture or gate.c_encoder is not None:
+        logger.info("the network of q(c|x) learns the start, %d epochs", stages.distill_epochs)
+        initialization.distill(gate, x[held], resp[held], epochs=stages.distill_epochs, **options)
+    if is_mixture and stages.sharpen:
+        initialization.sharpen_posterior(gate)
+    model.component_shares = resp.mean(0).tolist()
+    return latents, np.where(held, resp.argmax(-1), -1) if plan.hold_start else None
+
+
+def _learn_latents(mixture: LatentMixture, x: np.ndarray, stages: WarmStart, *, backup: Backup, **options) -> Latents:
+    """Train the autoencoder, and find each row's nearest neighbours."""
+    logger.info("autoencoder, %d epochs", stages.autoencoder_epochs)
+    started = time.perf_counter()
+    initialization.pretrain_autoencoder(mixture, x, epochs=stages.autoencoder_epochs, backup=backup, **options)
+    near = stages.neighbors_of or ("x" if x.shape[1] <= graphs.FEW_COLUMNS or len(x) <= FEW_ROWS else "z")
 
     def latents():
         z = map_batches(tf.function(mixture.z_mean, reduce_retracing=True), x)
-        return {"z": z, **graphs.nearest_neighbors(z if near == "z" else x, n_neighbors)._asdict()}
+        return {"z": z, **graphs.nearest_neighbors(z if near == "z" else x, stages.n_neighbors)._asdict()}
 
-    kept = (backup or Backup()).once("latents", latents)
-    return kept["z"], Neighbors(kept["rows"], kept["distances"])
+    kept = backup.once("latents", latents)
+    neighbors = Neighbors(kept["rows"], kept["distances"])
+    return Latents(kept["z"], neighbors, seconds=time.perf_counter() - started)
 
 
 def cluster(
@@ -116,28 +176,3 @@ def cluster(
         resp = cuts.best_clustering(graphs.adjacency(neighbors), found)
     empty = resp.sum(0) < initialization.LEAST_COUNT  # [K]
     return (1 - 1 / len(z)) * resp + (1 / len(z)) * empty / empty.sum() if empty.any() else resp
-
-
-def place_components(
-    mixture: LatentMixture,
-    x: np.ndarray,
-    z: np.ndarray,
-    resp: np.ndarray,
-    held: np.ndarray | None = None,
-    **fit_options,
-) -> None:
-    """Set the prior to the clusters of the latents, and let the network of q(c|x), if there is one, learn them.
-
-    Args:
-        mixture: built, with a trained autoencoder.
-        x: [N, D].
-        z: its latents, [N, L].
-        resp: of the clusters, [N, K].
-        held: the rows from which the network learns, [N] booleans or row numbers; None: all.
-        fit_options: of :func:`vae_moe.training.initialization.distill`.
-    """
-    initialization.assign_prior(mixture.prior, z, resp)
-    if mixture.c_encoder is not None:
-        logger.info("the network of q(c|x) learns the start, %d epochs", fit_options["epochs"])
-        rows = slice(None) if held is None else held
-        initialization.distill(mixture, x[rows], resp[rows], **fit_options)
