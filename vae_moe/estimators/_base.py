@@ -102,7 +102,7 @@ class KerasEstimator(BaseEstimator, ABC):
 
     def _backup(self, *arrays: np.ndarray | None) -> tuple[Backup, int]:
         """Return where a fit to some arrays keeps what it has done, and its seed."""
-        seed = self.random_state  # as the recipes' seeds, with which it gives the same model
+        seed = self.random_state  # as the recipes' seeds: the same first weights, batches in another order
         if not isinstance(seed, (int, np.integer)) or not 0 <= seed < SEEDS:
             seed = int(check_random_state(seed).randint(SEEDS))
         if self.resume_dir is None:
