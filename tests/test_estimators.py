@@ -13,7 +13,7 @@ import sklearn
 from sklearn.base import clone, is_regressor
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_diabetes, load_wine, make_friedman1
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import BayesianRidge, LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
@@ -140,12 +140,19 @@ def test_rows_of_weight_0_are_not_there(wine):
 @pytest.mark.parametrize("regressor", REGRESSORS)
 def test_one_expert_is_ridge_regression(regressor, diabetes):
     """With one expert there is one affine map, and its ridge is the evidence's, as BayesianRidge's."""
-    from sklearn.linear_model import BayesianRidge
-
     X, y = diabetes
     model = regressor(1, **SHORT).fit(X, y)
     ridge = make_pipeline(StandardScaler(), BayesianRidge()).fit(X, y)
     np.testing.assert_allclose(model.predict(X), ridge.predict(X), atol=0.02 * y.std())
+
+
+def test_one_expert_of_many_columns_and_few_rows_is_ridge_regression(rng):
+    X, X_new = (rng.normal(size=(40, 2000)) + rng.normal(size=(40, 1)) * (np.arange(2000) < 60) for _ in range(2))
+    y = X[:, :60].mean(1) + 0.3 * rng.normal(size=40)
+    model = estimators.DeepMoERegressor(1, **SHORT | {"start": None, "validation_fraction": 0.0}).fit(X, y)
+    ridge = make_pipeline(StandardScaler(), BayesianRidge()).fit(X, y)
+    for inputs in (X, X_new):
+        np.testing.assert_allclose(model.predict(inputs), ridge.predict(inputs), atol=0.01 * y.std())
 
 
 def test_predictions_are_the_experts_weighted_by_the_gate(regressors, classifiers, diabetes, wine):

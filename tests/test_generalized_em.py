@@ -1,11 +1,16 @@
 """The experts' M step against least squares, logistic regression and the truth of noiseless maps."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from vae_moe import DeepMoE, DVMoE
+from vae_moe.em import CategoricalExperts, GaussianExperts
+from vae_moe.training.coordinates import Coordinates
 from vae_moe.training.expert_em import ExpertsMStep, fit_experts, shared_kernel
 
 
@@ -51,6 +56,26 @@ def test_where_experts_shrink_to_one_map_units_of_columns_change_nothing(task, x
         fit_experts(model, inputs, y, center=center, resume=True)
         means.append(model.predict_mean(inputs))
     np.testing.assert_allclose(*means, atol=1e-3)
+
+
+@pytest.mark.parametrize("n_rows", [15, 60])
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_experts_are_the_same_in_the_directions_of_their_rows(task, n_rows, rng):
+    """Where these are fewer than columns too: the fit in all standardised columns, of which one is constant."""
+    x, targets = rng.normal(2, 3, (n_rows, 30)), rng.normal(size=(n_rows, 2))
+    x[:, 4] = 7.0
+    y, experts = targets, GaussianExperts(0.7, 1e-6)
+    if task == "classification":
+        y, experts = np.arange(n_rows) % 2, CategoricalExperts(2, 0.7, 100)
+    scaler, coordinates = StandardScaler().fit(x), Coordinates.of(x)
+    assert coordinates.inputs(x).shape[1] == min(n_rows, 30)
+    log_resp, center = np.log(rng.dirichlet([1, 1], n_rows)), rng.normal(size=(30, 2))
+    known = replace(experts, center=center * scaler.scale_[:, None]).fit(scaler.transform(x), y, log_resp)
+    found = replace(experts, center=coordinates.kernels(center)).fit(coordinates.inputs(x), y, log_resp)
+    kernels = coordinates.kernels_of_x(found.kernels, center)
+    np.testing.assert_allclose(kernels * scaler.scale_[:, None], known.kernels, atol=1e-5)
+    np.testing.assert_allclose(found.biases, known.biases, atol=1e-5)
+    np.testing.assert_allclose(coordinates.kernels(kernels), found.kernels, atol=1e-9)
 
 
 def test_it_finds_noiseless_maps_from_a_gate_that_errs(rng):

@@ -14,12 +14,12 @@ from dataclasses import replace
 import keras
 import numpy as np
 from scipy.special import log_softmax, logsumexp
-from sklearn.preprocessing import StandardScaler
 
 from vae_moe.em import CategoricalExperts, EvidenceExperts, GaussianExperts, SoftmaxGate, run_em
 from vae_moe.engine import threads
 from vae_moe.layers import Experts
 from vae_moe.models.mixture_of_experts import MixtureOfExperts
+from vae_moe.training.coordinates import Coordinates
 
 #: Responsibilities below this are taken as 0: an expert is fitted to its own rows and not to all of them, which is most
 #: of the cost where x has many columns.
@@ -89,12 +89,13 @@ def fit_experts(
     inputs = model.expert_inputs(x)
     if center is not None and not resume:
         experts.kernels.assign(np.broadcast_to(center, experts.kernels.shape))
-    offset, scale = np.zeros(inputs.shape[1]), np.ones(inputs.shape[1])
-    if center is not None:
-        inputs, offset, scale = _standardised(inputs, weights)
-        center = center * scale[:, np.newaxis]
-    fitted = _as_fitted(experts, reg_variance, center, offset, scale)
-    if center is not None:
+    kernels, biases = (np.asarray(weight, np.float64) for weight in (experts.kernels, experts.biases))
+    if center is None:
+        fitted = _as_fitted(experts, kernels, biases, reg_variance)
+    else:
+        coordinates = Coordinates.of(inputs, weights)
+        inputs, biases = coordinates.inputs(inputs), biases + coordinates.mean @ kernels
+        fitted = _as_fitted(experts, coordinates.kernels(kernels), biases, reg_variance, coordinates.kernels(center))
         alphas = [fitted.alpha] if resume else alphas[:1]
     log_resp = log_gate + fitted.log_prob(inputs, y) if resume else log_gate
     likelihoods: list[float] = []
@@ -113,7 +114,10 @@ def fit_experts(
                 if objective - before < tol:
                     break
                 before = objective
-    kernels, biases = _of_scaled(fitted.kernels, fitted.biases, -offset / scale, 1 / scale)
+    kernels, biases = fitted.kernels, fitted.biases
+    if center is not None:
+        kernels = coordinates.kernels_of_x(kernels, center)
+        biases = biases - coordinates.mean @ kernels
     experts.kernels.assign(kernels)
     experts.biases.assign(biases)
     if isinstance(fitted, GaussianExperts) and experts.learn_variance:
@@ -138,7 +142,8 @@ def shared_kernel(
     """
     y, _ = experts.targets_of_rows(y, len(inputs))
     log_weights = np.log(np.ones(len(y)) if sample_weight is None else sample_weight)[:, np.newaxis]  # [N, 1]
-    inputs, _, scale = _standardised(inputs, sample_weight)
+    coordinates = Coordinates.of(inputs, sample_weight)
+    inputs, center = coordinates.inputs(inputs), np.zeros((inputs.shape[1], experts.n_outputs))
     one: CategoricalExperts | EvidenceExperts
     with threads.one_if(threads.few_moments(*inputs.shape)):
         if experts.task == "classification":
@@ -148,7 +153,7 @@ def shared_kernel(
             moments = one.moments(inputs, y, log_weights)
             for _ in range(EVIDENCE_STEPS):
                 one = one.fit(inputs, y, log_weights, moments)
-    return one.kernels[0] / scale[:, np.newaxis]
+    return coordinates.kernels_of_x(one.kernels[0], center)
 
 
 def move_clusters(
@@ -168,7 +173,7 @@ def move_clusters(
     Returns:
         p(c|x) of the linear gate, [N, K]; no component is without rows.
     """
-    inputs = StandardScaler().set_output(transform="default").fit_transform(x.astype(np.float64))
+    inputs = Coordinates.of(x.astype(np.float64)).inputs(x)
     center = shared_kernel(experts, inputs[rows], y[rows], weights[rows])
     maps: CategoricalExperts | EvidenceExperts
     if experts.task == "regression":
@@ -220,10 +225,10 @@ class ExpertsMStep(keras.callbacks.Callback):
         self._are_tied = tied
 
 
-def _as_fitted(experts, reg_variance: float, center, offset, scale) -> GaussianExperts | CategoricalExperts:
-    """The layer's experts as those of :mod:`vae_moe.em`, of inputs u where the layer's are offset + scale u."""
-    kernels, biases = (np.asarray(weight, np.float64) for weight in (experts.kernels, experts.biases))
-    kernels, biases = _of_scaled(kernels, biases, offset, scale)
+def _as_fitted(
+    experts: Experts, kernels: np.ndarray, biases: np.ndarray, reg_variance: float, center: np.ndarray | None = None
+) -> GaussianExperts | CategoricalExperts:
+    """The layer's experts, with these kernels and biases, as those of :mod:`vae_moe.em`."""
     if experts.task == "classification":
         fitted = CategoricalExperts(experts.n_outputs, 1.0, INNER_MAX_ITER, kernels, biases)
         return fitted if center is None else replace(fitted, center=center)
@@ -231,17 +236,6 @@ def _as_fitted(experts, reg_variance: float, center, offset, scale) -> GaussianE
     variances = np.exp(np.asarray(experts.log_vars, np.float64)) if experts.learn_variance else np.ones_like(biases)
     known = (1.0, reg_variance, variance, kernels, biases, np.maximum(variances, reg_variance))
     return GaussianExperts(*known) if center is None else EvidenceExperts(*known, center=center).with_best_alpha()
-
-
-def _standardised(inputs: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Inputs [N, F] with columns of mean 0 and variance 1, and those means and deviations, 1 of constant columns."""
-    scaler = StandardScaler().fit(inputs, sample_weight=weights)
-    return (inputs - scaler.mean_) / scaler.scale_, scaler.mean_, scaler.scale_
-
-
-def _of_scaled(kernels, biases, offset, scale) -> tuple[np.ndarray, np.ndarray]:
-    """Maps of inputs u [F], kernels [K, F, O] and biases [K, O], from those of offset + scale u."""
-    return kernels * scale[:, np.newaxis], biases + offset @ kernels
 
 
 def _mean_likelihood(log_joint: np.ndarray, weights: np.ndarray) -> float:
