@@ -7,7 +7,7 @@ from sklearn import datasets
 
 from vae_moe.app import inputs
 from vae_moe.app.measured import Measured
-from vae_moe.data.extremes import ruled
+from vae_moe.data.extremes import numbering, ruled
 from vae_moe.data.preparation import Preparation
 
 ORDINARY = {
@@ -64,6 +64,17 @@ def test_a_skewed_column_is_told_with_its_cure(rng):
     several = rng.normal(size=1000)
     several[:4] = 1e5
     assert "heavily skewed" in of(several) and "group its values, or --drop" in of(several)
+
+
+@pytest.mark.parametrize("start", [0, 1, 1960])
+def test_a_column_that_numbers_the_rows_is_told(start, rng):
+    ids = start + rng.permutation(np.arange(50.0))
+    words = f"column 'id' numbers the rows: each has one of the whole numbers from {start} to {start + 49}. "
+    for numbers in (ids, np.sort(ids), np.sort(ids)[::-1]):
+        assert numbering("id", numbers).startswith(words) and "--drop 'id'" in numbering("id", numbers)
+    twice, gaps = (np.where(np.arange(50) == 7, other, ids) for other in (ids[8], np.nan))
+    for numbers in (twice, gaps, 10 * ids, ids + 0.5, rng.integers(0, 50, 50).astype(float)):
+        assert numbering("id", numbers) is None
 
 
 def test_dates_and_rows_are_named_as_in_the_table(tmp_path):

@@ -154,8 +154,13 @@ def test_y_of_another_shape_is_refused_by_all(n_outputs, task, y, message):
 
 def test_classes_and_rows_that_are_not_there_are_named(x):
     model = DeepMoE(4, 2, 3, "classification", hidden_sizes=(3,))
-    with pytest.raises(ValueError, match="classes must be below n_outputs=3, got 3 in row 2: number them from 0 on"):
-        model.nll(x[:4], [0, 1, 3, 7])
+    model.compile("sgd")
+    words = "classes must be whole numbers from 0 to 2 for n_outputs=3, or -1 for none, got {} in row 2: number them"
+    for wrong, received in ((3, "3"), (-2, "-2"), (0.5, "0.5"), (np.inf, "inf")):
+        y = np.array([0, -1, wrong, 7])
+        for use in (model.nll, model.fit, model.evaluate, lambda x, y: fit_experts(model, x, y)):
+            with pytest.raises(ValueError, match=words.format(received)):
+                use(x[:4], y)
     with pytest.raises(ValueError, match="x and y must have as many rows, got 30 and 4"):
         fit_experts(model, x, np.zeros(4, int))
 

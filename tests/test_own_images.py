@@ -9,7 +9,6 @@ import pytest
 from PIL import Image, ImageOps
 
 from vae_moe.app import commands, inputs
-from vae_moe.app.measured import Measured
 from vae_moe.data import image_folder, reading
 from vae_moe.data.idx import DatasetError
 
@@ -117,7 +116,7 @@ def test_a_trained_folder_keeps_its_white(tmp_path):
     save(tmp_path / "new" / "a.png", GRADIENT // 64)
     options = Namespace(size=None, out=tmp_path, model="dmvae", seed=0, epochs=1, drop=[])
     source = inputs.read(tmp_path / "training")
-    config = commands._config(options, source, Measured.of(source, None))
+    config = commands._config(options, source, None)
     for kept, white in ((config, 4095), ({"image_shape": [8, 8]}, 65535)):  # the second is of an earlier version
         _, x = inputs.prepare_again(tmp_path / "new", kept, None)
         np.testing.assert_array_equal(x[0], np.round(GRADIENT // 64 * (255 / white)).astype("f").ravel() / 255)

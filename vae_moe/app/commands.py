@@ -40,7 +40,7 @@ def cluster(options: Namespace) -> None:
     x, preparation = inputs.prepare(source, np.arange(len(source.rows)), options.drop, apart)
     _check_rows(source.path, len(x), options.components)
     config = {"kind": "cluster", "n_components": options.components, "labels": options.labels}
-    config |= _config(options, source, Measured.of(source, preparation))
+    config |= _config(options, source, preparation)
     _finish(
         options,
         _train(
@@ -69,7 +69,7 @@ def experts(options: Namespace) -> None:
     x, preparation = inputs.prepare(source, train, options.drop, apart)
     logger.info("%s, %d rows to train, %d held out", target.task, len(train), len(test))
     config = {"kind": "experts", "n_experts": options.experts, "task": target.task, "asked_task": options.task}
-    config |= {"target": target.names, **_config(options, source, Measured.of(source, preparation, train))}
+    config |= {"target": target.names, **_config(options, source, preparation, train)}
     name = _estimator(options.model, "Regressor" if target.task == "regression" else "Classifier")
     _finish(
         options,
@@ -196,9 +196,12 @@ def _look(options: Namespace, out: Path, training: Trained) -> None:
         sys.stdout.write("\n".join([*found.summary, f"report: {readable(out / 'report.html')}", ""]))
 
 
-def _config(options: Namespace, source: inputs.Source, measured: Measured) -> dict[str, Any]:
-    """What was asked for and read, and warnings of it, which are logged."""
-    warnings = measured.ruled
+def _config(
+    options: Namespace, source: inputs.Source, preparation: Preparation | None, train: np.ndarray | None = None
+) -> dict[str, Any]:
+    """What was asked for and read, and warnings of it, which are logged; ``train``: the rows to learn from, or all."""
+    measured = Measured.of(source, preparation, train)
+    warnings = [*Measured.of(source, preparation).numbering, *measured.ruled]
     for words in warnings:
         logger.warning("%s", words)
     return {

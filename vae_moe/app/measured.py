@@ -1,4 +1,4 @@
-"""A table's numbers and dates: what rules its columns, and what is far from the rows of training."""
+"""A table's numbers and dates: which columns mislead, and what is far from the rows of training."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -44,6 +44,12 @@ class Measured:
     def ruled(self) -> list[str]:
         """What rules columns: a sentence each, as ``extremes.ruled``."""
         sentences = [extremes.ruled(name, self._column(name), self.rows, show) for name, show in self.shown.items()]
+        return [sentence for sentence in sentences if sentence]
+
+    @property
+    def numbering(self) -> list[str]:
+        """The columns that number all these rows: a sentence each, as ``extremes.numbering``."""
+        sentences = [extremes.numbering(name, self._column(name)) for name in self.shown]
         return [sentence for sentence in sentences if sentence]
 
     @property

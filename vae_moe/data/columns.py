@@ -237,11 +237,11 @@ def kind_of(name: str, column: pd.Series, rare: int, cure: str, commas: bool = F
         return kind
     different = f"{known.nunique()} different texts in {len(known)} rows, such as {short(lost.iloc[0])}"
     if len(known) < len(column) / 2:
-        return Kind("category", read_as=f"most of its {different}, are too rare to tell apart and count as one")
+        return Kind("category", read_as=f"most of its {different}, are too rare to tell apart: they become {OTHER!r}")
     raise DatasetError(
-        f"column {name!r} has {different}: most, being names, free text, in fewer than {rare} rows or beyond the "
-        f"{MAX_CATEGORIES} most frequent ones, would count as one. {cure[0].upper()}{cure[1:]}, or put numbers or at "
-        f"most {MAX_CATEGORIES} categories in its place."
+        f"column {name!r} has {different}. It looks like names or free text: most of its rows have one that fewer than "
+        f"{rare} rows have, or that is not among the {MAX_CATEGORIES} most frequent ones, and could not be told apart. "
+        f"{cure[0].upper()}{cure[1:]}, or put numbers or at most {MAX_CATEGORIES} categories in its place."
     )
 
 

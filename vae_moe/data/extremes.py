@@ -1,4 +1,7 @@
-"""Columns that few rows rule: once they are standardised, all other rows look nearly the same to a model."""
+"""Columns that mislead a model: few rows rule them, or they number the rows.
+
+Once a column that few rows rule is standardised, all other rows look nearly the same.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -11,6 +14,17 @@ RULING_DISTANCE = 50.0
 #: Interquartile range below which a column is heavily skewed, in standard deviations: 1.35 of a normal one, 0.6 of
 #: exp(z), below 0.1 of exp(2 z).
 SKEWED_RANGE = 0.1
+
+
+def numbering(name: str, values: np.ndarray) -> str | None:
+    """A sentence with a cure, if the values [N] of a column number the rows, in any order; None of most columns."""
+    low, high = np.nanmin(values), np.nanmin(values) + len(values) - 1
+    if low % 1 or not np.array_equal(np.sort(values), low + np.arange(len(values))):
+        return None
+    return (
+        f"column {name!r} numbers the rows: each has one of the whole numbers from {low:.0f} to {high:.0f}. A model "
+        f"takes them for a measurement: --drop {name!r}, unless they are one."
+    )
 
 
 def ruled(name: str, values: np.ndarray, rows: Sequence[str], shown: Callable[[float], str]) -> str | None:

@@ -79,7 +79,7 @@ class Experts(keras.layers.Layer):
 
         Args:
             y: [B, O] outputs, or [B] of one output; a NaN or an infinity in a row makes it one without y. Or classes,
-                [B] or [B, 1]; a number below 0, or a NaN, is none.
+                [B] or [B, 1]; -1, or a NaN, is none.
 
         Returns:
             y [B, O], or classes [B] int32, with zeros where there is none; and whether there is one, [B].
@@ -96,17 +96,27 @@ class Experts(keras.layers.Layer):
         """The arrays that ``targets`` gives of all N rows.
 
         Raises:
-            ValueError: as ``targets`` does, if there are not ``n_rows``, or if a class is not below ``n_outputs``.
+            ValueError: as ``targets`` and ``check_classes`` do, or if there are not ``n_rows``.
         """
-        y, known = (tensor.numpy() for tensor in self.targets(np.asarray(y)))
+        y = np.asarray(y)
+        targets, known = (tensor.numpy() for tensor in self.targets(y))
         if len(y) != n_rows:
             raise ValueError(f"x and y must have as many rows, got {n_rows} and {len(y)}.")
-        if self.task == "classification" and (y >= self.n_outputs).any():
-            row = int(np.argmax(y >= self.n_outputs))
+        self.check_classes(y)
+        return targets, known
+
+    def check_classes(self, y: np.ndarray) -> None:
+        """Raise ValueError if y [N] or [N, 1] of a classification has another number than 0 to C - 1, -1 and NaN."""
+        if self.task != "classification":
+            return
+        numbers = y.reshape(-1).astype(float)
+        wrong = ~(np.isnan(numbers) | np.isin(numbers, np.arange(-1, self.n_outputs)))
+        if wrong.any():
+            row = int(wrong.argmax())
             raise ValueError(
-                f"classes must be below n_outputs={self.n_outputs}, got {y[row]} in row {row}: number them from 0 on."
+                f"classes must be whole numbers from 0 to {self.n_outputs - 1} for n_outputs={self.n_outputs}, or -1 "
+                f"for none, got {numbers[row]:g} in row {row}: number them from 0 on."
             )
-        return y, known
 
     def _outputs(self, y):
         if y.shape.rank == 1 and self.n_outputs == 1:

@@ -91,6 +91,24 @@ class MixtureOfExperts(GatedModel):
         self.build((None, input_dim))
         self._hold(held)
 
+    def fit(self, x=None, y=None, *args, **options):
+        """Keras' ``fit``; x and y that are arrays are looked at first, where those of batches are not.
+
+        Raises:
+            ValueError: as :meth:`GatedModel.fit`; y has a class that the model has not.
+        """
+        self._check_classes(y)
+        return super().fit(x, y, *args, **options)
+
+    def evaluate(self, x=None, y=None, *args, **options):
+        """Keras' ``evaluate``; y is looked at as by ``fit``, whose ``validation_data`` comes here too."""
+        self._check_classes(y)
+        return super().evaluate(x, y, *args, **options)
+
+    def _check_classes(self, y) -> None:
+        if hasattr(y, "__array__") and np.asarray(y).dtype.kind in "biuf":
+            self.experts.check_classes(np.asarray(y))
+
     def build(self, input_shape):
         """Build gate and experts for x [B, D]."""
         if not self.gate.built:

@@ -192,10 +192,10 @@ def _model_inputs(trained: Trained) -> np.ndarray:
 
 
 def _first_warning(warnings: list[str]) -> list[Block]:
-    """What rules one of the table's columns, and how many others are ruled."""
+    """The first warning of the table's columns, and how many more there are."""
     if not warnings:
         return []
-    more = f" So are {len(warnings) - 1} other columns: see Data." if len(warnings) > 1 else ""
+    more = f" Data has {len(warnings) - 1} more such warnings." if len(warnings) > 1 else ""
     return [page.text(_sentence(warnings[0]) + more, "warn")]
 
 
