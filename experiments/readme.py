@@ -22,12 +22,13 @@ from experiments import (
     scaling,
     survey,
     table1,
+    tables,
     tabular,
 )
 
 README = Path("README.md")
 #: The pages with generated sections.
-PAGES = (README, Path("docs/results.md"), robustness.PAGE, survey.PAGE)
+PAGES = (README, Path("docs/results.md"), robustness.PAGE, survey.PAGE, tables.PAGE)
 #: Grids whose tables stand in these, by the name of their section.
 SECTIONS = {
     "clustering": clustering.GRID,
@@ -38,7 +39,7 @@ SECTIONS = {
     "survey": survey.GRID,
 }
 #: All grids; each one's table and picture lie beside its records.
-GRIDS = (convergence.GRID, *SECTIONS.values())
+GRIDS = (convergence.GRID, tables.GRID, *SECTIONS.values())
 BEGIN, END = "<!-- {}: made by python -m experiments.readme -->", "<!-- /{} -->"
 
 
@@ -116,14 +117,16 @@ def _expert_cells(group: list[dict]) -> list[str]:
 def sections() -> dict[str, str]:
     """The generated sections of the pages by the name in their marks, from the committed records."""
     newest, *older = [benchmark.table(records) for records in benchmark.read()] or [benchmark.table([])]
-    tables = {
+    written = {
         "runs": table(runs.RECORDS),
         "speed": newest,
         "older-speed": "\n\n".join(older),
         "scaling": scaling.table(scaling.read()),
         "robustness": robustness.table(robustness.read()),
+        "tables-means": tables.means(grids.read(tables.FOLDER)),
+        "tables-each": tables.each(grids.read(tables.FOLDER)),
     }
-    return tables | {name: grid.table(grids.read(grid.folder)) for name, grid in SECTIONS.items()}
+    return written | {name: grid.table(grids.read(grid.folder)) for name, grid in SECTIONS.items()}
 
 
 def pages() -> dict[Path, str]:

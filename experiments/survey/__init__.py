@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments import grids
+from experiments import grids, wheels
 from experiments.survey import tables
 
 FOLDER = Path("results/survey")
@@ -82,9 +82,9 @@ def measure(cell: Cell, cache: Path, quick: bool = False) -> dict[str, Any]:
         what was said of each; and figures of what was trained.
     """
     table = tables.TABLES[cell.table]
-    path = tables.csv_of(table)
-    frame = tables.read(path)
-    arguments = [cell.command, table.file, *_options(cell.command, table, frame[table.target].nunique())]
+    path = wheels.csv_of(table.name)
+    frame = wheels.read(path)
+    arguments = [cell.command, path.name, *_options(cell.command, table, frame[table.target].nunique())]
     arguments += ["--epochs", "1"] if quick else []
     dropped: dict[str, str] = {}
     while True:
@@ -259,7 +259,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, default=FOLDER, help=f"of the records; default: {FOLDER}")
     parser.add_argument("--jobs", type=int, default=grids.JOBS, help=f"runs at a time; default: {grids.JOBS}")
     options = parser.parse_args(arguments)
-    sizes = {name: tables.csv_of(tables.TABLES[name]).stat().st_size for name in options.tables}
+    sizes = {name: wheels.csv_of(name).stat().st_size for name in options.tables}
     wanted = [Cell(name, command) for name in sorted(sizes, key=sizes.__getitem__) for command in options.commands]
     folder = options.folder / "quick" if options.quick else options.folder
     for cell in wanted if options.again else ():
