@@ -16,40 +16,43 @@ import tensorflow as tf
 from experiments import strategies
 from vae_moe import DMVAE, DeepMoE, VaDE
 from vae_moe.engine import pipelines
+from vae_moe.training import initialization
 from vae_moe.training.stop_on_nan import StopOnNaN
 
-#: A DeepMoE without luck, batches in order and no noise; and the autoencoder of a VaDE, its order the seed's. Prints
-#: their losses and the weights' sums of squares.
-TRAIN = """
-import sys, json
-import numpy as np, keras, tensorflow as tf
-devices = int(sys.argv[2])
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
-from experiments import strategies
-from vae_moe import DeepMoE, VaDE
-from vae_moe.engine import pipelines
-from vae_moe.training import initialization
-rng = np.random.default_rng(0)
-x, y = rng.uniform(size=(64, 6)).astype("f"), rng.normal(size=(64, 2)).astype("f")
-y[::3] = np.nan
-squares = lambda model: sum(float(np.square(weight.numpy()).sum()) for weight in model.trainable_variables)
-with strategies.scope(sys.argv[1]):
-    model = DeepMoE(6, 3, 2, hidden_sizes=(8,), seed=1, regularization={"balance": 3.0, "entropy": 1.0})
-    model.compile(keras.optimizers.SGD(0.1), jit_compile=pipelines.use_xla(model))
-    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(16)
-    history = model.fit(data, epochs=2, shuffle=False, verbose=0, validation_data=data).history
-    vade = VaDE(6, n_components=3, z_encoder_sizes=(8,), decoder_sizes=(8,))
-    stage = initialization.pretrain_autoencoder(vade.mixture, x, epochs=2, batch_size=16, verbose=0).history
-losses = history["loss"] + history["balance"] + history["val_loss"] + stage["loss"]
-print("RESULT", json.dumps(losses + [squares(model), squares(vade)]))
-"""
+
+def train(strategy):
+    """Train a DeepMoE without luck, batches in order and no noise; and the autoencoder of a VaDE, its order the seed's.
+
+    Returns their losses and the weights' sums of squares.
+    """
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(size=(64, 6)).astype("f"), rng.normal(size=(64, 2)).astype("f")
+    y[::3] = np.nan
+    with strategies.scope(strategy):
+        model = DeepMoE(6, 3, 2, hidden_sizes=(8,), seed=1, regularization={"balance": 3.0, "entropy": 1.0})
+        model.compile(keras.optimizers.SGD(0.1), jit_compile=pipelines.use_xla(model))
+        data = tf.data.Dataset.from_tensor_slices((x, y)).batch(16)
+        history = model.fit(data, epochs=2, shuffle=False, verbose=0, validation_data=data).history
+        vade = VaDE(6, n_components=3, z_encoder_sizes=(8,), decoder_sizes=(8,))
+        stage = initialization.pretrain_autoencoder(vade.mixture, x, epochs=2, batch_size=16, verbose=0).history
+    squares = [sum(float(np.square(w.numpy()).sum()) for w in each.trainable_variables) for each in (model, vade)]
+    return history["loss"] + history["balance"] + history["val_loss"] + stage["loss"] + squares
 
 
 def _start(strategy, devices, **environment):
-    command = [sys.executable, "-c", TRAIN, strategy, str(devices)]
+    """A process of its own, with so many devices, that prints what ``train`` gives."""
+    code = (
+        "import json, sys; sys.path.insert(0, 'tests')\n"
+        "import test_distribution as t\n"
+        f"devices = [t.tf.config.LogicalDeviceConfiguration()] * {devices}\n"
+        "t.tf.config.set_logical_device_configuration(t.tf.config.list_physical_devices('CPU')[0], devices)\n"
+        f"print('RESULT', json.dumps(t.train({strategy!r})))\n"
+    )
     environment = {**os.environ, **environment}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def _result(process):
@@ -70,15 +73,14 @@ def _workers(n_workers):
 
 
 def test_devices_and_workers_train_as_one_device():
-    alone = _result(_start("one", 1))
-    np.testing.assert_allclose(_result(_start("mirrored", 2)), alone, rtol=1e-5)
-    workers = [_start("multiworker", 1, **environment) for environment in _workers(2)]
+    processes = [_start("mirrored", 2), *(_start("multiworker", 1, **environment) for environment in _workers(2))]
     try:
-        for worker in workers:
-            np.testing.assert_allclose(_result(worker), alone, rtol=1e-5)
+        alone = train("one")
+        for process in processes:
+            np.testing.assert_allclose(_result(process), alone, rtol=1e-5)
     finally:
-        for worker in workers:
-            worker.kill()
+        for process in processes:
+            process.kill()
 
 
 #: Strategies of one device: a machine with one GPU, a cluster of one.

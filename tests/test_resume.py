@@ -2,7 +2,6 @@
 
 import csv
 import errno
-import json
 import logging
 import os
 import shutil
@@ -113,27 +112,30 @@ def test_a_killed_run_ends_as_if_nothing_had_been(recipe, moments, whole_run, tm
 
 def test_a_signal_kills_it_too_and_its_lock(tmp_path):
     """Processes of their own: what one computes may differ from what another does in the last bits."""
-
-    def process(folder, kill):
-        code = (
-            "import os, pathlib, signal, sys; sys.path.insert(0, 'tests')\n"
-            "import test_resume as t\n"
-            "write = t.resume.Backup._write\n"
-            "def stop(self, name, arrays, facts):\n"
-            "    write(self, name, arrays, facts)\n"
-            f"    if {kill} and (name, facts.get('epochs')) == ('fit', 2): os.kill(os.getpid(), signal.SIGKILL)\n"
-            "t.resume.Backup._write = stop\n"
-            "t._quick.__wrapped__(t.pytest.MonkeyPatch())\n"
-            f"folder = pathlib.Path({str(folder)!r})\n"
-            "t.train.run(t.CLUSTERING, folder, verbose=0)\n"
-            "print(t.json.dumps(t.outcome(t.CLUSTERING, folder)))\n"
-        )
-        done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
-        return done.returncode, done.stdout
-
-    assert process(tmp_path / "killed", True) == (-signal.SIGKILL, "")
-    (_, resumed), (_, whole) = process(tmp_path / "killed", False), process(tmp_path / "whole", False)
-    assert json.loads(resumed) == json.loads(whole)
+    beginning = (
+        "import os, pathlib, signal, sys; sys.path.insert(0, 'tests')\n"
+        "import test_resume as t\n"
+        "t._quick.__wrapped__(t.pytest.MonkeyPatch())\n"
+        f"killed, whole = (pathlib.Path({str(tmp_path)!r}, name) for name in ('killed', 'whole'))\n"
+    )
+    dies = (
+        "write = t.resume.Backup._write\n"
+        "def stop(self, name, arrays, facts):\n"
+        "    write(self, name, arrays, facts)\n"
+        "    if (name, facts.get('epochs')) == ('fit', 2): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "t.resume.Backup._write = stop\n"
+        "t.train.run(t.DEEPMOE, killed, verbose=0)\n"
+    )
+    lives = (
+        "for folder in (killed, whole): t.train.run(t.DEEPMOE, folder, verbose=0)\n"
+        "assert t.outcome(t.DEEPMOE, killed) == t.outcome(t.DEEPMOE, whole)\n"
+    )
+    first, second = (
+        subprocess.run([sys.executable, "-c", beginning + end], check=False, capture_output=True, text=True)
+        for end in (dies, lives)
+    )
+    assert (first.returncode, first.stdout) == (-signal.SIGKILL, "")
+    assert second.returncode == 0, second.stderr
 
 
 def test_restarts_go_on_where_they_were(tmp_path, monkeypatch):
