@@ -28,18 +28,17 @@ from experiments import (
 
 README = Path("README.md")
 #: The pages with generated sections.
-PAGES = (README, Path("docs/results.md"), robustness.PAGE, survey.PAGE, tables.PAGE)
+PAGES = (README, Path("docs/results.md"), robustness.PAGE, survey.PAGE, tables.PAGE, tabular.PAGE)
 #: Grids whose tables stand in these, by the name of their section.
 SECTIONS = {
     "clustering": clustering.GRID,
     "components": clustering.COMPONENTS_GRID,
     "table1": table1.GRID,
     "labels": label_efficiency.GRID,
-    "tabular": tabular.GRID,
     "survey": survey.GRID,
 }
 #: All grids; each one's table and picture lie beside its records.
-GRIDS = (convergence.GRID, tables.GRID, *SECTIONS.values())
+GRIDS = (convergence.GRID, tables.GRID, tabular.GRID, *SECTIONS.values())
 BEGIN, END = "<!-- {}: made by python -m experiments.readme -->", "<!-- /{} -->"
 
 
@@ -125,6 +124,8 @@ def sections() -> dict[str, str]:
         "robustness": robustness.table(robustness.read()),
         "tables-means": tables.means(grids.read(tables.FOLDER)),
         "tables-each": tables.each(grids.read(tables.FOLDER)),
+        "tabular-means": tabular.shown.means(grids.read(tabular.FOLDER)),
+        "tabular-each": tabular.shown.each(grids.read(tabular.FOLDER)),
     }
     return written | {name: grid.table(grids.read(grid.folder)) for name, grid in SECTIONS.items()}
 

@@ -12,6 +12,7 @@ import lzma
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from experiments.wheels import frames
@@ -43,6 +44,13 @@ def read(path: Path) -> pd.DataFrame:
     with path.open(encoding="utf-8", newline="") as file:
         header, *rows = (row for row in csv.reader(file, skipinitialspace=True) if row)
     return pd.DataFrame(rows, columns=header).replace("", None)
+
+
+def drawn(frame: pd.DataFrame, rows: int, seed: int) -> pd.DataFrame:
+    """Give a table's rows, or so many of them, drawn by the seed, in their order and numbered anew."""
+    if len(frame) > rows:
+        frame = frame.iloc[np.sort(np.random.default_rng(seed).choice(len(frame), rows, replace=False))]
+    return frame.reset_index(drop=True)
 
 
 def named(content: bytes) -> bytes:

@@ -234,3 +234,39 @@ def bands(
     handles = [Line2D([], [], **style) for style in styles.values()]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(methods)), frameon=False)
     return figure
+
+
+def mean_ranks(
+    panels: Mapping[str, Mapping[str, float]], differences: Mapping[str, float], *, title: str | None = None
+) -> Figure:
+    """Mean ranks of methods, the best on top; bars join those nearer than what is critical (Demsar 2006).
+
+    Args:
+        panels: {panel: {method: mean rank, 1 the best}}; a method has one colour in all panels.
+        differences: {panel: how far apart two mean ranks must be to differ}.
+        title: over the figure.
+
+    Raises:
+        ValueError: no panel.
+    """
+    colours = _methods(panels)
+    across = min(3, len(panels))
+    down = -(-len(panels) // across)
+    figure = drawing.figure(4.6 * across, down * (0.26 * max(map(len, panels.values())) + 1.3), title)
+    for axes, (name, ranks) in zip(_panels(figure, panels, across, down), panels.items(), strict=True):
+        order = sorted(ranks, key=ranks.__getitem__)
+        values = [ranks[method] for method in order]
+        for row, (method, value) in enumerate(zip(order, values, strict=True)):
+            axes.plot(value, row, "o", color=_colour(colours.index(method)), markersize=6)
+        last, x = 0, max(values)
+        for row, value in enumerate(values):  # the longest bar from each method on that none before it contains
+            end = max(i for i, other in enumerate(values) if other - value <= differences[name])
+            if end > max(row, last):
+                x += 0.02 * (max(values) - 1) + 0.05
+                axes.plot([x, x], [row - 0.2, end + 0.2], color="0.4", linewidth=2.5, solid_capstyle="butt")
+                last = end
+        axes.set_yticks(range(len(order)), order, fontsize=8)
+        axes.set_ylim(len(order) - 0.4, -0.6)
+        axes.set_xlabel(f"mean rank; critical difference {differences[name]:.2f}", fontsize=8)
+        axes.tick_params(axis="x", labelsize=8)
+    return figure

@@ -1,0 +1,154 @@
+"""The records of the benchmark as tables of ranks and of figures, and as a picture of critical differences."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from experiments import grids
+from experiments.tabular.methods import METHODS
+from experiments.tabular.named import HALVES, TABLES, Table
+
+#: What is ranked, the less the better, by its key in a record.
+SCORES = {"fold_error": "RMSE or error", "fold_nll": "NLL"}
+TASKS = {"regressions": False, "classifications": True}
+
+
+def mean(records: grids.Records, table: str, method: str, key: str) -> float | None:
+    """A figure's mean over the folds and seeds of a method on a table; None without a record."""
+    found = [record[key] for record in records if record["table"] == table and record["method"] == method]
+    return float(np.mean(np.concatenate(found))) if found else None
+
+
+def _names(classes: bool | None = None, half: str | None = None) -> list[str]:
+    halves = HALVES.values() if half is None else [HALVES[half]]
+    return [t.name for tables in halves for t in tables if classes is None or t.classes == classes]
+
+
+def ranks(records: grids.Records, names: Sequence[str], key: str) -> dict[str, np.ndarray]:
+    """Ranks of the methods on tables, 1 the best, ties sharing theirs: {method: [tables]}.
+
+    Of the tables that have records of the linear model, and of the methods that have records of all of these.
+    """
+    from scipy.stats import rankdata
+
+    there = [name for name in names if mean(records, name, "linear", key) is not None]
+    found = {method: [mean(records, name, method, key) for name in there] for method in METHODS}
+    whole = {method: values for method, values in found.items() if there and None not in values}
+    if not whole:
+        return {}
+    return dict(zip(whole, rankdata(np.array(list(whole.values()), float), axis=0), strict=True))
+
+
+def critical_difference(n_methods: int, n_tables: int, level: float = 0.05) -> float:
+    """How far apart mean ranks must be for two methods to differ, by Nemenyi's test (Demsar 2006, section 3.2.2)."""
+    from scipy.stats import studentized_range
+
+    quantile = studentized_range.ppf(1 - level, n_methods, np.inf) / np.sqrt(2)
+    return float(quantile * np.sqrt(n_methods * (n_methods + 1) / (6 * n_tables)))
+
+
+def behind_linear(records: grids.Records, method: str, names: Sequence[str], key: str) -> list[float]:
+    """By how many % a method's figure is above the linear model's on each table where both have records."""
+    pairs = [(mean(records, name, method, key), mean(records, name, "linear", key)) for name in names]
+    known = [(own, linear) for own, linear in pairs if own is not None and linear is not None]
+    return [100 * (own - linear) / max(abs(linear), 1e-9) for own, linear in known]
+
+
+def _task(records: grids.Records, task: str) -> str:
+    """A Markdown table of a task: a row a method."""
+    classes = TASKS[task]
+    methods = [m for m in METHODS if any(r["method"] == m and TABLES[r["table"]].classes == classes for r in records)]
+    heads, columns = [task], []
+    error = "error" if classes else "RMSE"
+    for key, score in (("fold_error", error), ("fold_nll", "NLL")):
+        for half in HALVES:
+            found = ranks(records, _names(classes, half), key)
+            heads.append(f"{half}: rank by {score}")
+            columns.append(_lowest([float(np.mean(found[m])) if m in found else None for m in methods]))
+    found = ranks(records, _names(classes), "fold_error")
+    heads.append(f"first by {error}")
+    columns.append([str(int(np.sum(found[m] == 1))) if m in found else "" for m in methods])
+    for key, score in (("fold_error", error), ("fold_nll", "NLL")):
+        if key == "fold_nll" and not classes:
+            continue  # a density's logarithm has no zero of its own: no share of it can be told
+        heads.append(f"{score} above linear: worst, %")
+        behind = [behind_linear(records, method, _names(classes), key) for method in methods]
+        columns.append([f"{max(values):+.1f}" if values else "" for values in behind])
+    if not classes:
+        for head, key, factor in (("90 % intervals hold, %", "fold_coverage", 100), ("width", "fold_width", 1)):
+            heads.append(head)
+            columns.append([_mean_of(records, m, _names(classes), key, factor) for m in methods])
+    heads += ["s a fit", "tables"]
+    columns.append([_mean_of(records, m, _names(classes), "fold_seconds", 1) for m in methods])
+    columns.append([str(sum(mean(records, n, m, "fold_error") is not None for n in _names(classes))) for m in methods])
+    return grids.markdown(heads, [[METHODS[m], *cells] for m, *cells in zip(methods, *columns, strict=True)])
+
+
+def _mean_of(records: grids.Records, method: str, names: Sequence[str], key: str, factor: float) -> str:
+    found = [value for name in names if (value := mean(records, name, method, key)) is not None]
+    return f"{factor * float(np.mean(found)):.3g}" if found else ""
+
+
+def _lowest(values: Sequence[float | None]) -> list[str]:
+    known = [value for value in values if value is not None]
+    texts = ["" if value is None else f"{value:.2f}" for value in values]
+    return [f"**{text}**" if known and value == min(known) else text for text, value in zip(texts, values, strict=True)]
+
+
+def means(records: grids.Records) -> str:
+    """Markdown: mean ranks and the rest, a table a task."""
+    what = (
+        "Mean ranks over the tables of a half, 1 the best, of methods with records of all of them; widths in standard "
+        "deviations of y, seconds of processor time"
+    )
+    parts = [_task(records, task) for task, classes in TASKS.items() if _of(records, classes)]
+    return "\n\n".join([*parts, grids.footnote(records, what, "")])
+
+
+def _of(records: grids.Records, classes: bool) -> grids.Records:
+    return [record for record in records if TABLES[record["table"]].classes == classes]
+
+
+def each(records: grids.Records) -> str:
+    """Markdown: error and negative log-likelihood of every method on every table."""
+    parts = []
+    for task, classes in TASKS.items():
+        own = _of(records, classes)
+        methods = [method for method in METHODS if any(record["method"] == method for record in own)]
+        for key, score in (("fold_error", "error in %" if classes else "RMSE"), ("fold_nll", "NLL in nats")):
+            rows = [_row(own, table, half, methods, key) for half in HALVES for table in HALVES[half]]
+            heads = ["table", "half", "rows", "columns", *(METHODS[method] for method in methods)]
+            if own:
+                parts.append(f"{task}, {score}:\n\n{grids.markdown(heads, [row for row in rows if row])}".capitalize())
+    return "\n\n".join(parts)
+
+
+def _row(records: grids.Records, table: Table, half: str, methods: Sequence[str], key: str) -> list[str]:
+    own = [record for record in records if record["table"] == table.name]
+    if not own:
+        return []
+    values = [mean(own, table.name, method, key) for method in methods]
+    lowest = min(value for value in values if value is not None)
+    texts = ["" if value is None else f"{value:.4g}" for value in values]
+    bold = [f"**{text}**" if value == lowest else text for text, value in zip(texts, values, strict=True)]
+    return [table.name, half, str(own[0]["rows"]), str(own[0]["columns"]), *bold]
+
+
+def table(records: grids.Records) -> str:
+    """Markdown: mean ranks, then every table."""
+    return f"{means(records)}\n\n{each(records)}".strip()
+
+
+def picture(records: grids.Records):
+    """Mean ranks over all tables and what difference is critical, a panel a score: a matplotlib Figure."""
+    from vae_moe.plots import score_plots
+
+    panels, differences = {}, {}
+    for key, score in SCORES.items():
+        for task, classes in (("all tables", None), *TASKS.items()):
+            found = ranks(records, _names(classes), key)
+            if len(found) > 1:
+                title = f"{task}: {score}"
+                panels[title] = {METHODS[method]: float(np.mean(values)) for method, values in found.items()}
+                differences[title] = critical_difference(len(found), len(next(iter(found.values()))))
+    return score_plots.mean_ranks(panels, differences)
