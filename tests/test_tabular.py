@@ -121,6 +121,7 @@ def test_ranks_are_of_methods_with_all_tables():
     }
     assert shown.behind_linear(records, "forest", names, "fold_error") == [-50, 50, 0]
     assert shown.ranks([], names, "fold_error") == {}
+    assert "No two methods" in shown.picture([]).texts[0].get_text()
 
 
 def test_the_critical_difference_is_demsars():

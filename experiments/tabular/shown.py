@@ -69,24 +69,31 @@ def _task(records: grids.Records, task: str) -> str:
     heads.append(f"first by {error}")
     columns.append([str(int(np.sum(found[m] == 1))) if m in found else "" for m in methods])
     for key, score in (("fold_error", error), ("fold_nll", "NLL")):
-        if key == "fold_nll" and not classes:
-            continue  # a density's logarithm has no zero of its own: no share of it can be told
-        heads.append(f"{score} above linear: worst, %")
         behind = [behind_linear(records, method, _names(classes), key) for method in methods]
-        columns.append([f"{max(values):+.1f}" if values else "" for values in behind])
+        heads.append(f"{score} at most linear's, tables")
+        columns.append([str(sum(value <= 0 for value in values)) for values in behind])
+        if classes or key == "fold_error":  # a density's logarithm has no zero: no share of it can be told
+            heads.append(f"{score} above linear's: worst, %")
+            columns.append([f"{max(values):+.1f}" if values else "" for values in behind])
     if not classes:
-        for head, key, factor in (("90 % intervals hold, %", "fold_coverage", 100), ("width", "fold_width", 1)):
+        for head, key, factor, digits, reduce in (
+            ("90 % intervals hold, %", "fold_coverage", 100, 1, np.mean),
+            ("least of a table", "fold_coverage", 100, 1, np.min),
+            ("width", "fold_width", 1, 2, np.mean),
+        ):
             heads.append(head)
-            columns.append([_mean_of(records, m, _names(classes), key, factor) for m in methods])
+            columns.append([_over_tables(records, m, _names(classes), key, factor, digits, reduce) for m in methods])
     heads += ["s a fit", "tables"]
-    columns.append([_mean_of(records, m, _names(classes), "fold_seconds", 1) for m in methods])
+    columns.append([_over_tables(records, m, _names(classes), "fold_seconds", 1, 2) for m in methods])
     columns.append([str(sum(mean(records, n, m, "fold_error") is not None for n in _names(classes))) for m in methods])
     return grids.markdown(heads, [[METHODS[m], *cells] for m, *cells in zip(methods, *columns, strict=True)])
 
 
-def _mean_of(records: grids.Records, method: str, names: Sequence[str], key: str, factor: float) -> str:
+def _over_tables(
+    records, method: str, names: Sequence[str], key: str, factor: float, digits: int, reduce=np.mean
+) -> str:
     found = [value for name in names if (value := mean(records, name, method, key)) is not None]
-    return f"{factor * float(np.mean(found)):.3g}" if found else ""
+    return f"{factor * float(reduce(found)):.{digits}f}" if found else ""
 
 
 def _lowest(values: Sequence[float | None]) -> list[str]:
@@ -102,7 +109,19 @@ def means(records: grids.Records) -> str:
         "deviations of y, seconds of processor time"
     )
     parts = [_task(records, task) for task, classes in TASKS.items() if _of(records, classes)]
+    parts = [_overall(records), *parts] if len(parts) > 1 else parts
     return "\n\n".join([*parts, grids.footnote(records, what, "")])
+
+
+def _overall(records: grids.Records) -> str:
+    """A Markdown table of the methods that have all tables of both tasks."""
+    heads, columns, methods = ["all tables"], [], list(ranks(records, _names(), "fold_error"))
+    for key, score in SCORES.items():
+        for half in (*HALVES, None):
+            found = ranks(records, _names(half=half), key)
+            heads.append(f"{half or 'both'}: rank by {score}")
+            columns.append(_lowest([float(np.mean(found[m])) if m in found else None for m in methods]))
+    return grids.markdown(heads, [[METHODS[m], *cells] for m, *cells in zip(methods, *columns, strict=True)])
 
 
 def _of(records: grids.Records, classes: bool) -> grids.Records:
@@ -119,7 +138,7 @@ def each(records: grids.Records) -> str:
             rows = [_row(own, table, half, methods, key) for half in HALVES for table in HALVES[half]]
             heads = ["table", "half", "rows", "columns", *(METHODS[method] for method in methods)]
             if own:
-                parts.append(f"{task}, {score}:\n\n{grids.markdown(heads, [row for row in rows if row])}".capitalize())
+                parts.append(f"{task.capitalize()}, {score}:\n\n{grids.markdown(heads, [row for row in rows if row])}")
     return "\n\n".join(parts)
 
 
@@ -141,6 +160,8 @@ def table(records: grids.Records) -> str:
 
 def picture(records: grids.Records):
     """Mean ranks over all tables and what difference is critical, a panel a score: a matplotlib Figure."""
+    from matplotlib.figure import Figure
+
     from vae_moe.plots import score_plots
 
     panels, differences = {}, {}
@@ -151,4 +172,6 @@ def picture(records: grids.Records):
                 title = f"{task}: {score}"
                 panels[title] = {METHODS[method]: float(np.mean(values)) for method, values in found.items()}
                 differences[title] = critical_difference(len(found), len(next(iter(found.values()))))
-    return score_plots.mean_ranks(panels, differences)
+    if panels:
+        return score_plots.mean_ranks(panels, differences)
+    return Figure(figsize=(5, 1)).text(0.05, 0.5, "No two methods have records of the same tables yet.").figure
