@@ -38,7 +38,10 @@ TESTS = {
     MIXTURES: ["mixture_of_experts"],
     OBJECTIVES: ["mixture_of_experts"],
     GENERALIZED_EM: ["generalized_em", "mixture_of_experts"],
-    **{path: ["em", "generalized_em"] for path in (RUN_EM, GATE, EM_EXPERTS, EVIDENCE, SOFTMAX, MOMENTS)},
+    **{
+        path: ["em", "em_estimators", "generalized_em"]
+        for path in (RUN_EM, GATE, EM_EXPERTS, EVIDENCE, SOFTMAX, MOMENTS)
+    },
 }
 #: (file, what stands there, what takes its place) of a mutant that may survive -> why.
 REASONS: dict[tuple[str, str, str], str] = {
