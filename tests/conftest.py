@@ -5,7 +5,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
+import short_plans
+from sklearn.datasets import load_diabetes, load_digits, load_wine
 
 
 @pytest.fixture(autouse=True)
@@ -18,8 +19,28 @@ def rng():
     return np.random.default_rng(0)
 
 
+@pytest.fixture(scope="module")
+def short_steps():
+    """Estimators whose epochs have as many steps as there are batches, and not 20."""
+    with pytest.MonkeyPatch.context() as patch:
+        short_plans.shorten(patch)
+        yield
+
+
 @pytest.fixture(scope="session")
 def digits():
     """All of scikit-learn's digits: x [1797, 64] in [0, 1], y [1797]."""
     x, y = load_digits(return_X_y=True)
     return (x / 16).astype(np.float32), y
+
+
+@pytest.fixture(scope="session")
+def wine():
+    """X [178, 13], y [178] of 3 classes."""
+    return load_wine(return_X_y=True)
+
+
+@pytest.fixture(scope="session")
+def diabetes():
+    """X [442, 10], y [442]."""
+    return load_diabetes(return_X_y=True)

@@ -1,8 +1,11 @@
-"""Default plans whose epochs are over soon, for tests of what is around a training."""
+"""Trainings that are over soon, for tests of what is around them."""
 
 from dataclasses import replace
 
 from vae_moe.training import plan
+
+#: Parameters of an estimator for a quick look, in steps without a graph.
+SHORT = {"hidden_layer_sizes": (8,), "start_epochs": 1, "epochs": 1, "batch_size": 500, "random_state": 0}
 
 
 def shorten(patch, steps=1):

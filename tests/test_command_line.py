@@ -21,7 +21,6 @@ import numpy as np
 import own_files
 import pandas as pd
 import pytest
-import short_plans
 
 from vae_moe import app
 from vae_moe.app import commands, failures, main, startup, trained
@@ -32,17 +31,11 @@ from vae_moe.engine.files import whole_folder
 from vae_moe.estimators.intervals import Predictive
 from vae_moe.training import health
 
+pytestmark = pytest.mark.usefixtures("short_steps")
+
 
 def run(*arguments):
     return main([str(argument) for argument in arguments])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _short_starts():
-    """Starts of the estimators that are over soon: what is tested here is around them."""
-    with pytest.MonkeyPatch.context() as patch:
-        short_plans.shorten(patch)
-        yield
 
 
 @pytest.fixture(scope="module")

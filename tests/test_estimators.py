@@ -1,70 +1,34 @@
-"""The estimators on real tables: what they compute, against the Keras models and scikit-learn."""
+"""The clusterings on real tables against their Keras models, and what all estimators are to scikit-learn."""
 
 import copy
-import warnings
-from dataclasses import replace
-from typing import Any
 
 import keras
 import numpy as np
 import pytest
-import short_plans
 import sklearn
+from short_plans import SHORT
 from sklearn.base import clone, is_regressor
-from sklearn.cluster import KMeans
-from sklearn.datasets import load_diabetes, load_wine, make_friedman1
-from sklearn.linear_model import BayesianRidge, LinearRegression, LogisticRegression, Ridge
-from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
-from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
-from sklearn.neighbors import NearestNeighbors
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils import check_random_state
 
-import vae_moe
 from vae_moe import em, estimators
 from vae_moe.estimators._inputs import Scaling
 from vae_moe.plots import drawing
-from vae_moe.training import fit, initialization
-from vae_moe.training.plan import EXPERTS
+from vae_moe.training import initialization
 from vae_moe.validation import weighted_rows
 
 CLUSTERINGS = (estimators.VaDEClustering, estimators.DMVAEClustering)
-REGRESSORS = (estimators.DVMoERegressor, estimators.VaDEMoERegressor, estimators.DeepMoERegressor)
-CLASSIFIERS = (estimators.DVMoEClassifier, estimators.VaDEMoEClassifier, estimators.DeepMoEClassifier)
-#: A quick look, in steps without a graph.
-SHORT = {"hidden_layer_sizes": (8,), "start_epochs": 1, "epochs": 1, "batch_size": 500, "random_state": 0}
 
-
-@pytest.fixture(scope="module")
-def wine():
-    return load_wine(return_X_y=True)
-
-
-@pytest.fixture(scope="module")
-def diabetes():
-    return load_diabetes(return_X_y=True)
+pytestmark = pytest.mark.usefixtures("short_steps")
 
 
 @pytest.fixture(scope="module")
 def clusterings(wine):
     """One of each kind, fitted to wine for a moment."""
     return [each(3, **SHORT).fit(wine[0]) for each in CLUSTERINGS]
-
-
-@pytest.fixture(scope="module")
-def regressors(diabetes):
-    return [each(3, **SHORT).fit(*diabetes) for each in REGRESSORS]
-
-
-@pytest.fixture(scope="module")
-def classifiers(wine):
-    names = np.array(["barolo", "grignolino", "barbera"])
-    return [each(3, **SHORT).fit(wine[0], names[wine[1]]) for each in CLASSIFIERS]
-
-
-# ---------------------------------------------------------------- clusterings
 
 
 def test_a_clustering_reads_out_its_model_in_units_of_x(clusterings, wine):
@@ -110,16 +74,6 @@ def test_bic_charges_for_the_components(clusterings, wine):
         assert charged == pytest.approx(prior - 2 * isinstance(each, estimators.DMVAEClustering), rel=1e-3)
 
 
-@pytest.mark.parametrize("clustering", CLUSTERINGS)
-def test_digits_are_clustered_better_than_by_k_means(clustering, digits):
-    X, y = digits[0][:600], digits[1][:600]
-    model = clustering(10, epochs=20, random_state=0).fit(X)
-    assert model.likelihood_ == "bernoulli" and (model.x_mean_ == 0).all() and (model.x_scale_ == 1).all()
-    k_means = KMeans(10, n_init=10, random_state=0).fit_predict(X)
-    assert adjusted_rand_score(y, model.labels_) > adjusted_rand_score(y, k_means)
-    assert model.n_iter_ == 20 == len(model.history_["kl_z"])
-
-
 def test_one_component_takes_all(wine):
     model = estimators.VaDEClustering(1, **SHORT)
     assert (model.fit_predict(wine[0]) == 0).all() and (model.predict_proba(wine[0]) == 1).all()
@@ -134,81 +88,6 @@ def test_rows_of_weight_0_are_not_there(wine):
     assert len(weighted.labels_) == len(X)
 
 
-# ---------------------------------------------------------------- experts
-
-
-@pytest.mark.parametrize("regressor", REGRESSORS)
-def test_one_expert_is_ridge_regression(regressor, diabetes):
-    """With one expert there is one affine map, and its ridge is the evidence's, as BayesianRidge's."""
-    X, y = diabetes
-    model = regressor(1, **SHORT).fit(X, y)
-    ridge = make_pipeline(StandardScaler(), BayesianRidge()).fit(X, y)
-    np.testing.assert_allclose(model.predict(X), ridge.predict(X), atol=0.02 * y.std())
-
-
-def test_one_expert_of_many_columns_and_few_rows_is_ridge_regression(rng):
-    X, X_new = (rng.normal(size=(40, 2000)) + rng.normal(size=(40, 1)) * (np.arange(2000) < 60) for _ in range(2))
-    y = X[:, :60].mean(1) + 0.3 * rng.normal(size=40)
-    model = estimators.DeepMoERegressor(1, **SHORT | {"start": None, "validation_fraction": 0.0}).fit(X, y)
-    ridge = make_pipeline(StandardScaler(), BayesianRidge()).fit(X, y)
-    for inputs in (X, X_new):
-        np.testing.assert_allclose(model.predict(inputs), ridge.predict(inputs), atol=0.01 * y.std())
-
-
-def test_predictions_are_the_experts_weighted_by_the_gate(regressors, classifiers, diabetes, wine):
-    for each in regressors:
-        gate, experts = each.gate_proba(diabetes[0]), each.expert_predictions(diabetes[0])
-        np.testing.assert_allclose(gate.sum(1), 1, rtol=1e-5)
-        np.testing.assert_allclose(each.predict(diabetes[0]), np.einsum("nk,nko->no", gate, experts)[:, 0], rtol=1e-5)
-    for each in classifiers:
-        gate, experts = each.gate_proba(wine[0]), each.expert_predictions(wine[0])
-        probabilities = np.einsum("nk,nkc->nc", gate, experts)
-        np.testing.assert_allclose(each.predict_proba(wine[0]), probabilities, atol=1e-6)
-        np.testing.assert_array_equal(each.predict(wine[0]), each.classes_[probabilities.argmax(1)])
-        assert set(each.classes_) == {"barolo", "grignolino", "barbera"}
-
-
-def test_experts_are_affine_maps_of_x_in_units_of_y(regressors, diabetes):
-    """Least squares finds each expert's map again without an error."""
-    X, _ = diabetes
-    for each in regressors:
-        predictions = each.expert_predictions(X)[:, :, 0]  # [N, K]
-        refitted = LinearRegression().fit(X, predictions).predict(X)
-        np.testing.assert_allclose(refitted, predictions, rtol=1e-4)
-
-
-def test_where_one_map_is_all_there_is_the_experts_become_one(diabetes):
-    """A linear target: the evidence takes the experts together, and the prediction is linear regression's."""
-    X, _ = diabetes
-    y = StandardScaler().fit_transform(X) @ np.arange(10.0) + np.random.default_rng(0).normal(size=len(X))
-    for regressor in REGRESSORS:
-        model = regressor(4, **SHORT).fit(X, y)
-        spread = model.expert_predictions(X)[:, :, 0].std(1)
-        assert spread.mean() < 0.01 * y.std()
-        assert np.abs(model.predict(X) - LinearRegression().fit(X, y).predict(X)).mean() < 0.01 * y.std()
-
-
-@pytest.mark.parametrize("estimator", [*REGRESSORS, *CLASSIFIERS])
-def test_a_column_of_small_numbers_is_seen_among_others(estimator, rng):
-    """All columns are in [0, 1], as the likelihood "bernoulli" has them; the one that tells y is in [0, 0.01]."""
-    X = rng.uniform(size=(200, 5)) * np.array([1e-2, 1, 1, 1, 1])
-    y = 100 * X[:, 0] + 0.01 * rng.normal(size=200)
-    peer: Any = LinearRegression()
-    if estimator in CLASSIFIERS:
-        y, peer = (y > np.median(y)).astype(int), make_pipeline(StandardScaler(), LogisticRegression())
-    model = estimator(2, **{**SHORT, "start": None, "validation_fraction": 0}).fit(X, y)
-    assert model.score(X, y) > peer.fit(X, y).score(X, y) - 0.01
-    np.testing.assert_allclose(model.x_scale_, np.ptp(X, 0))  # nor is it small to the gate
-
-
-def test_a_gate_sees_a_column_of_small_numbers_among_others(rng):
-    """A column in [0, 0.01] decides the slope in a column in [0, 1]."""
-    X = rng.uniform(size=(400, 3)) * np.array([1e-2, 1, 1])
-    y = np.where(X[:, 0] > 0.005, X[:, 1], -X[:, 1]) + 0.05 * rng.normal(size=400)
-    model = estimators.DeepMoERegressor(2, epochs=10, random_state=0).fit(X[:300], y[:300])
-    assert model.score(X[300:], y[300:]) > 0.8
-
-
 def test_columns_are_stretched_to_the_unit_interval_and_back(rng):
     X = rng.uniform(size=(9, 3)) * np.array([1e-2, 1, 0]) + np.array([0.1, 0, 0.4])
     scaling = Scaling.to_unit(X)
@@ -216,61 +95,6 @@ def test_columns_are_stretched_to_the_unit_interval_and_back(rng):
     np.testing.assert_array_equal([x[:, :2].min(0), x[:, :2].max(0)], [[0, 0], [1, 1]])
     np.testing.assert_allclose(x[:, 2], 0.4, rtol=1e-6)  # a constant column stays as it is
     np.testing.assert_allclose(scaling.undo(x), X, atol=1e-7)
-
-
-@pytest.mark.parametrize("regressor", REGRESSORS)
-def test_friedmans_function_is_learned_better_than_by_one_map(regressor):
-    X, y = make_friedman1(400, noise=0.5, random_state=0)
-    X, X_test, y, y_test = train_test_split(X, y, random_state=0)
-    model = regressor(start_epochs=40, epochs=20, random_state=0).fit(X, y)
-    linear = LinearRegression().fit(X, y)
-    assert 1 - model.score(X_test, y_test) < 0.9 * (1 - linear.score(X_test, y_test))
-
-
-@pytest.mark.parametrize("classifier", CLASSIFIERS)
-def test_clusters_with_classes_of_their_own(classifier, rng):
-    """Whether the sign of the first column means 1 or 0 differs between two clusters: no one map tells."""
-    cluster = rng.integers(2, size=400)
-    X = rng.normal(size=(400, 3)) + 6 * cluster[:, None] * [0, 1, 0]
-    y = (X[:, 0] > 0) ^ (cluster == 1)
-    model = classifier(2, start_epochs=20, epochs=5, random_state=0).fit(X[:300], y[:300])
-    assert model.score(X[300:], y[300:]) > 0.9
-    assert LogisticRegression().fit(X[:300], y[:300]).score(X[300:], y[300:]) < 0.7
-
-
-def test_several_outputs_are_predicted_together(diabetes):
-    X, y = diabetes
-    Y = np.column_stack([y, -1000 * y + 1e5])
-    model = estimators.DeepMoERegressor(2, **SHORT).fit(X, Y)
-    predicted = model.predict(X)
-    assert predicted.shape == Y.shape and model.expert_predictions(X).shape == (len(X), 2, 2)
-    np.testing.assert_allclose(predicted[:, 1], -1000 * predicted[:, 0] + 1e5, rtol=1e-3)
-    assert estimators.DeepMoERegressor(2, **SHORT).fit(X, y[:, None]).predict(X).shape == (len(X), 1)
-
-
-def test_held_out_rows_choose_the_epoch(diabetes):
-    model = estimators.DeepMoERegressor(2, hidden_layer_sizes=(8,), start_epochs=1, patience=2, random_state=0)
-    model.fit(*diabetes)
-    losses = model.history_["val_nll"]
-    assert len(losses) == model.n_iter_ < 100
-    assert model.n_iter_ == model.best_epoch_ + 2
-    assert model.best_epoch_ == 0 or np.argmin(losses) + 1 == model.best_epoch_
-    for each in (model, estimators.DeepMoERegressor(1, **SHORT)):  # of 40 rows none are held out
-        each.fit(diabetes[0][:40], diabetes[1][:40])
-        assert each.best_epoch_ == each.n_iter_ == 0 and each.history_ == {}
-
-
-def test_weights_of_experts_are_repetitions(diabetes):
-    """An expert by EM alone, as training holds nothing out of 48 rows: doubled rows and doubled weights are alike.
-
-    y has little noise, so that the ridge, which is that of 32 rows in one fit and of 48 in the other, decides nothing.
-    """
-    X = StandardScaler().fit_transform(diabetes[0][:32])
-    y = 150 + X @ np.arange(10.0) + 0.1 * np.random.default_rng(0).normal(size=32)
-    model = estimators.DeepMoERegressor(1, **SHORT)
-    weight = np.where(np.arange(32) < 16, 2.0, 1.0)
-    weighted, repeated = clone(model).fit(X, y, weight), clone(model).fit(np.vstack([X, X[:16]]), np.r_[y, y[:16]])
-    np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-3)
 
 
 def test_weights_have_no_unit(diabetes, rng):
@@ -284,9 +108,6 @@ def test_weights_have_no_unit(diabetes, rng):
     model = estimators.DeepMoERegressor(2, **{**SHORT, "start": None})
     alike = clone(model).fit(*diabetes, sample_weight=np.full(442, 1 / 442))
     np.testing.assert_array_equal(alike.predict(X), model.fit(*diabetes).predict(X))
-
-
-# ---------------------------------------------------------------- scikit-learn around them
 
 
 @pytest.mark.parametrize("estimator", estimators.ESTIMATORS)
@@ -405,19 +226,6 @@ def test_new_numbers_too_large_are_named(clusterings, wine):
             fitted.predict(large)
 
 
-@pytest.mark.parametrize("regressor", [*REGRESSORS, em.GMMGatedRegressor, em.SoftmaxGatedRegressor])
-def test_a_constant_target_is_predicted(regressor, rng):
-    X, y = rng.normal(size=(60, 3)), np.full(60, 1e6 + 0.1)
-    model = regressor(
-        2, **({**SHORT, "start": None, "validation_fraction": 0.0} if regressor in REGRESSORS else {"random_state": 0})
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        np.testing.assert_allclose(model.fit(X, y).predict(X), y, rtol=1e-12)
-    both = model.fit(X, np.column_stack([y, X[:, 0]])).predict(X)
-    np.testing.assert_allclose(both, np.column_stack([y, X[:, 0]]), rtol=1e-12, atol=0.01)
-
-
 def test_constant_columns_and_equal_rows_are_fine(wine):
     X = np.column_stack([wine[0], np.ones(len(wine[0]))])
     for each in (estimators.VaDEClustering(2, **SHORT), estimators.DeepMoERegressor(2, **SHORT)):
@@ -425,16 +233,6 @@ def test_constant_columns_and_equal_rows_are_fine(wine):
         assert np.isfinite(each.predict(X)).all()
     few = np.repeat(np.eye(3), 10, axis=0)  # fewer different rows than components
     assert np.isfinite(estimators.DMVAEClustering(5, **SHORT).fit(few).predict_proba(few)).all()
-
-
-def test_ridge_is_not_far_from_the_default(diabetes):
-    """The default of every regressor on diabetes, with a short training: no worse than Ridge by more than 5 %."""
-    X, X_test, y, y_test = train_test_split(*diabetes, random_state=0)
-    ridge = make_pipeline(StandardScaler(), Ridge()).fit(X, y)
-    error = np.sqrt(np.square(ridge.predict(X_test) - y_test).mean())
-    for regressor in REGRESSORS:
-        model = regressor(epochs=10, start_epochs=20, random_state=0).fit(X, y)
-        assert np.sqrt(np.square(model.predict(X_test) - y_test).mean()) < 1.05 * error
 
 
 def numpy_kind(value):
@@ -448,26 +246,11 @@ def numpy_kind(value):
 @pytest.mark.parametrize(
     "estimator", [estimators.DMVAEClustering, estimators.VaDEMoERegressor, estimators.DeepMoEClassifier]
 )
-def test_numbers_of_numpy_are_numbers(estimator, wine, tmp_path, monkeypatch):
-    short_plans.shorten(monkeypatch)
+def test_numbers_of_numpy_are_numbers(estimator, wine, tmp_path):
     parameters = estimator(3, **SHORT).get_params()
     model = estimator(**{name: numpy_kind(value) for name, value in parameters.items()}).fit(*wine)
     model.save(tmp_path / "model")
     assert estimators.load(tmp_path / "model").hidden_layer_sizes == (8,)
-
-
-def test_the_gates_terms_reach_as_far_as_the_neighbours(diabetes):
-    """Rows twice as far apart have changes twice as long; without regularization there are none."""
-    x = diabetes[0][:60]
-    held, free = (
-        vae_moe.DVMoE(10, 2, 1, regularization={"adversarial": weight}, z_encoder_sizes=(2,), decoder_sizes=(2,))
-        for weight in (1.0, 0.0)
-    )
-    plan = replace(EXPERTS, adversarial_reach=0.5)
-    distances, _ = NearestNeighbors(n_neighbors=7).fit(x).kneighbors()  # the root of 60
-    np.testing.assert_allclose(fit._radius(held, x, plan, None), 0.5 * distances.mean(1), rtol=1e-5)
-    np.testing.assert_allclose(fit._radius(held, 2 * x, plan, None), distances.mean(1), rtol=1e-5)
-    assert fit._radius(free, x, plan, None) is None
 
 
 def test_images_have_convolutions_and_views(digits):

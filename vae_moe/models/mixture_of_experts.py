@@ -91,14 +91,14 @@ class MixtureOfExperts(GatedModel):
         self.build((None, input_dim))
         self._hold(held)
 
-    def fit(self, x=None, y=None, *args, **options):
+    def fit(self, x=None, *args, **options):
         """Keras' ``fit``; x and y that are arrays are looked at first, where those of batches are not.
 
         Raises:
             ValueError: as :meth:`GatedModel.fit`; y has a class that the model has not.
         """
-        self._check_classes(y)
-        return super().fit(x, y, *args, **options)
+        self._check_classes(args[0] if args else options.get("y"))
+        return super().fit(x, *args, **options)
 
     def evaluate(self, x=None, y=None, *args, **options):
         """Keras' ``evaluate``; y is looked at as by ``fit``, whose ``validation_data`` comes here too."""
