@@ -117,7 +117,7 @@ def test_save_and_load_gives_the_same_readouts(name, x, tmp_path, recwarn):
     model = MODELS[name]()
     y = TARGETS.get(name.split()[0])
     x = _shaped(x, model)
-    model.compile(keras.optimizers.Adam(), run_eagerly=name not in READOUTS)  # of the others no graph: it takes seconds
+    model.compile(keras.optimizers.Adam(), run_eagerly=name != "DVMoE")  # of the others no graph: it takes seconds
     model.fit(x, y, epochs=1, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
@@ -191,7 +191,7 @@ def test_sizes_may_be_numpys():
     assert models.DVMoE(6, np.int64(3), np.int64(2), **network).predict_mean(np.zeros((1, 6))).shape == (1, 2)
 
 
-@pytest.mark.parametrize("name", READOUTS)
+@pytest.mark.parametrize("name", ["VaDE", "DMVAE", "DVMoE"])  # each gate that draws, and experts
 def test_same_seed_same_training(name, x):
     def train():
         model = MODELS[name]()

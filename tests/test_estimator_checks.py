@@ -17,7 +17,7 @@ BY_EM = [getattr(em, name) for name in em.__all__ if "Gated" in name]
 SHORT = {"hidden_layer_sizes": (), "start": None, "epochs": 1, "batch_size": 200}
 TRAINED = {"start": "spectral", "start_epochs": 10}
 EVERY = [
-    *(each(3, latent_dim=2, regularization=0.0, **SHORT | TRAINED) for each in CLUSTERINGS),
+    *(each(3, latent_dim=2, regularization=0.0, **SHORT) for each in CLUSTERINGS),
     *(each(2, validation_fraction=0.0, **SHORT) for each in EXPERTS),
     *(each(max_iter=20) for each in BY_EM),
 ]

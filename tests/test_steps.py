@@ -33,6 +33,12 @@ def _experts(x, y):
     return _model(DVMoE, 64, 5, 10, "classification"), _data(x, y)
 
 
+def _small(model_class=DeepMoE):
+    model = model_class(64, 2, 10, "classification", hidden_sizes=())
+    model.compile("sgd", jit_compile=True)
+    return model
+
+
 @pytest.mark.parametrize("make", [_clustering, _experts])
 def test_a_loop_takes_keras_steps(make, digits):
     x, y = digits
@@ -109,9 +115,7 @@ def test_no_loops_where_a_callback_asks_for_steps(name, tmp_path, digits, compil
 
 
 def test_a_checkpoint_by_step_writes_as_many_files_as_it_was_told(digits, tmp_path):
-    model = DeepMoE(64, 2, 10, "classification", hidden_sizes=())
-    model.compile("sgd", jit_compile=True)
-    data = _data(*digits).take(10)
+    model, data = _small(), _data(*digits).take(10)
     checkpoint = keras.callbacks.ModelCheckpoint(tmp_path / "{batch}.weights.h5", save_freq=4, save_weights_only=True)
     model.fit(data, epochs=2, shuffle=False, verbose=0, callbacks=[checkpoint])
     assert len(list(tmp_path.iterdir())) == 20 // 4
@@ -128,19 +132,19 @@ def test_loops_have_every_batch_once_in_order(n_batches):
 
 
 def test_batches_of_several_shapes_are_keras_alone(digits):
-    model, data = _clustering(*digits)
-    rows = tf.data.Dataset.from_tensor_slices(digits[0][:50])
+    model = _small()
+    rows = tf.data.Dataset.from_tensor_slices((digits[0][:50], digits[1][:50]))
     model.fit(rows.batch(20), shuffle=False, verbose=0)  # 20, 20, 10
-    model.fit(data.repeat(), steps_per_epoch=3, epochs=2, shuffle=False, verbose=0)
+    model.fit(_data(*digits).repeat(), steps_per_epoch=3, epochs=2, shuffle=False, verbose=0)
     assert int(model.optimizer.iterations) == 3 + 6
 
 
 def test_a_step_of_a_subclass_gets_batches(digits):
-    class Counting(DMVAE):
+    class Seeing(DeepMoE):
         def train_step(self, data):
-            assert data[0]["x"].shape == (20, 64)
+            assert data[0].shape == (20, 64)
             return super().train_step(data)
 
-    model, data = _model(Counting, 64, n_components=5), _data(digits[0], components=digits[1])
-    model.fit(data.take(3), shuffle=False, verbose=0)
+    model = _small(Seeing)
+    model.fit(_data(*digits).take(3), shuffle=False, verbose=0)
     assert int(model.optimizer.iterations) == 3
