@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
+from PIL import Image
 from sklearn.manifold import TSNE
 from tensorboard.plugins.hparams import api as hparams_api
 
@@ -69,9 +70,14 @@ def at_the_end(model, split, y, image_shape, history: dict[str, list[float]]) ->
 
 def write(figures: dict[str, Figure], model, dataset, path: Path, step: int) -> None:
     """Write a run's figures of the test set as PNG and to TensorBoard, and z for TensorBoard's projector."""
-    save(figures, path / "figures")
+    images = {name: pixels(figure) for name, figure in figures.items()}  # once: to lay a figure out takes its time
+    for name, image in images.items():
+        with whole_file(path / "figures" / f"{name}.png") as temporary:
+            Image.fromarray(image).save(temporary)
     logs = path / "tensorboard" / "test"
-    write_summaries(figures, logs, step)
+    with tf.summary.create_file_writer(str(logs)).as_default(step=step):
+        for name, image in images.items():
+            tf.summary.image(name, image[np.newaxis])
     if hasattr(model, "cluster"):
         write_projector(model, dataset.test, dataset.image_shape, logs)
 
@@ -144,20 +150,6 @@ class _Scene:
         n = IMAGES_PER_COMPONENT if self.image_shape else POINTS_PER_COMPONENT
         samples = np.stack([self.model.generate(n, k, seed=k) for k in range(len(self.names))])
         return samples.reshape(*samples.shape[:2], -1)
-
-
-def save(figures: dict[str, Figure], folder: Path) -> None:
-    """Write each figure as ``<folder>/<name>.png``."""
-    for name, figure in figures.items():
-        with whole_file(folder / f"{name}.png") as temporary:
-            figure.savefig(temporary)
-
-
-def write_summaries(figures: dict[str, Figure], folder: Path, step: int) -> None:
-    """Write each figure as a TensorBoard image."""
-    with tf.summary.create_file_writer(str(folder)).as_default(step=step):
-        for name, figure in figures.items():
-            tf.summary.image(name, pixels(figure)[np.newaxis])
 
 
 def write_settings(recipe: Recipe, figures: Mapping[str, Any], folder: Path) -> None:
