@@ -4,6 +4,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
+import own_files
 import pytest
 import short_plans
 from sklearn.datasets import load_diabetes, load_digits, load_wine
@@ -44,3 +45,13 @@ def wine():
 def diabetes():
     """X [442, 10], y [442]."""
     return load_diabetes(return_X_y=True)
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    """A folder with wine.csv, diabetes.csv and digits/, for the command."""
+    folder = tmp_path_factory.mktemp("data")
+    own_files.wine().to_csv(folder / "wine.csv", index=False)
+    own_files.diabetes().to_csv(folder / "diabetes.csv", index=False)
+    own_files.write_digits(folder / "digits", 120, classes=4)
+    return folder

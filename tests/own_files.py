@@ -1,9 +1,16 @@
-"""Own data as users have it: scikit-learn's wine and diabetes with gaps, categories and dates, digits as images."""
+"""Own data as users have it, and the command: wine and diabetes with gaps, categories and dates, digits as images."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 from sklearn.datasets import load_diabetes, load_digits, load_wine
+
+from vae_moe.app import main
 
 
 def wine():
@@ -45,3 +52,24 @@ def write_digits(folder, n, classes=10):
         Image.fromarray(image).save(folder / name)
         written[name] = image
     return written
+
+
+def run(*arguments):
+    """The exit code of ``vae-moe`` with these words."""
+    return main([str(argument) for argument in arguments])
+
+
+def in_a_process(code, *arguments, cwd=None):
+    """What a process of its own printed that runs some code, ``main`` being the console script's."""
+    beginning = (
+        f"import sys; sys.argv = ['bin/vae-moe', *{list(map(str, arguments))}]\nfrom vae_moe_command import main\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    return subprocess.run(
+        check=False,
+        args=[sys.executable, "-c", beginning + code],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**environment, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )
