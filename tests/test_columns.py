@@ -283,14 +283,6 @@ def test_a_number_too_large_is_called_so(value):
         preparation.transform(pd.DataFrame({"a": 0.0, "c": [1.0, float(value)]}))
 
 
-def test_gaps_that_training_had_none_of_are_counted():
-    frame = pd.DataFrame({"a": np.arange(20.0), "b": [1.0, np.nan] * 10, "d": DAYS[:20], "e": list("xy") * 10})
-    preparation = Preparation.fit(frame)
-    assert not preparation.new_gaps(frame)
-    new = frame.assign(a=frame.a.where(frame.a > 3), d=["-", *DAYS[1:20]], e=None)
-    assert preparation.new_gaps(new) == {"a": 4, "d": 1}
-
-
 def test_columns_become_plain_values_and_back():
     found = fit([f"${value:,}" for value in VALUES])[0].columns
     kept = {name: getattr(found, name) for name in found.__dataclass_fields__}

@@ -48,7 +48,7 @@ def test_tensorflow_is_imported_in_one_place_alone(wine, data, tmp_path, monkeyp
 
 
 def test_what_rules_a_column_is_logged_and_on_the_page(untrained, wine, tmp_path, monkeypatch, caplog):
-    frame = own_files.wine()
+    frame = own_files.wine().assign(number=range(1, 179))
     frame.loc[60, "proline"] = 1e9
     frame.to_csv(tmp_path / "wine.csv", index=False)
     former = trained.read(wine)
@@ -57,9 +57,10 @@ def test_what_rules_a_column_is_logged_and_on_the_page(untrained, wine, tmp_path
     assert former.config["warnings"] == []
     assert run("cluster", tmp_path / "wine.csv", *untrained[2:]) == 0
     words = "olumn 'proline' is ruled by row 61, which has 1.00e+09 where half of the rows lie between 500 and 989"
-    assert f"c{words}" in caplog.text
+    assert f"c{words}" in caplog.text and "column 'number' numbers the rows" in caplog.text
     html = unescape((tmp_path / "out" / "report.html").read_text())
-    assert html.count(f"C{words}") == 2 and "correct or empty the cell, take the logarithm of the column, or" in html
+    assert html.count(f"C{words}") == 2 and "Data has 1 more." in html and "Column 'number' numbers the rows" in html
+    assert "correct or empty the cell, take the logarithm of the column, or" in html
 
 
 def test_a_folder_of_another_kind_than_its_estimator_is_named(wine, data, tmp_path, capsys):

@@ -209,20 +209,8 @@ def test_the_committed_table_is_that_of_the_committed_records():
 def test_label_efficiency_measures_and_draws(tmp_path, capsys, monkeypatch):
     """The command on scikit-learn's digits in place of MNIST."""
     monkeypatch.setattr(datasets, "load", lambda name: datasets.digits())
-    arguments = [
-        "--methods",
-        "logistic",
-        "self-training",
-        "--labels",
-        "100",
-        "1000",
-        "--seeds",
-        "0",
-        "1",
-        "--jobs",
-        "1",
-    ]
-    assert label_efficiency.main([*arguments, "--folder", str(tmp_path)]) == 0
+    words = "--methods logistic self-training --labels 100 1000 --seeds 0 1 --jobs 1 --folder"
+    assert label_efficiency.main([*words.split(), str(tmp_path)]) == 0
     records = grids.read(tmp_path)
     assert len(records) == 8 and all(0 < record["error"] < 30 for record in records)
     assert {record["n_labels"] for record in records if record["method"] == "logistic"} == {100, 1000}

@@ -201,7 +201,7 @@ def _config(
 ) -> dict[str, Any]:
     """What was asked for and read, and warnings of it, which are logged; ``train``: the rows to learn from, or all."""
     measured = Measured.of(source, preparation, train)
-    warnings = [*Measured.of(source, preparation).numbering, *measured.ruled]
+    warnings = [*measured.ruled, *Measured.of(source, preparation).numbering]
     for words in warnings:
         logger.warning("%s", words)
     return {

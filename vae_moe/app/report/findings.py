@@ -195,7 +195,7 @@ def _first_warning(warnings: list[str]) -> list[Block]:
     """The first warning of the table's columns, and how many more there are."""
     if not warnings:
         return []
-    more = f" Data has {len(warnings) - 1} more such warnings." if len(warnings) > 1 else ""
+    more = f" Data has {len(warnings) - 1} more." if len(warnings) > 1 else ""
     return [page.text(_sentence(warnings[0]) + more, "warn")]
 
 
