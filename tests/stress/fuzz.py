@@ -34,10 +34,10 @@ TARGETS = {
 SHARES = {name: share for targets in TARGETS.values() for name, share in targets.items()}
 #: Inputs that Hypothesis draws from one seed; an input is drawn again with those before it of its block.
 BLOCK = 200
-#: Seconds that an input may take.
+#: Seconds of the processor that an input may take: those of a clock are others' too where a machine is busy.
 LIMIT = 5.0
-#: Seconds after which a process that says nothing is ended.
-PATIENCE = 120.0
+#: Seconds after which a process that says nothing of an input is ended; and of its imports and traces, before them.
+PATIENCE, PATIENCE_AT_FIRST = 120.0, 1800.0
 #: What Python tells an audit hook before it changes the disk: event -> place of the path among its arguments.
 _CHANGES = {"os.mkdir": 0, "os.remove": 0, "os.rmdir": 0, "os.rename": 1, "os.link": 1, "os.symlink": 1}
 
@@ -128,13 +128,14 @@ def _tries(name: str, seed: int, numbers: range) -> Iterator[Tried]:
             process = context.Process(target=_work, args=(name, seed, numbers, theirs, Path(folder).resolve()))
             process.start()
             theirs.close()
-            ended = ""
+            ended, patience = "", PATIENCE_AT_FIRST
             while numbers and not ended:
                 try:
-                    if ours.poll(PATIENCE):
-                        got = ours.recv()
-                    else:
-                        ended = f"nothing for {PATIENCE:.0f} s"
+                    if not ours.poll(patience):
+                        ended = f"nothing for {patience:.0f} s"
+                    elif (got := ours.recv()) is None:
+                        patience = PATIENCE
+                        continue
                 except EOFError:
                     process.join()
                     if not process.exitcode:
@@ -163,12 +164,13 @@ def _work(name: str, seed: int, numbers: range, pipe, root: Path) -> None:
                 with contextlib.suppress(Exception):
                     tried(target, given)  # imports and traces, whose time is no input's
                 outside = _watched(root)
-            refused, finding, started = False, "", time.perf_counter()
+                pipe.send(None)
+            refused, finding, started = False, "", time.process_time()
             try:
                 refused = tried(target, given)
             except BaseException as error:
                 finding = _where(error)
-            seconds = time.perf_counter() - started
+            seconds = time.process_time() - started
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
             pipe.send(Tried(number, refused, finding, tuple(outside), seconds, memory))
             outside.clear()
