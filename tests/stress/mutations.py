@@ -23,7 +23,7 @@ EXPERTS, MIXTURES = "vae_moe/layers/experts.py", "vae_moe/models/mixture_of_expe
 OBJECTIVES = "vae_moe/models/objectives.py"
 GENERALIZED_EM, RUN_EM = "vae_moe/training/expert_em.py", "vae_moe/em/_em.py"
 GATE, EM_EXPERTS = "vae_moe/em/_gaussian_gate.py", "vae_moe/em/_experts.py"
-EVIDENCE = "vae_moe/em/_evidence.py"
+EVIDENCE, COORDINATES = "vae_moe/em/_evidence.py", "vae_moe/training/coordinates.py"
 SOFTMAX, MOMENTS = "vae_moe/em/_softmax_regression.py", "vae_moe/em/_numerics.py"
 
 #: Names of the tests that each file's mutants have to pass, those that know it best first.
@@ -38,6 +38,7 @@ TESTS = {
     MIXTURES: ["mixture_of_experts"],
     OBJECTIVES: ["mixture_of_experts"],
     GENERALIZED_EM: ["generalized_em", "mixture_of_experts"],
+    COORDINATES: ["generalized_em"],
     **{
         path: ["em", "em_estimators", "generalized_em"]
         for path in (RUN_EM, GATE, EM_EXPERTS, EVIDENCE, SOFTMAX, MOMENTS)
@@ -140,6 +141,9 @@ MUTANTS = [
     (MOMENTS, "np.where(held_samples(resp), resp, 0.0)", "resp"),
     (MOMENTS, "x_centred -= x_means[k]", "x_centred += x_means[k]"),
     (MOMENTS, "(Y[rows][held] - y_means[k])", "Y[rows][held]"),
+    (COORDINATES, "center * self.scale[:, np.newaxis] + self.basis", "self.basis"),
+    (COORDINATES, "@ (kernels - self.kernels(center))", "@ kernels"),
+    (COORDINATES, "return kernels / self.scale[:, np.newaxis]", "return kernels"),
     (MODEL, "loss += self._weight(name, training) * term", "loss += term"),
     (MODEL, "self.kl_weight if name in KL_TERMS", "1.0 if name in KL_TERMS"),
     (MODEL, "0.0 if name in regularization.NAMES else 1.0", "1.0"),
