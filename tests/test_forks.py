@@ -15,6 +15,7 @@ from vae_moe.engine import forks
 from vae_moe.estimators import DVMoERegressor
 from vae_moe.training import initialization
 
+pytestmark = pytest.mark.usefixtures("short_steps")
 X, Y = np.random.default_rng(0).uniform(size=(2, 40, 4)).astype("f")
 
 
