@@ -54,7 +54,7 @@ def blobs(sizes, n_columns, seed=0):
 
 def start_of(x, k, kind="spectral"):
     """The clusters [N] from which a clustering of x [N, D] would start, the latents being x."""
-    return warm_start.cluster(x, x, graphs.nearest_neighbors(x), k, start=kind).argmax(-1)
+    return warm_start.cluster(x, x, graphs.nearest_neighbors(x), k, start=kind)[0].argmax(-1)
 
 
 @pytest.mark.parametrize("kind", warm_start.STARTS)

@@ -79,5 +79,5 @@ def test_the_whole_start_clusters_digits(digits):
 def test_a_mixture_of_repeated_and_constant_columns_is_fitted(rng):
     """Ten full covariances of 62 columns that say the same thing, in float32."""
     z = np.repeat(rng.integers(0, 3, (300, 2)), 31, 1).astype("f")
-    resp = initialization.gmm_start(z, 10, covariance_type="full", n_init=1)
+    resp = initialization.fit_mixture(z, 10, covariance_type="full").predict_proba(z)
     np.testing.assert_allclose(resp.sum(1), 1)

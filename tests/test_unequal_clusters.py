@@ -33,5 +33,5 @@ def test_a_category_is_worth_no_more_for_its_levels():
     x = Preparation.fit(frame).transform(frame)
     scaled = Scaling.of_inputs(x).apply(x)
     assert (np.ptp(scaled[:, 4:], 0) == 1).all() and np.allclose(scaled[:, :4].std(0), 1)
-    clusters = warm_start.cluster(scaled, scaled, graphs.nearest_neighbors(scaled), 3, start="spectral").argmax(-1)
+    clusters = warm_start.cluster(scaled, scaled, graphs.nearest_neighbors(scaled), 3, start="spectral")[0].argmax(-1)
     assert adjusted_rand_score(y, clusters) >= 0.95

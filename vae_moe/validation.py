@@ -40,6 +40,8 @@ LEAST: dict[str, float] = {
 LARGEST = 1e30
 # None leaves these to the data.
 OPTIONAL = ("variance", "epochs", "start_epochs", "batch_size")
+# "auto" has these found.
+FOUND = ("n_components",)
 # Shares: below 1.
 SHARES = ("shrinkage", "validation_fraction")
 
@@ -47,7 +49,7 @@ SHARES = ("shrinkage", "validation_fraction")
 def check_numbers(parameters: Mapping[str, Any]) -> None:
     """Raise ValueError unless each parameter that LEAST knows is a finite number of its kind and range."""
     for name, value in parameters.items():
-        if name in LEAST and not (name in OPTIONAL and value is None):
+        if name in LEAST and not (name in OPTIONAL and value is None) and not (name in FOUND and value == "auto"):
             _check_number(name, value)
 
 

@@ -50,7 +50,9 @@ def parser() -> argparse.ArgumentParser:
 
     cluster = commands.add_parser("cluster", help="find clusters")
     _add_training(cluster, registry.names("clustering"))
-    cluster.add_argument("--components", type=_positive, required=True, metavar="K", help="clusters to look for")
+    cluster.add_argument(
+        "--components", type=_number, default="auto", metavar="K", help="clusters to look for; default: auto, found"
+    )
     cluster.add_argument(
         "--labels", metavar="COLUMN", help="known classes: compared with the clusters, never trained on"
     )
@@ -114,6 +116,10 @@ def _positive(words: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
     return number
+
+
+def _number(words: str) -> int | str:
+    return words if words == "auto" else _positive(words)
 
 
 def _seed(words: str) -> int:

@@ -38,7 +38,7 @@ def cluster(options: Namespace) -> None:
     inputs.labels(source, options.labels)  # refused before training, if they are not there
     apart = {options.labels: "known classes, not trained on"} if options.labels else {}
     x, preparation = inputs.prepare(source, np.arange(len(source.rows)), options.drop, apart)
-    _check_rows(source.path, len(x), options.components)
+    _check_rows(source.path, len(x), 1 if options.components == "auto" else options.components)
     config = {"kind": "cluster", "n_components": options.components, "labels": options.labels}
     config |= _config(options, source, preparation)
     _finish(

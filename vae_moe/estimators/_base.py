@@ -48,6 +48,7 @@ class KerasEstimator(BaseEstimator, ABC):
     model_: Any
     x_mean_: np.ndarray
     x_scale_: np.ndarray
+    x_limit_: float
 
     def save(self, folder: str | Path) -> None:
         """Write the fitted estimator to a folder, for `vae_moe.estimators.load`.
@@ -83,7 +84,7 @@ class KerasEstimator(BaseEstimator, ABC):
 
     def _scaled(self, X: np.ndarray, scaling: Scaling) -> np.ndarray:
         """Set the scaling of X [N, D], and return x."""
-        self.x_mean_, self.x_scale_ = scaling.mean, scaling.scale
+        self.x_mean_, self.x_scale_, self.x_limit_ = scaling.mean, scaling.scale, scaling.limit
         return scaling.apply(X)
 
     def _with_parameters(self, plan: Plan) -> Plan:
@@ -118,7 +119,7 @@ class KerasEstimator(BaseEstimator, ABC):
 
     @property
     def _scaling(self) -> Scaling:
-        return Scaling(self.x_mean_, self.x_scale_)
+        return Scaling(self.x_mean_, self.x_scale_, self.x_limit_)
 
     def _check_X(self, X: Any) -> np.ndarray:
         """Return x [N, D] of other rows X than those of the fit."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from scipy.special import softmax
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, DensityMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -16,6 +17,7 @@ from vae_moe.engine import pipelines
 from vae_moe.estimators._base import DTYPES, KerasEstimator
 from vae_moe.estimators._inputs import NOISE, Scaling, choose_likelihood
 from vae_moe.estimators._persistence import in_float32
+from vae_moe.training import calibration, how_many
 from vae_moe.training.fit import fit_clustering
 from vae_moe.training.plan import MANY_ROWS, Plan, augmented, default_plan
 
@@ -31,6 +33,11 @@ FEW_LAYERS, MANY_LAYERS, C_LAYERS = (256, 512), (512, 512, 512), (512, 256)
 #: more steps, and larger ones, than dense networks.
 FILTERS, CONV_EPOCHS, CONV_RATE = (8, 16, 32), 20, 3e-3
 ENCODERS = ("mlp", "conv")
+#: The `n_components` that is found.
+AUTO = "auto"
+#: Interquartile ranges below the first quartile of the rows' scores from which on a row belongs nowhere: Tukey's "far
+#: out" (Exploratory Data Analysis, 1977).
+FAR_OUT = 3.0
 
 
 class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, DensityMixin, KerasEstimator):
@@ -40,7 +47,7 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
 
     def __init__(
         self,
-        n_components: int = 8,
+        n_components: int | str = 8,
         *,
         latent_dim: int = 10,
         hidden_layer_sizes: tuple[int, ...] | None = None,
@@ -96,20 +103,21 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         X = validate_data(self, X, dtype=DTYPES, ensure_min_samples=2)
         validation.check_size("X", X)
         weight, rows = validation.weighted_rows(sample_weight, X)
-        if len(rows) < self.n_components:
+        if not isinstance(self.n_components, str) and len(rows) < self.n_components:
             raise ValueError(
                 f"n_samples={len(rows)} is less than n_components={self.n_components}. Give more rows or fewer "
                 "components."
             )
         self.likelihood_ = choose_likelihood(self.likelihood, X[rows])
         standardise = self.likelihood_ == "gaussian"
-        x = self._scaled(X[rows], Scaling.of_inputs(X[rows], weight) if standardise else Scaling.none(X.shape[1]))
+        x = self._scaled(X[rows], Scaling.robust(X[rows], weight) if standardise else Scaling.none(X.shape[1]))
         backup, seed = self._backup(x, weight)
+        self._find_number(x, seed)
         plan = self._plan(len(x))
         terms = {name: self.regularization * share for name, share in TERMS.items()}
         self.model_ = self._MODEL(
             x.shape[1],
-            n_components=self.n_components,
+            n_components=self.n_components_,
             latent_dim=self.latent_dim,
             likelihood=self.likelihood_,
             stddev=NOISE,
@@ -131,7 +139,12 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         )
         self.history_ = fitted.history
         self.n_iter_ = len(self.history_["loss"])
+        self.temperature_ = calibration.temperature(self.model_, x)
         self.labels_ = self.model_.cluster(self._scaling.apply(X))
+        scores = self._scores(self._scaling.apply(X))
+        low, high = np.quantile(scores[rows], (0.25, 0.75))
+        self.outlier_threshold_ = float(low - FAR_OUT * (high - low))
+        self.outlier_ = scores < self.outlier_threshold_
         backup.remove()
         return self
 
@@ -144,9 +157,9 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         return self.predict_proba(X).argmax(axis=1)
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return q(c | x) of X [N, D] as [N, K]."""
+        """Return q(c | x) of X [N, D], at the temperature that the bound asks for, as [N, K]."""
         x = self._check_X(X)
-        return self.model_.predict_proba(x)
+        return softmax(self.model_.c_log_proba(x) / self.temperature_, -1)
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the mean of q(z | x) of X [N, D] as [N, L]."""
@@ -188,7 +201,10 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         alone: numbers between count as probabilities, and the bound is a cross-entropy. Scores compare among fits of
         one `likelihood_`: by 'auto' the range of X decides which it is.
         """
-        x = self._check_X(X)
+        return self._scores(self._check_X(X))
+
+    def _scores(self, x: np.ndarray) -> np.ndarray:
+        """Return `score_samples` of rows x [N, D] as the model sees them."""
         noise = tf.random.stateless_normal([ELBO_SAMPLES, 1, self.model_.mixture.latent_dim], seed=[0, 0])
         bounds = [pipelines.map_batches(lambda rows, z=z: self.model_._elbo(rows, z), x) for z in noise]
         return (np.mean(bounds, axis=0) - np.log(self.x_scale_).sum()).astype(np.float32)
@@ -206,11 +222,13 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         """
         bounds = self.score_samples(X)
         learn_weights = self.model_.mixture.prior.learn_weights
-        n_parameters = 2 * self.n_components * self.latent_dim + (self.n_components - 1) * learn_weights
+        n_parameters = 2 * self.n_components_ * self.latent_dim + (self.n_components_ - 1) * learn_weights
         return float(-2 * bounds.sum() + n_parameters * np.log(len(bounds)))
 
     def _check_parameters(self) -> None:
         """Raise ValueError for a parameter out of its range, or images without a shape."""
+        if isinstance(self.n_components, str):
+            validation.check_option("n_components", self.n_components, (AUTO,))
         super()._check_parameters()
         validation.check_option("encoder", self.encoder, ENCODERS)
         shape = self.image_shape
@@ -219,6 +237,15 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         if shape is None and (self.augment or self.encoder == "conv"):
             asked = "augment=True" if self.augment else "encoder='conv'"
             raise ValueError(f"{asked} is for images, got image_shape=None. Give (height, width), or with channels.")
+
+    def _find_number(self, x: np.ndarray, seed: int) -> None:
+        """Set the number of components, which the silhouettes of x [N, D] choose where it is not given."""
+        self.silhouettes_ = np.zeros(0)
+        if self.n_components != AUTO:
+            self.n_components_ = int(self.n_components)
+            return
+        self.silhouettes_ = how_many.silhouettes(x, seed=seed)
+        self.n_components_ = 2 + int(self.silhouettes_.argmax()) if len(self.silhouettes_) else 1
 
     def _plan(self, n_rows: int) -> Plan:
         """Return the default plan for so many rows, with this estimator's parameters."""

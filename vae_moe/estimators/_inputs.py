@@ -9,22 +9,27 @@ from sklearn.preprocessing import StandardScaler
 
 #: Standard deviation of a Gaussian p(x | z), as a share of a column's: what varies less is noise to the model.
 NOISE = 0.3
+#: Deviations from which on a value is as far as any, and a standard normal's interquartile range.
+FAR, NORMAL_QUARTILES = 10.0, 1.349
 LIKELIHOODS = ("auto", "bernoulli", "gaussian")
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """Columns' means and scales: x = (X - mean) / scale.
+    """Columns' means and scales: x = (X - mean) / scale, held between -limit and limit.
 
     Attributes
     ----------
     mean : array [D]
     scale : array [D]
         1 for a constant column.
+    limit : float
+        Of x.
     """
 
     mean: np.ndarray
     scale: np.ndarray
+    limit: float = np.inf
 
     @classmethod
     def of(cls, X: np.ndarray, sample_weight: np.ndarray | None = None) -> Scaling:
@@ -43,6 +48,18 @@ class Scaling:
         return cls(scaling.mean, np.where(np.isin(X, (0, 1)).all(0), 1.0, scaling.scale))
 
     @classmethod
+    def robust(cls, X: np.ndarray, sample_weight: np.ndarray | None = None) -> Scaling:
+        """Return `of_inputs` of X [N, D] with values brought within `FAR` deviations, which limit x too.
+
+        A deviation is the interquartile range over that of a standard normal, from the median; a column of which half
+        the values are the same keeps them. So a few far rows do not set the scale of all.
+        """
+        low, middle, high = np.quantile(X, (0.25, 0.5, 0.75), axis=0)
+        reach = np.where(high > low, FAR * (high - low) / NORMAL_QUARTILES, np.inf)
+        scaling = cls.of_inputs(np.clip(X, middle - reach, middle + reach), sample_weight)
+        return cls(scaling.mean, scaling.scale, FAR)
+
+    @classmethod
     def none(cls, n_columns: int) -> Scaling:
         """Return what leaves n_columns columns as they are."""
         return cls(np.zeros(n_columns), np.ones(n_columns))
@@ -55,7 +72,7 @@ class Scaling:
 
     def apply(self, X: np.ndarray) -> np.ndarray:
         """Return x as float32, as X [N, D]."""
-        return ((X - self.mean) / self.scale).astype(np.float32)
+        return np.clip((X - self.mean) / self.scale, -self.limit, self.limit).astype(np.float32)
 
     def undo(self, x: np.ndarray) -> np.ndarray:
         """Return X as float64 from x [..., D]."""

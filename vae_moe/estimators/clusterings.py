@@ -16,8 +16,8 @@ class VaDEClustering(KerasClustering):
 
     Parameters
     ----------
-    n_components : int, default=8
-        Clusters, K.
+    n_components : int or 'auto', default=8
+        Clusters, K. 'auto' takes the number, up to 15, at which k-means' clusters have the greatest mean silhouette.
     latent_dim : int, default=10
         Entries of z, L.
     hidden_layer_sizes : tuple of int or None, default=None
@@ -35,8 +35,9 @@ class VaDEClustering(KerasClustering):
         Whether q(c | x) is held against small rotations, shifts and zooms of images, in twice as many epochs.
     start : {'spectral', 'gmm'} or None, default='spectral'
         Clusters to start from: spectral ones of a graph of nearest neighbours (in X up to 100 columns or 1000 rows,
-        else among the latents), a Gaussian mixture of the latents, or none. Where X has up to 100 columns, Gaussian
-        mixtures of X are tried too; the clustering that cuts the fewest links of the graph is taken.
+        else among the latents), a Gaussian mixture of the latents, or none. Where X has up to 100 columns, k-means and
+        Gaussian mixtures of X are tried too: clusters are taken that the graph tells apart, or that are found again in
+        resamples and by others; elsewhere those that all ways agree on.
     start_epochs : int or None, default=None
         Of the autoencoder, and of the network of q(c | x). None: 30 and 30, and 15 and 3 of 20000 rows or more.
     regularization : float, default=100
@@ -63,12 +64,23 @@ class VaDEClustering(KerasClustering):
     ----------
     labels_ : array [N]
         The component of each row of the fit.
+    n_components_ : int
+        K, as given or as found.
+    silhouettes_ : array [M]
+        Mean silhouettes of 2, 3, ... clusters, where K is found; else empty.
+    temperature_ : float
+        Of `predict_proba`, at least 1: how much less sure than the trained q(c | x) the bound asks it to be.
+    outlier_ : array [N] of bool
+        Rows of the fit that belong nowhere: their `score_samples` is below `outlier_threshold_`, three interquartile
+        ranges below the first quartile.
     model_ : keras.Model
         The `vae_moe.VaDE`, on scaled x.
     likelihood_ : str
         Of X, as chosen.
     x_mean_, x_scale_ : array [D]
         x = (X - x_mean_) / x_scale_ is what the model sees.
+    x_limit_ : float
+        Of x: farther values count as this far. Inf with the likelihood 'bernoulli'.
     history_ : dict of lists
         The bound's terms, one value an epoch, as Keras' history.
     n_iter_ : int

@@ -77,26 +77,62 @@ def pretrain_autoencoder(
     return _fit_stage(stage, data, epochs, learning_rate, backup, **fit_options)
 
 
-def gmm_start(
-    z: np.ndarray, n_components: int, *, covariance_type: str = "diag", n_init: int = 20, seed: int = 0
-) -> np.ndarray:
-    """Responsibilities of scikit-learn's Gaussian mixture, of diagonal covariances in VaDE (Jiang et al. 2017).
+def gmm_start(z: np.ndarray, n_components: int, *, n_init: int = 20, seed: int = 0) -> np.ndarray:
+    """Responsibilities of a Gaussian mixture of diagonal covariances, as in VaDE (Jiang et al. 2017).
 
     Args:
-        z: rows, such as latents, [N, L].
+        z: latents, [N, L].
         n_components: K.
-        covariance_type: as in scikit-learn.
         n_init: starts; the best likelihood is kept.
         seed: of the starts.
 
     Returns:
         [N, K] probabilities.
     """
-    z = z.astype(np.float64)
-    mixture = GaussianMixture(
-        n_components, covariance_type=covariance_type, reg_covar=_least_variance(z), n_init=n_init, random_state=seed
+    return fit_mixture(z, n_components, n_init=n_init, seed=seed).predict_proba(z.astype(np.float64))
+
+
+def fit_mixture(
+    x: np.ndarray,
+    n_components: int,
+    *,
+    covariance_type: str = "diag",
+    begin: np.ndarray | None = None,
+    n_init: int = 1,
+    seed: int = 0,
+) -> GaussianMixture:
+    """Fit scikit-learn's Gaussian mixture.
+
+    Args:
+        x: [N, D].
+        n_components: K.
+        covariance_type: "diag", "tied" or "full".
+        begin: responsibilities [N, K] that EM begins with; None: those of k-means.
+        n_init: starts of k-means; the best likelihood is kept.
+        seed: of k-means.
+    """
+    x = x.astype(np.float64)
+    floor = _least_variance(x)
+    options = {"covariance_type": covariance_type, "reg_covar": floor, "n_init": n_init, "random_state": seed}
+    if begin is not None:
+        counts = begin.sum(0) + LEAST_COUNT  # [K]
+        means = (begin.T @ x + LEAST_COUNT * x.mean(0)) / counts[:, np.newaxis]  # [K, D]
+        options |= {"weights_init": counts / counts.sum(), "means_init": means}
+        options["precisions_init"] = _precisions(x, begin, means, covariance_type, floor)
+    return GaussianMixture(n_components, **options).fit(x)
+
+
+def _precisions(x, resp, means, covariance_type: str, floor: float) -> np.ndarray:
+    """Inverse covariances of rows [N, D] in clusters, in the shape that scikit-learn takes."""
+    counts = resp.sum(0)[:, np.newaxis] + LEAST_COUNT  # [K, 1]
+    if covariance_type == "diag":
+        return 1 / (np.maximum(resp.T @ np.square(x) / counts - np.square(means), 0) + floor)
+    deviations = x[np.newaxis] - means[:, np.newaxis]  # [K, N, D]
+    scatter = np.einsum("nk,knd,kne->kde", resp, deviations, deviations, optimize=True)  # [K, D, D]
+    ridge = floor * np.eye(x.shape[1])
+    return np.linalg.inv(
+        (scatter.sum(0) / len(x) if covariance_type == "tied" else scatter / counts[..., None]) + ridge
     )
-    return mixture.fit(z).predict_proba(z)
 
 
 def assign_prior(prior: MixturePrior, z: np.ndarray, resp: np.ndarray) -> None:

@@ -5,18 +5,20 @@ The first of these depends on no number of components, so that several trainings
 
 import logging
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
+from sklearn.exceptions import ConvergenceWarning
 
 from vae_moe.engine import threads
 from vae_moe.engine.pipelines import map_batches
 from vae_moe.engine.resume import Backup
 from vae_moe.layers import LatentMixture
-from vae_moe.training import cuts, graphs, initialization
+from vae_moe.training import consensus, graphs, initialization
 from vae_moe.training.graphs import Neighbors
 from vae_moe.training.plan import Plan, WarmStart
 
@@ -24,8 +26,6 @@ logger = logging.getLogger(__name__)
 
 #: Up to this many, the autoencoder learns rows by heart, and distances in its latents tell nothing.
 FEW_ROWS = 1000
-#: Starts of each Gaussian mixture of x, which is one clustering of several.
-MIXTURE_STARTS = 5
 STARTS = ("spectral", "gmm")
 
 
@@ -105,11 +105,11 @@ def start_gate(
 
     def clusters():
         z, neighbors = latents.z, latents.neighbors
-        resp = cluster(x, z, neighbors, gate.n_components, start=stages.start, seed=seed)
-        return {"resp": resp if move is None else move(resp)}
+        resp, core = cluster(x, z, neighbors, gate.n_components, start=stages.start, seed=seed)
+        return {"resp": resp if move is None else move(resp), "core": core}
 
-    resp = backup.once("clusters", clusters)["resp"]
-    held = graphs.core(latents.neighbors, resp) if plan.hold_start else np.full(len(x), True)
+    kept = backup.once("clusters", clusters)
+    resp, held = kept["resp"], kept["core"] if plan.hold_start else np.full(len(x), True)
     is_mixture = gate is mixture
     if is_mixture:
         initialization.assign_prior(gate.prior, latents.z, resp)
@@ -140,12 +140,12 @@ def _learn_latents(mixture: LatentMixture, x: np.ndarray, stages: WarmStart, *, 
 
 def cluster(
     x: np.ndarray, z: np.ndarray, neighbors: Neighbors, n_components: int, *, start: str, seed: int = 0
-) -> np.ndarray:
-    """Cluster the rows before a mixture is trained, several ways (``cuts.best_clustering`` chooses).
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cluster the rows before a mixture is trained.
 
-    "gmm" has a Gaussian mixture of the latents, "spectral" the clusters of the neighbour graph; both, where x has few
-    columns, Gaussian mixtures of x. A component that no row is in, where there are fewer different rows, gets an equal
-    part of one row's worth.
+    "gmm" has a Gaussian mixture of the latents, "spectral" the clusters of the neighbour graph. Where x has few columns
+    and the graph does not tell these clusters apart, k-means and Gaussian mixtures of x have a say (:mod:`.consensus`).
+    A component that no row is in, where there are fewer different rows, gets an equal part of one row's worth.
 
     Args:
         x: [N, D].
@@ -156,7 +156,7 @@ def cluster(
         seed: of everything random.
 
     Returns:
-        Responsibilities [N, K].
+        Responsibilities [N, K]; and [N] whether a row is in its cluster's core.
 
     Raises:
         ValueError: for another start.
@@ -165,14 +165,23 @@ def cluster(
         raise ValueError(f"start must be one of {', '.join(map(repr, STARTS))}, got {start!r}.")
     logger.info("%s start on %d rows", start, len(z))
     few = x.ndim == 2 and x.shape[1] <= graphs.FEW_COLUMNS
-    with threads.one_if(threads.few_rows(len(x))):
-        found = [] if start == "gmm" else [graphs.spectral_start(x if few else z, neighbors, n_components, seed=seed)]
+
+    def one_way(rows: np.ndarray) -> np.ndarray:
         if start == "gmm":
-            found.append(initialization.gmm_start(z, n_components, seed=seed))
-        if few:
-            kinds = ("diag", "full") if len(x) > 2 * n_components * x.shape[1] else ("diag",)
-            options = {"n_init": MIXTURE_STARTS, "seed": seed}
-            found += [initialization.gmm_start(x, n_components, covariance_type=kind, **options) for kind in kinds]
-        resp = cuts.best_clustering(graphs.adjacency(neighbors), found)
+            return initialization.gmm_start(z[rows], n_components, seed=seed)
+        of, near = (x if few else z)[rows], neighbors
+        if len(rows) < len(x):
+            near = graphs.nearest_neighbors(of, neighbors.rows.shape[1])
+        return graphs.spectral_start(of, near, n_components, seed=seed)
+
+    with threads.one_if(threads.few_rows(len(x))), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different rows than clusters
+        if few and n_components > 1:
+            resp, core = consensus.agreed(x, neighbors, one_way, seed=seed)
+        else:
+            resp = one_way(np.arange(len(x)))
+            core = graphs.core(neighbors, resp)
     empty = resp.sum(0) < initialization.LEAST_COUNT  # [K]
-    return (1 - 1 / len(z)) * resp + (1 / len(z)) * empty / empty.sum() if empty.any() else resp
+    if empty.any():
+        resp = (1 - 1 / len(z)) * resp + (1 / len(z)) * empty / empty.sum()
+    return resp, core

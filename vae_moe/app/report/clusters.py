@@ -5,9 +5,13 @@ import numpy as np
 from vae_moe.app.report import findings as shared
 from vae_moe.app.report import groups, page
 from vae_moe.app.report.findings import Findings
+from vae_moe.app.report.groups import Groups
 from vae_moe.app.report.page import Block
 from vae_moe.app.trained import Trained
 from vae_moe.training.health import Health
+
+#: Rows that are named on a page, at most.
+MOST_NAMED = 30
 
 
 def findings(trained: Trained, labels: np.ndarray | None) -> Findings:
@@ -40,7 +44,9 @@ def findings(trained: Trained, labels: np.ndarray | None) -> Findings:
         first=([], groups.overview(found)),
         sections={
             "What this cannot tell": _limits(signs, estimator.model_.mixture.c_encoder is not None),
+            "How many clusters": _number(estimator.silhouettes_),
             "Cluster by cluster": groups.one_by_one(found),
+            "Rows that belong nowhere": _outliers(found, estimator.outlier_),
             "Beside known classes": groups.against_labels(found),
         },
         metrics={
@@ -48,11 +54,40 @@ def findings(trained: Trained, labels: np.ndarray | None) -> Findings:
             "n_components": found.n_groups,
             "components_used": signs.components_used,
             "mean_probability": sure,
+            "temperature": estimator.temperature_,
+            "rows_that_belong_nowhere": int(estimator.outlier_.sum()),
             "elbo": float(np.mean(estimator.score_samples(trained.x))),
             **({} if labels is None else found.label_scores),
         },
         summary=["clusters: " + ", ".join(f"{group}: {found.counts[group]}" for group in found.by_size) + " rows"],
     )
+
+
+def _number(silhouettes: np.ndarray) -> list[Block]:
+    """The silhouettes [M] of 2, 3, ... clusters, if they chose the number."""
+    if not len(silhouettes):
+        return []
+    words = (
+        "No number was asked for (--components): the one was taken at which k-means' clusters have the greatest mean "
+        "silhouette, how much nearer a row is to the rows of its cluster than to those of the next. Numbers of nearly "
+        "the same silhouette are as good."
+    )
+    rows = [[str(2 + i), page.bar(f"{value:.3f}", value)] for i, value in enumerate(silhouettes)]
+    return [page.text(words), page.table(["clusters", "mean silhouette"], rows)]
+
+
+def _outliers(found: Groups, outlier: np.ndarray) -> list[Block]:
+    """The rows of a mask [N] that no cluster explains, if any."""
+    if not outlier.any():
+        return []
+    names = [name for name, far in zip(found.rows, outlier, strict=True) if far]
+    shown = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
+    words = (
+        f"{len(names)} of {len(outlier)} rows are far less probable than the others in any cluster (three "
+        "interquartile ranges below the first quartile of log-probability). Each is in the cluster that is the least "
+        f"wrong. Look at them before anything else is read off their clusters: {shown}"
+    )
+    return [page.text(words)]
 
 
 def _limits(signs: Health, two_views: bool) -> list[Block]:

@@ -188,7 +188,7 @@ def health(troubles: Mapping[str, str], signs: Health | None = None, latent_dim:
 
 def _model_inputs(trained: Trained) -> np.ndarray:
     """x in the scale of the estimator's model, [N, D]."""
-    return ((trained.x - trained.estimator.x_mean_) / trained.estimator.x_scale_).astype(np.float32)
+    return trained.estimator._scaling.apply(trained.x)
 
 
 def _first_warning(warnings: list[str]) -> list[Block]:

@@ -1,0 +1,107 @@
+"""How sure a clustering is, how many clusters it finds, and which rows it says belong nowhere."""
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+from sklearn.datasets import make_blobs
+from sklearn.metrics import adjusted_rand_score
+
+from vae_moe import DMVAE
+from vae_moe.estimators import DMVAEClustering
+from vae_moe.training import calibration, consensus, graphs, how_many
+
+BRIEF = {"hidden_layer_sizes": (32, 16), "latent_dim": 3, "start_epochs": 5, "epochs": 5, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def three_groups():
+    """Three groups apart, and one row far from all: x [301, 4], y [300]."""
+    x, y = make_blobs(300, 4, centers=3, cluster_std=0.5, random_state=0)
+    return np.concatenate([x, [[40.0, -40, 40, -40]]]), y
+
+
+@pytest.fixture(scope="module")
+def found(three_groups):
+    return DMVAEClustering("auto", **BRIEF).fit(three_groups[0])
+
+
+def test_the_number_is_found(found, three_groups):
+    assert found.n_components_ == found.model_.mixture.n_components == 3
+    assert len(found.silhouettes_) == 14
+    assert adjusted_rand_score(three_groups[1], found.labels_[:-1]) == 1.0
+
+
+def test_a_row_far_from_all_belongs_nowhere(found):
+    assert found.outlier_[-1] and found.outlier_[:-1].mean() < 0.03
+
+
+def test_probabilities_are_those_of_the_network_at_the_temperature(found, three_groups):
+    x = three_groups[0]
+    log_q = found.model_.c_log_proba(found._scaling.apply(x))
+    expected = np.exp(log_softmax(log_q / found.temperature_, -1))
+    np.testing.assert_allclose(found.predict_proba(x), expected)
+    assert found.temperature_ >= 1 and (found.predict(x) == found.labels_).all()
+
+
+@pytest.mark.parametrize("rows", [2, 3])
+def test_of_hardly_any_rows_a_number_is_found_too(rows, rng):
+    clustering = DMVAEClustering("auto", **BRIEF).fit(rng.normal(size=(rows, 2)))
+    assert clustering.n_components_ == rows - 1
+
+
+def test_a_few_far_rows_change_nothing_for_the_others(rng, three_groups):
+    """Also a column of huge scale, a constant one, and rows that come twice."""
+    x, y = three_groups[0][:-1], three_groups[1]
+    x = np.column_stack([1e9 * x[:, 0], x[:, 1:], np.ones(300)])
+    far = 1e12 * rng.choice([-1, 1], (4, 5))
+    found = DMVAEClustering(3, **BRIEF | {"start_epochs": 15, "epochs": 30}).fit(np.concatenate([x, far, x[:50]]))
+    assert adjusted_rand_score(y, found.labels_[:300]) >= 0.98
+    assert found.outlier_[300:304].all()
+
+
+def test_another_word_for_the_number_is_refused():
+    with pytest.raises(ValueError, match="n_components must be one of auto, got 'many'"):
+        DMVAEClustering("many").fit(np.eye(5))
+
+
+def test_the_temperature_has_the_greatest_bound(rng):
+    """Against a grid, of a network whose logits are made four times as large."""
+    model = DMVAE(5, n_components=3, latent_dim=2, z_encoder_sizes=(8,), c_encoder_sizes=(8,), decoder_sizes=(8,))
+    last = model.mixture.c_encoder.layers[-1]
+    last.set_weights([40 * weight for weight in last.get_weights()])
+    x = rng.normal(size=(200, 5)).astype("f")
+    z_mean, z_log_var, _ = model.posterior(x)
+    kl_z = np.asarray(model.mixture.prior.kl(z_mean, z_log_var))
+    log_weights = np.asarray(model.mixture.prior.log_weights())
+
+    def terms(temperature):
+        log_q = log_softmax(model.c_log_proba(x) / temperature, -1)
+        return np.mean(np.sum(np.exp(log_q) * (kl_z + log_q - log_weights), -1))
+
+    best = calibration.temperature(model, x)
+    grid = np.geomspace(*calibration.TEMPERATURES, 60)
+    assert terms(best) <= min(map(terms, grid)) + 1e-4
+
+
+def test_the_numbers_of_few_rows_are_few(rng):
+    assert len(how_many.silhouettes(np.ones((9, 2)))) == 0
+    assert len(how_many.silhouettes(rng.normal(size=(5, 2)))) == 3
+
+
+def test_a_few_far_rows_are_no_cluster_that_the_graph_tells(rng):
+    """Rows that are nearly equal within a cloud: no gap between them is longer than the steps in the cloud."""
+    x = np.concatenate([3 * rng.normal(size=(300, 6)), 0.01 * rng.normal(size=(30, 6))]).astype("f")
+    neighbors = graphs.nearest_neighbors(x)
+    clusters = np.eye(2)[np.repeat([0, 1], [300, 30])]
+    assert not consensus.told_by_graph(x, neighbors, graphs.adjacency(neighbors), clusters)
+    apart = x + 100 * clusters[:, 1:]
+    neighbors = graphs.nearest_neighbors(apart)
+    assert consensus.told_by_graph(apart, neighbors, graphs.adjacency(neighbors), clusters)
+
+
+def test_votes_of_clusterings_that_agree_are_sure(rng):
+    clusters = np.eye(3)[rng.integers(0, 3, 60)]
+    others = clusters[:, [2, 0, 1]]  # the same clusters by other names
+    resp = consensus.consensus([clusters, others, clusters])
+    np.testing.assert_allclose(resp.max(-1), 1)
+    assert adjusted_rand_score(clusters.argmax(-1), resp.argmax(-1)) == 1
