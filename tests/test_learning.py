@@ -6,7 +6,7 @@ from short_plans import SHORT
 from sklearn.cluster import KMeans
 from sklearn.datasets import make_friedman1
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
-from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics import adjusted_rand_score, log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -76,3 +76,13 @@ def test_ridge_is_not_far_from_the_default(diabetes):
     for regressor in REGRESSORS:
         model = regressor(epochs=10, start_epochs=20, random_state=0).fit(X, y)
         assert np.sqrt(np.square(model.predict(X_test) - y_test).mean()) < 1.05 * error
+
+
+def test_where_one_logistic_regression_is_all_the_classifier_is_that_one(rng):
+    """Ten columns and a noisy linear rule, of which four maps would learn the noise."""
+    X = rng.normal(size=(2300, 10))
+    y = rng.random(2300) < 1 / (1 + np.exp(-X @ np.linspace(0, 1, 10)))
+    model = estimators.DeepMoEClassifier(epochs=5, random_state=0).fit(X[:300], y[:300])
+    linear = LogisticRegression().fit(X[:300], y[:300])
+    ours, best = (log_loss(y[300:], each.predict_proba(X[300:])) for each in (model, linear))
+    assert ours < 1.05 * best

@@ -69,6 +69,10 @@ class Regressor(RegressorMixin, KerasMixtureOfExperts):
         bounds = Predictive.of(self, X).interval(level)
         return bounds if self.y_mean_.ndim else bounds[:, 0]
 
+    def predict_distribution(self, X: Any) -> Predictive:
+        """Return p(y | x) of X [N, D], a mixture of Gaussians: its mean, variance, quantile, cdf and log_prob."""
+        return Predictive.of(self, X)
+
     def expert_predictions(self, X: Any) -> np.ndarray:
         """Return the mean of y of each expert, X [N, D] -> [N, K, O]."""
         x = self._check_X(X)

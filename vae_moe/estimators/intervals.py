@@ -1,9 +1,11 @@
 """Predictive intervals of a regression: p(y|x) is a mixture of Gaussians, one an expert, for each output."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import logsumexp
 from scipy.stats import norm
 
 BISECTIONS = 60
@@ -18,17 +20,49 @@ class Predictive:
         gate: p(c|x), [N, K].
         means: [N, K, O].
         stddevs: [K, O].
+        one_output: whether y is [N], so that what is told of it is [N] too.
     """
 
     gate: np.ndarray
     means: np.ndarray
     stddevs: np.ndarray
+    one_output: bool = False
 
     @classmethod
     def of(cls, estimator: Any, x: np.ndarray) -> "Predictive":
         """Of a fitted regressor at x [N, D]."""
         stddevs = np.exp(0.5 * np.asarray(estimator.model_.experts.log_vars, float)) * estimator.y_scale_  # [K, O]
-        return cls(estimator.gate_proba(x), np.asarray(estimator.expert_predictions(x), float), stddevs)
+        means = np.asarray(estimator.expert_predictions(x), float)
+        return cls(estimator.gate_proba(x), means, stddevs, not estimator.y_mean_.ndim)
+
+    @classmethod
+    def mean_of(cls, several: Sequence["Predictive"]) -> "Predictive":
+        """The mean of several densities of the same rows: the mixture of all their experts."""
+        gates, means, stddevs = ([getattr(each, name) for each in several] for name in ("gate", "means", "stddevs"))
+        joined = np.concatenate(gates, 1) / len(several), np.concatenate(means, 1), np.concatenate(stddevs)
+        return cls(*joined, several[0].one_output)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """E[y|x], as y is."""
+        return self._as_y(np.einsum("nk,nko->no", self.gate, self.means))
+
+    @property
+    def variance(self) -> np.ndarray:
+        """Var[y|x], as y is."""
+        mean = np.einsum("nk,nko->no", self.gate, self.means)
+        squares = np.square(self.means - mean[:, np.newaxis]) + np.square(self.stddevs)  # [N, K, O]
+        return self._as_y(np.einsum("nk,nko->no", self.gate, squares))
+
+    def log_prob(self, y: np.ndarray) -> np.ndarray:
+        """log p(y|x) of each row, of all outputs together, y [N] or [N, O] -> [N] nats."""
+        y = np.reshape(y, (len(self.means), 1, -1))
+        terms = norm.logpdf(y, self.means, self.stddevs).sum(-1)  # [N, K]
+        with np.errstate(divide="ignore"):
+            return logsumexp(terms + np.log(self.gate), axis=1)
+
+    def _as_y(self, values: np.ndarray) -> np.ndarray:
+        return values[:, 0] if self.one_output else values
 
     def cdf(self, y: np.ndarray) -> np.ndarray:
         """P(Y <= y | x), y [N, O] -> [N, O]."""
@@ -39,8 +73,8 @@ class Predictive:
         """Low and high between which y lies with a probability, and below and above them alike: [N, O, 2]."""
         return np.stack([self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)], -1)
 
-    def quantile(self, level: float) -> np.ndarray:
-        """The y below which that share lies, by bisection, [N, O]."""
+    def quantile(self, level: float | np.ndarray) -> np.ndarray:
+        """The y below which that share lies, or those shares [O], by bisection, [N, O]."""
         low = (self.means - FAR * self.stddevs).min(1)
         high = (self.means + FAR * self.stddevs).max(1)
         for _ in range(BISECTIONS):

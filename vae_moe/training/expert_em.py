@@ -47,6 +47,7 @@ def fit_experts(
     max_iter: int = 6,
     tol: float = 1e-2,
     center: np.ndarray | None = None,
+    class_alpha: float = 1.0,
     sample_weight: np.ndarray | None = None,
 ) -> list[float]:
     """Set the experts to their best by EM with the gate held; rows without y are left out.
@@ -70,6 +71,7 @@ def fit_experts(
             Gaussian experts is then moved by evidence, and ``alphas`` is only where it starts: experts that the rows
             do not tell apart become one. Ridges are then in units of each column's variance: a column's unit changes
             nothing.
+        class_alpha: ridge of experts of classes towards ``center``, for which there is no evidence in closed form.
         sample_weight: [N], positive.
 
     Returns:
@@ -96,11 +98,14 @@ def fit_experts(
         coordinates = Coordinates.of(inputs, weights)
         inputs, biases = coordinates.inputs(inputs), biases + coordinates.mean @ kernels
         fitted = _as_fitted(experts, coordinates.kernels(kernels), biases, reg_variance, coordinates.kernels(center))
-        alphas = [fitted.alpha] if resume else alphas[:1]
+        if isinstance(fitted, CategoricalExperts):
+            fitted = replace(fitted, alpha=class_alpha)
+        if resume or isinstance(fitted, CategoricalExperts):
+            alphas = [fitted.alpha]
     log_resp = log_gate + fitted.log_prob(inputs, y) if resume else log_gate
     likelihoods: list[float] = []
     with threads.one_if(threads.few_moments(*inputs.shape)):
-        for alpha in alphas if isinstance(fitted, GaussianExperts) else alphas[:1]:
+        for alpha in alphas if center is None and isinstance(fitted, GaussianExperts) else alphas[:1]:
             fitted = replace(fitted, alpha=alpha)
             before = _mean_likelihood(log_resp, weights) if resume and center is None else -np.inf
             for _ in range(max_iter):

@@ -154,7 +154,10 @@ def fit_experts(
     m_steps: list[keras.callbacks.Callback] = []
     if by_em is not None:
         options = _em_options(model, x[rows], y[rows], weights[rows], by_em)
-        _fit_held_experts(model, x[rows], y[rows], by_em, options, backup)
+        judge = None
+        if held_out is not None and len(held_out) and by_em.class_ridges and model.experts.task == "classification":
+            judge = functools.partial(_nll, model, x[held_out], y[held_out], weights[held_out])
+        options |= _fit_held_experts(model, x[rows], y[rows], by_em, options, backup, judge)
         m_steps = [expert_em.ExpertsMStep(x[rows], y[rows], (by_em.ridges or (1.0,))[-1], tied=by_em.tied, **options)]
     warm_start_seconds = backup.seconds
     history, best_epoch = {}, -1
@@ -181,7 +184,7 @@ def fit_experts(
     if by_em is not None and history:  # compiled anew for whoever trains it further
         pipelines.compile_model(model, data, plan.epochs, plan.learning_rate, plan.learning_rate_schedule)
     if by_em is not None and by_em.refit:
-        options = _em_options(model, x, y, weights, by_em)
+        options |= _em_options(model, x, y, weights, by_em)
         expert_em.fit_experts(model, x, y, resume=True, max_iter=by_em.max_iter, tol=by_em.tol, **options)
     return Fitted(history, best_epoch, backup.seconds, warm_start_seconds, _shared(latents))
 
@@ -229,19 +232,34 @@ def _em_options(model, x, y, weights, by_em: ExpertsByEM) -> dict[str, Any]:
     return {"center": center, "reg_variance": by_em.reg_variance, "sample_weight": weights}
 
 
-def _fit_held_experts(model, x, y, by_em: ExpertsByEM, options, backup: Backup) -> None:
-    """Set the experts by EM, and hold them against gradients."""
+def _fit_held_experts(
+    model, x, y, by_em: ExpertsByEM, options, backup: Backup, judge: Callable[[], float] | None
+) -> dict[str, Any]:
+    """Set the experts by EM, and hold them against gradients.
+
+    Of experts of classes the ridge of least ``judge``, the loss on rows held out, is taken: where all that the rows
+    tell is one logistic regression, the experts are that one. It is returned as an option of ``expert_em``.
+    """
+    stages: dict[str, Any] = {"tied": by_em.tied, "max_iter": by_em.max_iter, "tol": by_em.tol}
+    stages |= {"alphas": by_em.ridges or (1.0,), **options}
+
+    def fitted(**ridge):
+        expert_em.fit_experts(model, x, y, **stages, **ridge)
+        return {weight.name: weight.numpy() for weight in model.experts.weights}
 
     def weights():
         logger.info("experts by EM")
-        stages: dict[str, Any] = {"tied": by_em.tied, "max_iter": by_em.max_iter, "tol": by_em.tol}
-        expert_em.fit_experts(model, x, y, alphas=by_em.ridges or (1.0,), **stages, **options)
-        return {weight.name: weight.numpy() for weight in model.experts.weights}
+        if judge is None:
+            return {**fitted(), "ridge": np.array(1.0)}
+        found = [(fitted(class_alpha=ridge), judge(), ridge) for ridge in by_em.class_ridges]
+        best, _, ridge = min(found, key=lambda each: each[1])
+        return {**best, "ridge": np.array(ridge)}
 
     kept = backup.once("experts", weights)
     for weight in model.experts.weights:
         weight.assign(kept[weight.name])
     model.experts.trainable = False
+    return {"class_alpha": float(kept["ridge"])} if judge else {}
 
 
 def _nll(model, x, y, weights) -> float:

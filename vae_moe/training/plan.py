@@ -30,6 +30,7 @@ class ExpertsByEM:
         1.0,
         0.1,
     )  # one stage after the other; None: by evidence
+    class_ridges: tuple[float, ...] = ()  # of experts of classes, of which rows held out choose; none: 1
     tied: bool = True  # whether regressions' variances are tied until the last epoch
     reg_variance: float = 1e-4  # least variance, in units of the squared targets
     max_iter: int = 6  # E and M steps before the gate is trained
@@ -80,6 +81,8 @@ MANY = replace(
     batch_size=256,
     warm_start=WarmStart(15, 3, neighbors_of=None, batch_size=128, learning_rate=2e-3),
 )
+#: Ridges of experts of classes towards one logistic regression: the last ones leave nothing but that.
+CLASS_RIDGES = (1.0, 10.0, 100.0, 1000.0)
 #: The default of a mixture of experts.
 EXPERTS = replace(
     FEW,
@@ -88,7 +91,16 @@ EXPERTS = replace(
     warm_start=replace(_START, batch_size=64),
     hold_start=False,
     patience=10,
-    experts=ExpertsByEM(None, tied=False, reg_variance=1e-3, max_iter=50, tol=1e-3, moved_start=True, refit=True),
+    experts=ExpertsByEM(
+        None,
+        CLASS_RIDGES,
+        tied=False,
+        reg_variance=1e-3,
+        max_iter=50,
+        tol=1e-3,
+        moved_start=True,
+        refit=True,
+    ),
 )
 
 
