@@ -19,6 +19,7 @@ from vae_moe.estimators._inputs import NOISE, Scaling, choose_likelihood
 from vae_moe.estimators._persistence import in_float32
 from vae_moe.training import calibration, how_many
 from vae_moe.training.fit import fit_clustering
+from vae_moe.training.graphs import FEW_COLUMNS
 from vae_moe.training.plan import MANY_ROWS, Plan, augmented, default_plan
 
 #: Of z, over which `score_samples` averages; the same noise for every row.
@@ -28,6 +29,7 @@ TERMS = {"start": 1.0, "adversarial": 1.0, "balance": 0.4, "entropy": 0.1}
 #: How far from x the direction of an adversarial change is sought, in units of the change.
 PROBE = 6.0
 #: Hidden layers of q(z | x), of few rows and of many, and of q(c | x).
+MANY_WIDE_ROWS = 5_000  # that are many if their columns are
 FEW_LAYERS, MANY_LAYERS, C_LAYERS = (256, 512), (512, 512, 512), (512, 256)
 #: Channels of convolutional networks, epochs of their autoencoder and its learning rate: from random kernels they take
 #: more steps, and larger ones, than dense networks.
@@ -259,7 +261,8 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
 
     def _layers(self, n_rows: int) -> dict[str, Any]:
         """Return the networks' arguments: q(z | x) and q(c | x) share a convolutional trunk alone."""
-        usual = MANY_LAYERS if n_rows >= MANY_ROWS else FEW_LAYERS
+        large = n_rows >= MANY_ROWS or (n_rows >= MANY_WIDE_ROWS and self.n_features_in_ > FEW_COLUMNS)
+        usual = MANY_LAYERS if large else FEW_LAYERS
         sizes = usual if self.hidden_layer_sizes is None else tuple(self.hidden_layer_sizes)
         if self.encoder == "mlp":
             return {"z_encoder_sizes": sizes, "decoder_sizes": sizes[::-1]}

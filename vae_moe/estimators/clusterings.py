@@ -22,7 +22,7 @@ class VaDEClustering(KerasClustering):
         Entries of z, L.
     hidden_layer_sizes : tuple of int or None, default=None
         Of the encoder; the decoder's are the same in reverse. None: (256, 512), and (512, 512, 512) of 20000 rows or
-        more.
+        more, or 5000 of more than 100 columns.
     likelihood : {'auto', 'bernoulli', 'gaussian'}, default='auto'
         Of X. 'auto' takes 'bernoulli' where X is in [0, 1], and 'gaussian' otherwise. With 'gaussian' the columns are
         standardised inside, with 'bernoulli' they stay as they are: another model, whose scores compare with those of
