@@ -1,3 +1,4 @@
+import logging
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -55,3 +56,10 @@ def data(tmp_path_factory):
     own_files.diabetes().to_csv(folder / "diabetes.csv", index=False)
     own_files.write_digits(folder / "digits", 120, classes=4)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _log_level():
+    """A command sets how much is said, for its whole process: not for the tests that come after it."""
+    yield
+    logging.getLogger("vae_moe").setLevel(logging.NOTSET)
