@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
 from scipy.stats import norm
 
 from experiments import recipes
@@ -160,20 +159,8 @@ def _density(model: Any, x, y) -> tuple[np.ndarray, np.ndarray, np.ndarray] | No
         return found.logpdf(y), *(found.ppf(np.full(len(y), tail)) for tail in tails)
     if hasattr(model, "predict_interval"):  # ours
         low, high = np.moveaxis(model.predict_interval(x, LEVEL), -1, 0)
-        return _log_density_of_experts(model, x, y), low, high
+        return model.predict_distribution(x).log_prob(y), low, high
     return None
-
-
-def _log_density_of_experts(model: Any, x, y) -> np.ndarray:
-    """log p(y|x) of one of our mixtures of experts, a Gaussian each."""
-    if hasattr(model, "predict_distribution"):
-        return model.predict_distribution(x).log_prob(y)
-    from vae_moe.estimators.intervals import Predictive
-
-    mixture = Predictive.of(model, x)
-    terms = norm.logpdf(np.reshape(y, (-1, 1, 1)), mixture.means, mixture.stddevs)[..., 0]  # [N, K]
-    with np.errstate(divide="ignore"):
-        return logsumexp(terms + np.log(mixture.gate), axis=1)
 
 
 def _gaussian(make: Callable[[], Any], model: Any, x, y, test_x, test_y, seed: int):

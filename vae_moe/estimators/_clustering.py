@@ -142,8 +142,8 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self.history_ = fitted.history
         self.n_iter_ = len(self.history_["loss"])
         self.temperature_ = calibration.temperature(self.model_, x)
-        self.labels_ = self.model_.cluster(self._scaling.apply(X))
-        scores = self._scores(self._scaling.apply(X))
+        every = self._scaling.apply(X)
+        self.labels_, scores = self.model_.cluster(every), self._scores(every)
         low, high = np.quantile(scores[rows], (0.25, 0.75))
         self.outlier_threshold_ = float(low - FAR_OUT * (high - low))
         self.outlier_ = scores < self.outlier_threshold_

@@ -19,9 +19,9 @@ def temperature(model, x: np.ndarray) -> float:
 
     Args:
         model: a VaDE or DMVAE.
-        x: [N, D], of which the first ``MOST_ROWS`` are looked at.
+        x: [N, D], of which ``MOST_ROWS`` at most, evenly spaced, are looked at.
     """
-    x = x[:MOST_ROWS]
+    x = x[:: -(-len(x) // MOST_ROWS)]  # rows may be in an order
     z_mean, z_log_var, _ = model.posterior(x)
     divergences = np.asarray(model.mixture.prior.kl(z_mean, z_log_var), np.float64)  # [N, K]
     best = log_softmax(np.asarray(model.mixture.prior.log_weights(), np.float64) - divergences, -1)

@@ -138,16 +138,10 @@ def told_by_graph(x: np.ndarray, neighbors: Neighbors, graph, resp: np.ndarray) 
         resp: one-hot clusters [N, K].
     """
     cut = cuts.normalised_cut(graph, resp) / resp.shape[1]
-    if cut > FEW_CUT or cut > cuts.CUT_TOLERANCE:
+    if cut > cuts.CUT_TOLERANCE:
         return cut <= FEW_CUT
-    clusters = resp.argmax(-1)
-    for k in np.unique(clusters):
-        inside = clusters == k
-        if inside.all():
-            return True
-        if not _is_apart(x, neighbors, inside):
-            return False
-    return True
+    masks = resp.T[resp.sum(0) > 0] > 0  # [clusters with rows, N]
+    return len(masks) == 1 or all(_is_apart(x, neighbors, inside) for inside in masks)
 
 
 def _is_apart(x: np.ndarray, neighbors: Neighbors, inside: np.ndarray) -> bool:

@@ -18,8 +18,8 @@ import tensorflow as tf
 from vae_moe.engine import pipelines
 from vae_moe.engine.resume import Backup
 from vae_moe.layers import LatentMixture
-from vae_moe.training import augmentation, callbacks, expert_em, graphs
-from vae_moe.training.plan import ExpertsByEM, Plan
+from vae_moe.training import augmentation, callbacks, expert_em, graphs, held_experts
+from vae_moe.training.plan import Plan
 from vae_moe.training.stop_on_nan import StopOnNaN
 from vae_moe.training.warm_start import Latents, StartCache, start_gate
 
@@ -151,13 +151,13 @@ def fit_experts(
         )
     if plan.gate_epochs:
         _train_gate(model, x, plan, seed, backup, verbose)
+    judge: Callable[[], float] | None = None
+    if held_out is not None and len(held_out):
+        judge = functools.partial(_nll, model, x[held_out], y[held_out], weights[held_out])
     m_steps: list[keras.callbacks.Callback] = []
     if by_em is not None:
-        options = _em_options(model, x[rows], y[rows], weights[rows], by_em)
-        judge = None
-        if held_out is not None and len(held_out) and by_em.class_ridges and model.experts.task == "classification":
-            judge = functools.partial(_nll, model, x[held_out], y[held_out], weights[held_out])
-        options |= _fit_held_experts(model, x[rows], y[rows], by_em, options, backup, judge)
+        options = held_experts.options(model, x[rows], y[rows], weights[rows], by_em)
+        options |= held_experts.fit(model, x[rows], y[rows], by_em, options, backup, judge)
         m_steps = [expert_em.ExpertsMStep(x[rows], y[rows], (by_em.ridges or (1.0,))[-1], tied=by_em.tied, **options)]
     warm_start_seconds = backup.seconds
     history, best_epoch = {}, -1
@@ -174,8 +174,7 @@ def fit_experts(
             sample_weight=None if sample_weight is None else sample_weight[rows],
         )
         best: str | Callable[[], float] | None = "val_nll" if plan.checkpoint == "best" and validation else None
-        if held_out is not None:
-            best = functools.partial(_nll, model, x[held_out], y[held_out], weights[held_out])
+        best = judge or best
         seen = validation and pipelines.in_order(*validation)
         observers = [*m_steps, *observers]
         kept = _train(model, x, data, plan, best, observers, backup, validation_data=seen, verbose=verbose)
@@ -184,7 +183,7 @@ def fit_experts(
     if by_em is not None and history:  # compiled anew for whoever trains it further
         pipelines.compile_model(model, data, plan.epochs, plan.learning_rate, plan.learning_rate_schedule)
     if by_em is not None and by_em.refit:
-        options |= _em_options(model, x, y, weights, by_em)
+        options |= held_experts.options(model, x, y, weights, by_em)
         expert_em.fit_experts(model, x, y, resume=True, max_iter=by_em.max_iter, tol=by_em.tol, **options)
     return Fitted(history, best_epoch, backup.seconds, warm_start_seconds, _shared(latents))
 
@@ -224,42 +223,6 @@ def batches(
         least_steps=plan.least_steps,
         **inputs,
     )
-
-
-def _em_options(model, x, y, weights, by_em: ExpertsByEM) -> dict[str, Any]:
-    """Return how ``expert_em`` fits the experts to rows, before training and after each epoch."""
-    center = None if by_em.ridges else expert_em.shared_kernel(model.experts, x, y, weights)  # [D, O]
-    return {"center": center, "reg_variance": by_em.reg_variance, "sample_weight": weights}
-
-
-def _fit_held_experts(
-    model, x, y, by_em: ExpertsByEM, options, backup: Backup, judge: Callable[[], float] | None
-) -> dict[str, Any]:
-    """Set the experts by EM, and hold them against gradients.
-
-    Of experts of classes the ridge of least ``judge``, the loss on rows held out, is taken: where all that the rows
-    tell is one logistic regression, the experts are that one. It is returned as an option of ``expert_em``.
-    """
-    stages: dict[str, Any] = {"tied": by_em.tied, "max_iter": by_em.max_iter, "tol": by_em.tol}
-    stages |= {"alphas": by_em.ridges or (1.0,), **options}
-
-    def fitted(**ridge):
-        expert_em.fit_experts(model, x, y, **stages, **ridge)
-        return {weight.name: weight.numpy() for weight in model.experts.weights}
-
-    def weights():
-        logger.info("experts by EM")
-        if judge is None:
-            return {**fitted(), "ridge": np.array(1.0)}
-        found = [(fitted(class_alpha=ridge), judge(), ridge) for ridge in by_em.class_ridges]
-        best, _, ridge = min(found, key=lambda each: each[1])
-        return {**best, "ridge": np.array(ridge)}
-
-    kept = backup.once("experts", weights)
-    for weight in model.experts.weights:
-        weight.assign(kept[weight.name])
-    model.experts.trainable = False
-    return {"class_alpha": float(kept["ridge"])} if judge else {}
 
 
 def _nll(model, x, y, weights) -> float:
