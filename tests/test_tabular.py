@@ -71,7 +71,7 @@ def test_a_mixture_of_experts_has_its_own_density(friedman1):
     model = DVMoERegressor(2, epochs=1, start_epochs=1, random_state=0).fit(x, y)
     log_density, low, high = methods._density(model, x, y)
     grid = np.linspace(y.min() - 20, y.max() + 20, 2000)
-    first = np.exp(model.predict_distribution(np.repeat(x[:1]).log_prob(len(grid), 0), grid))
+    first = np.exp(model.predict_distribution(np.repeat(x[:1], len(grid), 0)).log_prob(grid))
     assert np.trapezoid(first, grid) == pytest.approx(1, abs=1e-3)
     inside = (grid > low[0]) & (grid < high[0])
     assert np.trapezoid(first[inside], grid[inside]) == pytest.approx(0.9, abs=0.02)
