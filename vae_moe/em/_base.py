@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vae_moe.em._em import EMResult, Experts, Gate, initial_log_resp, run_em
+from vae_moe.em._experts import CategoricalExperts, GaussianExperts
 from vae_moe.em._numerics import diagonal_scatter, row_blocks
 from vae_moe.probabilities import normalised_logs
 from vae_moe.validation import check_numbers, check_option, check_size, weighted_rows
@@ -26,6 +27,7 @@ class MixtureOfExperts(BaseEstimator, ABC):
     """Abstract mixture p(y | x) = sum_k p(k | x) p(y | x, k), fitted by EM; subclasses make gate and experts."""
 
     n_experts: int
+    alpha: float
     n_init: int
     max_iter: int
     tol: float
@@ -42,9 +44,9 @@ class MixtureOfExperts(BaseEstimator, ABC):
     def _make_experts(self) -> Experts:
         """Return the unfitted experts."""
 
-    @abstractmethod
     def _publish(self) -> None:
-        """Set the fitted attributes that the subclass documents from `gate_` and `experts_`."""
+        """Set the fitted attributes that subclasses document from `gate_` and `experts_`."""
+        self.kernels_, self.biases_ = self.experts_.kernels, self.experts_.biases
 
     def _check_parameters(self) -> None:
         """Raise ValueError for a parameter out of its range."""
@@ -164,6 +166,16 @@ class MixtureOfExperts(BaseEstimator, ABC):
 class MixtureOfRegressors(RegressorMixin, MixtureOfExperts):
     """Abstract mixture of experts for regression, of one output or several."""
 
+    variance: float | None
+    reg_variance: float
+
+    def _make_experts(self) -> GaussianExperts:
+        return GaussianExperts(self.alpha, self.reg_variance, self.variance)
+
+    def _publish(self) -> None:
+        super()._publish()
+        self.variances_ = self.experts_.variances
+
     def _limits(self, X: np.ndarray, Y: np.ndarray, resp: np.ndarray) -> dict[str, tuple[float, str]]:
         variance = diagonal_scatter(Y - Y[0], resp).max() / resp.sum()  # 0 of a constant, without rounding
         return {**super()._limits(X, Y, resp), "reg_variance": (variance, "the greatest variance of an output")}
@@ -215,7 +227,11 @@ class MixtureOfRegressors(RegressorMixin, MixtureOfExperts):
 class MixtureOfClassifiers(ClassifierMixin, MixtureOfExperts):
     """Abstract mixture of experts for classification."""
 
+    inner_max_iter: int
     classes_: np.ndarray
+
+    def _make_experts(self) -> CategoricalExperts:
+        return CategoricalExperts(len(self.classes_), self.alpha, self.inner_max_iter)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MixtureOfClassifiers:
         """Fit to the inputs X [N, D] and the class labels y [N].

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from vae_moe.em._base import MixtureOfClassifiers, MixtureOfExperts, MixtureOfRegressors
-from vae_moe.em._experts import CategoricalExperts, GaussianExperts
 from vae_moe.em._gaussian_gate import COVARIANCE_TYPES, GaussianGate
 from vae_moe.em._numerics import diagonal_scatter
 from vae_moe.validation import check_option
@@ -40,7 +39,7 @@ class _GMMGated(MixtureOfExperts):
         self.weights_, self.means_ = np.exp(self.gate_.log_weights), self.gate_.means
         tied = self.covariance_type == "tied"
         self.covariances_ = self.gate_.covariances[0] if tied else self.gate_.covariances
-        self.kernels_, self.biases_ = self.experts_.kernels, self.experts_.biases
+        super()._publish()
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Return log p(x) under the Gaussian mixture of the gate as [N], inputs [N, D]."""
@@ -138,13 +137,6 @@ class GMMGatedRegressor(_GMMGated, MixtureOfRegressors):
         self.tol = tol
         self.random_state = random_state
 
-    def _make_experts(self) -> GaussianExperts:
-        return GaussianExperts(self.alpha, self.reg_variance, self.variance)
-
-    def _publish(self) -> None:
-        super()._publish()
-        self.variances_ = self.experts_.variances
-
 
 class GMMGatedClassifier(_GMMGated, MixtureOfClassifiers):
     """Multinomial logistic experts gated by a Gaussian mixture over the inputs, fitted by generalised EM in log space.
@@ -171,8 +163,6 @@ class GMMGatedClassifier(_GMMGated, MixtureOfClassifiers):
     kernels_ : array [K, D, C]
     biases_ : array [K, C]
     """
-
-    inner_max_iter: int
 
     def __init__(
         self,
@@ -202,6 +192,3 @@ class GMMGatedClassifier(_GMMGated, MixtureOfClassifiers):
         self.max_iter = max_iter
         self.tol = tol
         self.random_state = random_state
-
-    def _make_experts(self) -> CategoricalExperts:
-        return CategoricalExperts(len(self.classes_), self.alpha, self.inner_max_iter)

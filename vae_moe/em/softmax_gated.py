@@ -9,7 +9,6 @@ import numpy as np
 from scipy.special import log_softmax
 
 from vae_moe.em._base import MixtureOfClassifiers, MixtureOfExperts, MixtureOfRegressors
-from vae_moe.em._experts import CategoricalExperts, GaussianExperts
 from vae_moe.em._numerics import Moments, row_blocks, unfitted
 from vae_moe.em._softmax_regression import fit_softmax
 
@@ -63,7 +62,6 @@ class SoftmaxGate:
 class _SoftmaxGated(MixtureOfExperts):
     """Abstract: the softmax gate, its parameters and its attributes."""
 
-    alpha: float
     alpha_gate: float
     inner_max_iter: int
 
@@ -76,7 +74,7 @@ class _SoftmaxGated(MixtureOfExperts):
 
     def _publish(self) -> None:
         self.gate_kernel_, self.gate_bias_ = self.gate_.kernel, self.gate_.bias
-        self.kernels_, self.biases_ = self.experts_.kernels, self.experts_.biases
+        super()._publish()
 
 
 class SoftmaxGatedRegressor(_SoftmaxGated, MixtureOfRegressors):
@@ -136,13 +134,6 @@ class SoftmaxGatedRegressor(_SoftmaxGated, MixtureOfRegressors):
         self.tol = tol
         self.random_state = random_state
 
-    def _make_experts(self) -> GaussianExperts:
-        return GaussianExperts(self.alpha, self.reg_variance, self.variance)
-
-    def _publish(self) -> None:
-        super()._publish()
-        self.variances_ = self.experts_.variances
-
 
 class SoftmaxGatedClassifier(_SoftmaxGated, MixtureOfClassifiers):
     """Multinomial logistic experts gated by a multinomial logistic model, fitted by generalised EM in log space.
@@ -191,6 +182,3 @@ class SoftmaxGatedClassifier(_SoftmaxGated, MixtureOfClassifiers):
         self.max_iter = max_iter
         self.tol = tol
         self.random_state = random_state
-
-    def _make_experts(self) -> CategoricalExperts:
-        return CategoricalExperts(len(self.classes_), self.alpha, self.inner_max_iter)
