@@ -8,11 +8,24 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn.cluster import KMeans, SpectralClustering
+from sklearn.decomposition import PCA
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.mixture import GaussianMixture
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.semi_supervised import SelfTrainingClassifier
 
 #: Iterations of EM where one takes many seconds (784 columns), and elsewhere.
 EM_ITERATIONS_IMAGES, EM_ITERATIONS = 5, 200
 #: Epochs of scikit-learn's network on images; its own 200 take five minutes an output and gain 15 % of the error.
 MLP_EPOCHS_IMAGES = 60
+#: Principal components that the Gaussian mixture of "gmm-pca" sees, and rows the spectral clustering sees.
+PCA_COMPONENTS, SPECTRAL_ROWS = 50, 5000
 
 
 def _gmm_em(n_classes: int, images: bool, seed: int) -> Any:
@@ -31,41 +44,20 @@ def _softmax_em(n_classes: int, images: bool, seed: int) -> Any:
     return SoftmaxGatedRegressor(n_classes, n_init=5, max_iter=EM_ITERATIONS, random_state=seed)
 
 
-def _ridge(n_classes: int, images: bool, seed: int) -> Any:
-    from sklearn.linear_model import Ridge
-
-    return Ridge()
-
-
-def _mlp(n_classes: int, images: bool, seed: int) -> Any:
-    from sklearn.neural_network import MLPRegressor
-
-    # With x and y on a scale it stops sooner, as its tolerance is absolute: 8 of the spiral's 9 errors were higher.
-    return MLPRegressor(hidden_layer_sizes=(512, 256), max_iter=MLP_EPOCHS_IMAGES if images else 200, random_state=seed)
-
-
-def _boosting(n_classes: int, images: bool, seed: int) -> Any:
-    from sklearn.ensemble import HistGradientBoostingRegressor
-    from sklearn.multioutput import MultiOutputRegressor
-
-    return MultiOutputRegressor(HistGradientBoostingRegressor(random_state=seed))
-
-
-def _forest(n_classes: int, images: bool, seed: int) -> Any:
-    from sklearn.ensemble import RandomForestRegressor
-
-    # All 784 columns at each split would take hours; the square root is the usual choice for that many.
-    return RandomForestRegressor(max_features="sqrt" if images else 1.0, n_jobs=-1, random_state=seed)
-
-
 #: Name of a regression's column -> its estimator for (number of classes, whether x are images, seed).
 REGRESSORS: dict[str, Callable[[int, bool, int], Any]] = {
     "gmm-em": _gmm_em,
     "softmax-em": _softmax_em,
-    "ridge": _ridge,
-    "mlp": _mlp,
-    "boosting": _boosting,
-    "forest": _forest,
+    "ridge": lambda n_classes, images, seed: Ridge(),
+    # With x and y on a scale it stops sooner, as its tolerance is absolute: 8 of the spiral's 9 errors were higher.
+    "mlp": lambda n_classes, images, seed: MLPRegressor(
+        hidden_layer_sizes=(512, 256), max_iter=MLP_EPOCHS_IMAGES if images else 200, random_state=seed
+    ),
+    "boosting": lambda n_classes, images, seed: MultiOutputRegressor(HistGradientBoostingRegressor(random_state=seed)),
+    # All 784 columns at each split would take hours; the square root is the usual choice for that many.
+    "forest": lambda n_classes, images, seed: RandomForestRegressor(
+        max_features="sqrt" if images else 1.0, n_jobs=-1, random_state=seed
+    ),
 }
 
 
@@ -81,8 +73,6 @@ def regression(method: str, dataset, targets, seed: int) -> dict[str, Any]:
     Returns:
         ``test_error``, the estimator as text, and for EM the bound: every value, and whether it converged.
     """
-    from sklearn.exceptions import ConvergenceWarning
-
     estimator = REGRESSORS[method](dataset.n_classes, dataset.image_shape is not None, seed)
     x = np.concatenate([dataset.train.x, dataset.validation.x])
     y = np.concatenate([targets.train, targets.validation])
@@ -100,29 +90,15 @@ def regression(method: str, dataset, targets, seed: int) -> dict[str, Any]:
     return figures
 
 
-def _logistic(seed: int) -> Any:
-    from sklearn.linear_model import LogisticRegression
-
+def _logistic(seed: int) -> LogisticRegression:
     return LogisticRegression(max_iter=100, tol=1e-3)
-
-
-def _mlp_classifier(seed: int) -> Any:
-    from sklearn.neural_network import MLPClassifier
-
-    return MLPClassifier(hidden_layer_sizes=(512, 256), max_iter=30, random_state=seed)
-
-
-def _self_training(seed: int) -> Any:
-    from sklearn.semi_supervised import SelfTrainingClassifier
-
-    return SelfTrainingClassifier(_logistic(seed), threshold=0.9, max_iter=3)
 
 
 #: Name of a classification's column -> its estimator for a seed.
 CLASSIFIERS: dict[str, Callable[[int], Any]] = {
     "logistic": _logistic,
-    "mlp": _mlp_classifier,
-    "self-training": _self_training,
+    "mlp": lambda seed: MLPClassifier(hidden_layer_sizes=(512, 256), max_iter=30, random_state=seed),
+    "self-training": lambda seed: SelfTrainingClassifier(_logistic(seed), threshold=0.9, max_iter=3),
 }
 
 
@@ -148,47 +124,24 @@ def classification(method: str, dataset, targets, seed: int) -> dict[str, Any]:
     return {"accuracy": accuracy, "estimator": str(estimator), "n_labels": int(known.sum())}
 
 
-#: Principal components that the Gaussian mixture of "gmm-pca" sees, and rows the spectral clustering sees.
-PCA_COMPONENTS, SPECTRAL_ROWS = 50, 5000
-
-
-def _k_means(x, test_x, k: int, seed: int) -> np.ndarray:
-    from sklearn.cluster import KMeans
-
-    return KMeans(k, n_init=10, random_state=seed).fit(x).predict(test_x)
-
-
-def _gmm(x, test_x, k: int, seed: int) -> np.ndarray:
-    from sklearn.mixture import GaussianMixture
-
-    mixture = GaussianMixture(k, covariance_type="diag", n_init=3, reg_covar=1e-3, random_state=seed)
-    return mixture.fit(x).predict(test_x)
-
-
-def _gmm_pca(x, test_x, k: int, seed: int) -> np.ndarray:
-    from sklearn.decomposition import PCA
-    from sklearn.mixture import GaussianMixture
-
-    pca = PCA(min(PCA_COMPONENTS, x.shape[1]), random_state=seed).fit(x)
-    mixture = GaussianMixture(k, n_init=3, reg_covar=1e-3, random_state=seed).fit(pca.transform(x))
-    return mixture.predict(pca.transform(test_x))
-
-
-def _spectral(x, test_x, k: int, seed: int) -> np.ndarray:
-    """Of a subset; a test row goes with the majority of its ten nearest rows."""
-    from sklearn.cluster import SpectralClustering
-    from sklearn.neighbors import KNeighborsClassifier
-
+def _spectral(x: np.ndarray, k: int, seed: int) -> KNeighborsClassifier:
+    """Of a subset; another row goes with the majority of its ten nearest rows."""
     rows = np.random.default_rng(seed).permutation(len(x))[:SPECTRAL_ROWS]
     spectral = SpectralClustering(k, affinity="nearest_neighbors", n_neighbors=10, random_state=seed)
-    return KNeighborsClassifier(10).fit(x[rows], spectral.fit_predict(x[rows])).predict(test_x)
+    return KNeighborsClassifier(10).fit(x[rows], spectral.fit_predict(x[rows]))
 
 
-#: Name of a clustering's row -> components of the test rows, for (x, test x, K, seed).
-CLUSTERINGS: dict[str, Callable[[np.ndarray, np.ndarray, int, int], np.ndarray]] = {
-    "k-means": _k_means,
-    "gmm": _gmm,
-    "gmm-pca": _gmm_pca,
+def _gmm(k: int, seed: int, **options: Any) -> GaussianMixture:
+    return GaussianMixture(k, n_init=3, reg_covar=1e-3, random_state=seed, **options)
+
+
+#: Name of a clustering's row -> what predicts the component of a row, fitted to x with (K, seed).
+CLUSTERINGS: dict[str, Callable[[np.ndarray, int, int], Any]] = {
+    "k-means": lambda x, k, seed: KMeans(k, n_init=10, random_state=seed).fit(x),
+    "gmm": lambda x, k, seed: _gmm(k, seed, covariance_type="diag").fit(x),
+    "gmm-pca": lambda x, k, seed: make_pipeline(
+        PCA(min(PCA_COMPONENTS, x.shape[1]), random_state=seed), _gmm(k, seed)
+    ).fit(x),
     "spectral": _spectral,
 }
 
@@ -210,5 +163,5 @@ def clustering(method: str, dataset, n_components: int, seed: int) -> tuple[dict
     x = dataset.without_validation().train.x
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a graph of several parts; a start that did not converge
-        clusters = CLUSTERINGS[method](x, dataset.test.x, n_components, seed)
+        clusters = CLUSTERINGS[method](x, n_components, seed).predict(dataset.test.x)
     return metrics.clustering_scores(dataset.test.y, np.eye(n_components)[clusters]), clusters

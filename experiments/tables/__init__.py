@@ -7,7 +7,6 @@ Defaults may be tuned on the chosen half of the tables; the held half is reporte
 """
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -238,7 +237,3 @@ def main(arguments: list[str] | None = None) -> int:
     if not wanted:
         parser.error("no method of these is installed and takes K so: see --methods and --numbers.")
     return grids.run(GRID, wanted, options.folder, options.quick, options.jobs)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

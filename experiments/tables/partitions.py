@@ -91,24 +91,13 @@ _CLUSTER: dict[str, Callable[..., np.ndarray]] = {
     "n2d": _peer("N2D"),
 }
 _NEEDS_K, _FINDS_K = ("spectral", "dec", "n2d"), ("hdbscan",)
-OURS = ("dmvae", "vade")
 
 
 def can(method: str, given: bool) -> bool:
     """Whether a method is installed and takes a number of clusters, where it is given, or finds it, where not."""
     if method in ("dec", "n2d") and not peers.installed(METHODS[method]):
         return False
-    if method in OURS and not given:
-        return _ours_find_it()
     return method not in (_FINDS_K if given else _NEEDS_K)
-
-
-def _ours_find_it() -> bool:
-    import inspect
-
-    from vae_moe.estimators import DMVAEClustering
-
-    return "str" in str(inspect.signature(DMVAEClustering).parameters["n_components"].annotation)
 
 
 def clusters(method: str, x: np.ndarray, k: int | None, seed: int, quick: bool = False) -> np.ndarray:
