@@ -81,26 +81,17 @@ def measure(case: Case, dataset, epochs: int) -> dict[str, Any]:
         2048^3 and at the model's widest layer), ``share_of_peak``, ``images_per_second`` in training and
         ``inference_per_second``, ``first_epoch_seconds`` (with the compilation).
     """
-    import keras
-
     recipe = case.recipe
     y = training.targets(recipe, dataset)
     model, data = training.compiled(recipe, dataset, y)  # as for a whole training, not for the few epochs here
     widest = max((w.shape for w in model.trainable_weights if w.path.endswith("kernel")), key=np.prod)
-    seconds, peaks, shape_peaks = [], [product_rate()], []
+    peaks, shape_peaks = [product_rate()], []
 
-    class Timer(keras.callbacks.Callback):
-        """Times epochs, and the limit between them."""
+    def limits() -> None:
+        peaks.append(product_rate())
+        shape_peaks.append(product_rate(case.batch_size, widest[0], widest[1], repeats=20))
 
-        def on_epoch_begin(self, epoch, logs=None):
-            self.started = time.perf_counter()
-
-        def on_epoch_end(self, epoch, logs=None):
-            seconds.append(time.perf_counter() - self.started)
-            peaks.append(product_rate())
-            shape_peaks.append(product_rate(case.batch_size, widest[0], widest[1], repeats=20))
-
-    model.fit(data, epochs=epochs + 1, shuffle=False, verbose=0, callbacks=[Timer()])
+    seconds = timed_epochs(model, data, epochs + 1, limits)
     epoch_seconds = float(np.median(seconds[1:]))
     n_images = len(data) * min(case.batch_size, len(dataset.train))
     rate = n_images / epoch_seconds
@@ -115,6 +106,26 @@ def measure(case: Case, dataset, epochs: int) -> dict[str, Any]:
         "images_per_second": rate,
         "inference_per_second": _rate(lambda: readout(dataset.test.x), len(dataset.test)),
     }
+
+
+def timed_epochs(model, data, epochs: int, between: Callable[[], None] = lambda: None) -> list[float]:
+    """Seconds of each epoch of a compiled model's training; what is done ``between`` them is no part of any."""
+    import keras
+
+    seconds = []
+
+    class Timer(keras.callbacks.Callback):
+        """Times epochs."""
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.started = time.perf_counter()
+
+        def on_epoch_end(self, epoch, logs=None):
+            seconds.append(time.perf_counter() - self.started)
+            between()
+
+    model.fit(data, epochs=epochs, shuffle=False, verbose=0, callbacks=[Timer()])
+    return seconds
 
 
 def _rate(function: Callable[[], Any], n_rows: int, repeats: int = 3) -> float:

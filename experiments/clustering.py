@@ -39,7 +39,6 @@ PUBLISHED = {
 }
 #: Seeds no choice has seen (docs/design.md, what chose what).
 FRESH = range(5, 10)
-QUICK_ROWS = 3000
 #: A component of a test row as one character of the record.
 _CODES = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -77,11 +76,8 @@ def measure(cell: Cell, cache: Path, quick: bool = False) -> dict[str, Any]:
         cache: folder of the warm starts, which cells share.
         quick: few rows, short training: to see that it runs.
     """
-    from vae_moe.data import datasets
-
     data_seed = cell.seed if cell.components is None else 0  # numbers of components are compared on the same rows
-    dataset = datasets.load(cell.dataset, seed=data_seed)
-    dataset = dataset.head(QUICK_ROWS) if quick else dataset
+    dataset = grids.load(cell.dataset, quick, data_seed)
     if cell.method in MODELS:
         assert cell.preset is not None
         name = f"{cell.dataset}-{cell.method}"

@@ -24,7 +24,6 @@ STARTS = {"warm": "warm start", "none": "no warm start", "scratch": "preset scra
 MARKS = (0.90, 0.94, 0.96)
 #: VaDE's published accuracy, the best of ten runs (Jiang et al. 2017).
 PUBLISHED = 0.9446
-QUICK_ROWS = 3000
 
 
 @dataclass(frozen=True)
@@ -71,10 +70,7 @@ def measure(cell: Cell, cache: Path, quick: bool = False) -> dict[str, Any]:
         cache: folder of the warm starts, which cells share.
         quick: few rows, short training: to see that it runs.
     """
-    from vae_moe.data import datasets
-
-    dataset = datasets.load("mnist", seed=cell.seed)
-    dataset = dataset.head(QUICK_ROWS) if quick else dataset
+    dataset = grids.load("mnist", quick, cell.seed)
     curve = _curve(dataset.test)
     figures, trained = grids.network(recipe_of(cell), dataset, cache, quick, [curve])
     start_accuracy, *accuracies = curve.accuracies

@@ -23,7 +23,9 @@ Records = list[dict[str, Any]]
 CACHE = Path("results/cache")
 #: Seeds with which the recipes were chosen, as docs/design.md tells; figures of these are not fresh.
 CHOSEN = "the recipes were chosen with seeds 0 to 2"
-#: Below the table of a first look.
+#: Rows of each split that a first look is at.
+QUICK_ROWS = 3000
+#: Below its table.
 QUICK_NOTE = "A first look, at few rows and epochs: it shows that all runs, and no ranking; without --quick it does."
 #: Cells measured at a time, unless told: small matrices do not keep two cores busy, and each process has its memory.
 JOBS = min(2, os.cpu_count() or 1)
@@ -182,6 +184,14 @@ def _measure(measure, cell, folder: Path, quick: bool, jobs: int) -> dict[str, A
     return record
 
 
+def load(name: str, quick: bool, seed: int = 0):
+    """A data set by name; a first look is at its first ``QUICK_ROWS``."""
+    from vae_moe.data import datasets
+
+    dataset = datasets.load(name, seed=seed)
+    return dataset.head(QUICK_ROWS) if quick else dataset
+
+
 def network(
     recipe: recipes.Recipe, dataset, cache: Path, quick: bool, callbacks=()
 ) -> tuple[dict[str, Any], training.Trained]:
@@ -222,13 +232,18 @@ def markdown(names: Sequence[str], rows: Sequence[Sequence[str]], note: str | No
     return "\n".join([table[0], rule, *table[1:], *(["", note] if note else [])])
 
 
+def bold(texts: Sequence[str], values: Sequence[float | None], high: bool = False) -> list[str]:
+    """Texts of values, that of the best one in bold: the least, or the greatest; None is no value."""
+    best = (max if high else min)((value for value in values if value is not None), default=None)
+    pairs = zip(texts, values, strict=True)
+    return [f"**{text}**" if value is not None and value == best else text for text, value in pairs]
+
+
 def row(figures: list[list[float]], digits: int | None = None) -> list[str]:
     """One row of a table, the least mean in bold."""
-    means = [np.mean(each) if each else np.inf for each in figures]
-    return [
-        f"**{text}**" if text and mean == min(means) else text
-        for text, mean in zip((spread(each, digits) for each in figures), means, strict=True)
-    ]
+    return bold(
+        [spread(each, digits) for each in figures], [float(np.mean(each)) if each else None for each in figures]
+    )
 
 
 def footnote(records: Records, what: str, bold: str = ", the least of a row in bold") -> str:

@@ -25,7 +25,6 @@ COLUMNS = {
 NEURAL = ("dvmoe", "deepmoe")
 #: Error in % of a semi-supervised VAE, M1 + M2, by labels (Kingma et al. 2014, table 1).
 PUBLISHED = {100: 3.33, 1000: 2.40}
-QUICK_ROWS = 3000
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def measure(cell: Cell, cache: Path, quick: bool = False) -> dict[str, Any]:
     from vae_moe.data import datasets, targets
 
     dataset = datasets.load("mnist").without_validation()
-    dataset = dataset.head(QUICK_ROWS) if quick else dataset
+    dataset = dataset.head(grids.QUICK_ROWS) if quick else dataset
     n_labels = cell.labels if cell.labels < len(dataset.train) else None
     if cell.method in NEURAL:
         recipe = recipes.get(f"mnist-{cell.method}", task="classification", n_labels=n_labels, seed=cell.seed)

@@ -86,23 +86,10 @@ def larger_than_memory(rows: int, columns: int, folder: Path) -> dict[str, Any]:
 
 def step_time(model_name: str, n_components: int, dataset) -> dict[str, Any]:
     """Milliseconds of a training step of the default networks with K components, and its operations by formula."""
-    import keras
-
     recipe = replace(benchmark.Case(model_name, "default", 256).recipe, n_components=n_components)
     y = training.targets(recipe, dataset)
     model, data = training.compiled(recipe, dataset, y, 3)
-    seconds: list[float] = []
-
-    class Timer(keras.callbacks.Callback):
-        """Times epochs."""
-
-        def on_epoch_begin(self, epoch, logs=None):
-            self.started = time.perf_counter()
-
-        def on_epoch_end(self, epoch, logs=None):
-            seconds.append(time.perf_counter() - self.started)
-
-    model.fit(data, epochs=4, shuffle=False, verbose=0, callbacks=[Timer()])
+    seconds = benchmark.timed_epochs(model, data, 4)
     return {
         "model": model_name,
         "components": n_components,

@@ -40,7 +40,6 @@ PUBLISHED = {
     ("mnist", 2): (209.028, 208.142),
     ("mnist", 5): (880.126, 680.714),
 }
-QUICK_ROWS = 3000
 
 
 @dataclass(frozen=True)
@@ -94,10 +93,9 @@ def measure(cell: Cell, cache: Path, quick: bool = False) -> dict[str, Any]:
         cache: folder of the warm starts, which cells of one seed share.
         quick: few rows, short training: to see that it runs.
     """
-    from vae_moe.data import datasets, targets
+    from vae_moe.data import targets
 
-    dataset = datasets.load(cell.dataset, seed=cell.seed)
-    dataset = dataset.head(QUICK_ROWS) if quick else dataset
+    dataset = grids.load(cell.dataset, quick, cell.seed)
     if cell.method in NEURAL:
         figures, _ = grids.network(recipe_of(cell), dataset, cache, quick)
     else:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from experiments import grids
 from experiments.tables import partitions
@@ -59,8 +60,6 @@ def measure(cell: Cell, cache: Path, quick: bool = False) -> dict[str, Any]:
         ``clustering_accuracy``, ``nmi`` and ``ari`` of all rows, those in no cluster being one; ``found``, the number
         of clusters; ``classes``, ``rows``, ``columns``; ``cpu_seconds`` and ``clock_seconds`` of the clustering.
     """
-    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
-
     from vae_moe import metrics
 
     x, y = load(TABLES[cell.table], cell.seed)
@@ -124,9 +123,7 @@ def _means(records: grids.Records, given: bool) -> str:
         for head, (figure, digits) in figures.items():
             heads.append(f"{half}: {head}")
             means = [_each(records, method, given, names, figure) for method in methods]
-            columns.append(
-                _best_in_bold([float(np.mean(m)) if m else None for m in means], digits, head != "error in K")
-            )
+            columns.append(_in_bold([float(np.mean(m)) if m else None for m in means], digits, head != "error in K"))
     counts = [len(_each(records, method, given, list(TABLES), _error)) for method in methods]
     seconds = [np.mean(_each(records, method, given, list(TABLES), lambda r: r["cpu_seconds"])) for method in methods]
     if given:
@@ -142,13 +139,8 @@ def _means(records: grids.Records, given: bool) -> str:
     return grids.markdown(heads, [[partitions.METHODS[m], *cells] for m, *cells in zip(methods, *columns, strict=True)])
 
 
-def _best_in_bold(means: list[float | None], digits: int, high: bool) -> list[str]:
-    known = [mean for mean in means if mean is not None]
-    best = (max if high else min)(known) if known else None
-    texts = ["" if mean is None else f"{mean:.{digits}f}" for mean in means]
-    return [
-        f"**{text}**" if mean is not None and mean == best else text for text, mean in zip(texts, means, strict=True)
-    ]
+def _in_bold(means: list[float | None], digits: int, high: bool) -> list[str]:
+    return grids.bold(["" if mean is None else f"{mean:.{digits}f}" for mean in means], means, high)
 
 
 def means(records: grids.Records) -> str:

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn.cluster import HDBSCAN, KMeans, SpectralClustering
+from sklearn.metrics import silhouette_score
+from sklearn.mixture import GaussianMixture
 
 from experiments import peers
 
@@ -31,8 +34,6 @@ def _ours(name: str) -> Callable[..., np.ndarray]:
 
 def _k_means(x: np.ndarray, k: int | None, seed: int, quick: bool) -> np.ndarray:
     """The number of the highest mean silhouette (Rousseeuw 1987), where it is hidden."""
-    from sklearn.cluster import KMeans
-    from sklearn.metrics import silhouette_score
 
     def cluster(n: int) -> np.ndarray:
         return KMeans(n, n_init=10, random_state=seed).fit_predict(x)
@@ -44,25 +45,12 @@ def _k_means(x: np.ndarray, k: int | None, seed: int, quick: bool) -> np.ndarray
 
 def _gmm(x: np.ndarray, k: int | None, seed: int, quick: bool) -> np.ndarray:
     """The number of the least BIC (Schwarz 1978), where it is hidden."""
-    from sklearn.mixture import GaussianMixture
 
     def fit(n: int) -> Any:
         return GaussianMixture(n, n_init=3, reg_covar=REG_COVAR, random_state=seed).fit(x)
 
     numbers = [n for n in TRIED if n < len(x)] if k is None else [k]
     return min(map(fit, numbers), key=lambda mixture: mixture.bic(x)).predict(x)
-
-
-def _spectral(x: np.ndarray, k: int | None, seed: int, quick: bool) -> np.ndarray:
-    from sklearn.cluster import SpectralClustering
-
-    return SpectralClustering(k, affinity="nearest_neighbors", n_neighbors=10, random_state=seed).fit_predict(x)
-
-
-def _hdbscan(x: np.ndarray, k: int | None, seed: int, quick: bool) -> np.ndarray:
-    from sklearn.cluster import HDBSCAN
-
-    return HDBSCAN(copy=True).fit_predict(x)
 
 
 def _peer(name: str) -> Callable[..., np.ndarray]:
@@ -85,8 +73,10 @@ _CLUSTER: dict[str, Callable[..., np.ndarray]] = {
     "vade": _ours("VaDEClustering"),
     "k-means": _k_means,
     "gmm": _gmm,
-    "spectral": _spectral,
-    "hdbscan": _hdbscan,
+    "spectral": lambda x, k, seed, quick: SpectralClustering(
+        k, affinity="nearest_neighbors", n_neighbors=10, random_state=seed
+    ).fit_predict(x),
+    "hdbscan": lambda x, k, seed, quick: HDBSCAN(copy=True).fit_predict(x),
     "dec": _peer("DEC"),
     "n2d": _peer("N2D"),
 }
