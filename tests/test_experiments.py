@@ -93,19 +93,29 @@ def test_the_same_seed_gives_the_same_figures(smoke_run, tmp_path):
     }
 
 
-def test_table1_measures_each_cell_once(tmp_path, capsys):
-    arguments = ["--datasets", "spiral", "--methods", "ridge", "deepmoe", "--quick", "--folder", str(tmp_path)]
-    assert table1.main(arguments) == 0
-    records = {path.name: path.read_text() for path in (tmp_path / "quick").glob("*.json")}
-    assert set(records) == {"spiral-ridge-1-seed0.json", "spiral-deepmoe-1-seed0.json"}
+def test_table1_measures_each_cell_once_side_by_side_or_one_by_one(tmp_path, capsys):
+    arguments = ["--datasets", "spiral", "--methods", "ridge", "forest", "--quick", "--folder"]
+    one, two = (tmp_path / name / "quick" for name in ("one", "two"))
+    assert table1.main([*arguments, str(one.parent), "--jobs", "1"]) == 0
+    records = {path.name: path.read_text() for path in one.glob("*.json")}
+    assert set(records) == {"spiral-ridge-1-seed0.json", "spiral-forest-1-seed0.json"}
     error = json.loads(records["spiral-ridge-1-seed0.json"])["test_error"]
     assert f"{error:.3g}" in capsys.readouterr().out
-    assert table1.main(arguments) == 0
-    assert records == {path.name: path.read_text() for path in (tmp_path / "quick").glob("*.json")}
-    assert "10.0424" in (tmp_path / "quick" / "README.md").read_text()
-    for text in (capsys.readouterr().out, (tmp_path / "quick" / "README.md").read_text()):
+    assert table1.main([*arguments, str(one.parent), "--jobs", "1"]) == 0
+    assert records == {path.name: path.read_text() for path in one.glob("*.json")}
+    assert "10.0424" in (one / "README.md").read_text()
+    for text in (capsys.readouterr().out, (one / "README.md").read_text()):
         assert "it shows that all runs, and no ranking" in text
-    assert (tmp_path / "quick" / "figure.png").stat().st_size > 10_000
+    assert (one / "figure.png").stat().st_size > 10_000
+    assert table1.main([*arguments, str(two.parent), "--jobs", "2"]) == 0
+    alone, beside = grids.read(one), grids.read(two)
+    assert [record["method"] for record in beside] == ["forest", "ridge"] and beside[0]["jobs"] == 2
+    np.testing.assert_allclose([r["test_error"] for r in beside], [r["test_error"] for r in alone], rtol=1e-6)
+
+
+def test_table1_trains_a_network(tmp_path):
+    figures = table1.measure(table1.Cell("spiral", 1, "deepmoe", 0), tmp_path, quick=True)
+    assert np.isfinite(figures["test_error"]) and figures["outputs"] == 1
 
 
 def test_table1_as_released_is_the_reports_network_and_loss():
@@ -217,15 +227,6 @@ def test_label_efficiency_measures_and_draws(tmp_path, capsys, monkeypatch):
     text = (tmp_path / "README.md").read_text()
     assert "| 100 |" in text and "| 3.33 |" in text and "±" in text
     assert (tmp_path / "figure.png").stat().st_size > 10_000
-
-
-def test_cells_measured_side_by_side_give_what_they_give_one_by_one(tmp_path):
-    arguments = ["--datasets", "spiral", "--methods", "ridge", "forest", "--quick", "--folder"]
-    assert table1.main([*arguments, str(tmp_path / "one"), "--jobs", "1"]) == 0
-    assert table1.main([*arguments, str(tmp_path / "two"), "--jobs", "2"]) == 0
-    one, two = (grids.read(tmp_path / name / "quick") for name in ("one", "two"))
-    assert [record["method"] for record in two] == ["forest", "ridge"] and two[0]["jobs"] == 2
-    np.testing.assert_allclose([r["test_error"] for r in two], [r["test_error"] for r in one], rtol=1e-6)
 
 
 def test_the_committed_pages_are_those_of_the_committed_records(tmp_path):
