@@ -14,3 +14,9 @@ def shorten(patch, steps=1):
         usual = getattr(plan, name)
         stages = replace(usual.warm_start, least_steps=steps)
         patch.setattr(plan, name, replace(usual, least_steps=steps, warm_start=stages))
+
+
+def undrawn(patch):
+    """Let a run draw no pictures, which take as long as a short training; patch is a MonkeyPatch."""
+    for name in ("during", "at_the_end"):
+        patch.setattr(f"experiments.pictures.{name}", lambda *args: {})

@@ -14,9 +14,10 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+import short_plans
 from filelock import FileLock
 
-from experiments import pictures, recipes, runs, train
+from experiments import recipes, runs, train
 from vae_moe.data import datasets
 from vae_moe.engine import resume
 from vae_moe.engine.files import whole_file
@@ -44,8 +45,7 @@ class Killed(BaseException):
 def _quick(monkeypatch):
     """Few rows, no pictures."""
     monkeypatch.setattr(datasets, "load", lambda *args, **options: datasets.digits().head(96))
-    for name in ("during", "at_the_end"):
-        monkeypatch.setattr(pictures, name, lambda *args: {})
+    short_plans.undrawn(monkeypatch)
 
 
 @pytest.fixture(scope="module")
