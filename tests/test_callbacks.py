@@ -12,14 +12,23 @@ from vae_moe.training import callbacks
 SIZES = {"n_components": 3, "latent_dim": 2, "z_encoder_sizes": (8,), "c_encoder_sizes": (8,), "decoder_sizes": (8,)}
 
 
-def _fit(x, *extra, epochs=4, **options):
-    model = DMVAE(x.shape[1], relaxation="gumbel", temperature=1.0, **SIZES, **options)
+@pytest.fixture(scope="module")
+def trained(digits, tmp_path_factory):
+    """A model trained for four epochs with all callbacks, its history, and the pictures' folder."""
+    (x, y), folder = digits, tmp_path_factory.mktemp("figures")
+    model = DMVAE(x.shape[1], relaxation="gumbel", temperature=1.0, **SIZES)
     model.compile(keras.optimizers.Adam(1e-3), jit_compile=True)
-    return model, model.fit(x, epochs=epochs, batch_size=100, verbose=0, callbacks=list(extra)).history
+    extra = [
+        callbacks.TemperatureAnnealing(1.0, 0.5, 0.2),
+        callbacks.KLWarmUp(4),
+        callbacks.ClusteringMetrics(x[200:400], y[200:400]),
+        callbacks.FigureLogger(folder, lambda model: {"drawn": Figure()}, every=3),
+    ]
+    return model, model.fit(x[:200], epochs=4, batch_size=100, verbose=0, callbacks=extra).history, folder
 
 
-def test_temperature_is_exponential_with_a_floor(digits):
-    model, history = _fit(digits[0][:200], callbacks.TemperatureAnnealing(1.0, 0.5, 0.2))
+def test_temperature_is_exponential_with_a_floor(trained):
+    model, history, _ = trained
     assert history["temperature"] == [1.0, 0.5, 0.25, 0.2]
     np.testing.assert_allclose(model.mixture.gumbel_softmax.temperature, 0.2)
 
@@ -31,24 +40,19 @@ def test_kl_weight_rises_linearly_or_in_steps():
     assert callbacks.KLWarmUp(0).weight(0) == 1.0
 
 
-def test_the_compiled_step_sees_the_kl_weight(digits):
+def test_the_compiled_step_sees_the_kl_weight(trained):
     """Right after the switch the loss must count the KL in full."""
-    _, history = _fit(digits[0][:200], callbacks.KLWarmUp(4))
-    for loss, recon, kl_z, kl_c, weight in zip(
-        *(history[name] for name in ("loss", "recon", "kl_z", "kl_c", "kl_weight")), strict=True
-    ):
+    names = ("loss", "recon", "kl_z", "kl_c", "kl_weight")
+    for loss, recon, kl_z, kl_c, weight in zip(*map(trained[1].get, names), strict=True):
         np.testing.assert_allclose(loss, recon + weight * (kl_z + kl_c), rtol=1e-4)
 
 
-def test_clustering_metrics_join_the_history(digits):
-    x, y = digits
-    _, history = _fit(x[:200], callbacks.ClusteringMetrics(x[200:400], y[200:400]))
-    assert len(history["val_clustering_accuracy"]) == len(history["val_nmi"]) == len(history["val_ari"]) == 4
+def test_clustering_metrics_join_the_history(trained):
+    assert [len(trained[1][f"val_{name}"]) for name in ("clustering_accuracy", "nmi", "ari")] == [4, 4, 4]
 
 
-def test_figures_reach_tensorboard(digits, tmp_path):
-    _fit(digits[0][:200], callbacks.FigureLogger(tmp_path, lambda model: {"drawn": Figure()}, every=3))
-    events = EventAccumulator(str(tmp_path), size_guidance={"tensors": 0}).Reload()
+def test_figures_reach_tensorboard(trained):
+    events = EventAccumulator(str(trained[2]), size_guidance={"tensors": 0}).Reload()
     assert [event.step for event in events.Tensors("drawn")] == [2, 3]
 
 

@@ -45,6 +45,7 @@ def run(code, file, namespace):
     exec(compile(code, file.resolve(), "exec"), namespace)
 
 
+@pytest.mark.usefixtures("short_steps")
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
 def test_snippets_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -7,6 +7,7 @@ has found is kept as explicit examples.
 from datetime import timedelta
 
 import pytest
+import short_plans
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stress import fuzz
@@ -27,6 +28,7 @@ TRIES = {
 @pytest.mark.parametrize("name", list(fuzz.SHARES))
 def test_what_is_damaged_is_refused_or_rightly_taken(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    short_plans.shorten(monkeypatch)
     target, outcomes = fuzz.make(name), []
     for example in target.examples:
         fuzz.tried(target, example)

@@ -186,6 +186,7 @@ def test_em_is_finite_or_names_the_cause(name, kind):
         assert np.isfinite(model.gate_proba(x)).all()
 
 
+@pytest.mark.usefixtures("short_steps")
 @pytest.mark.parametrize(
     ("name", "kinds"),
     [

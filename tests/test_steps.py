@@ -16,9 +16,9 @@ def _data(x, y=None, **options):
     return pipelines.batches(x, y, batch_size=20, seed=3, **options).take(N_STEPS)
 
 
-def _model(model_class, *arguments, **options):
+def _model(model_class, *arguments, adversarial=0.0, **options):
     sizes = {"z_encoder_sizes": (12,), "c_encoder_sizes": (12,), "decoder_sizes": (12,)}
-    regularization = {"balance": 1.0, "adversarial": 0.5, "start": 1.0}
+    regularization = {"balance": 1.0, "adversarial": adversarial, "start": 1.0}
     model = model_class(*arguments, seed=1, latent_dim=3, regularization=regularization, **sizes, **options)
     model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.001, 2 * N_STEPS)), jit_compile=True)
     return model
@@ -26,7 +26,9 @@ def _model(model_class, *arguments, **options):
 
 def _clustering(x, y):
     weights = np.linspace(0.5, 1.5, len(x))
-    return _model(DMVAE, 64, n_components=5), _data(x, components=y, sample_weight=weights)  # y is None
+    return _model(DMVAE, 64, n_components=5, adversarial=0.5), _data(
+        x, components=y, sample_weight=weights
+    )  # y is None
 
 
 def _experts(x, y):
