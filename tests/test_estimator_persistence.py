@@ -64,6 +64,7 @@ def test_a_loaded_estimator_is_the_saved_one(estimator, wine, tmp_path):
 def test_it_predicts_alike_in_a_new_process(saved, wine):
     model, folder = saved
     code = (
+        f"import keras, vae_moe\nkeras.models.load_model({str(folder / 'model.keras')!r})\n"
         "from sklearn.datasets import load_wine\nfrom vae_moe import estimators\n"
         f"print(*estimators.load({str(folder)!r}).predict(load_wine().data))"
     )
