@@ -10,6 +10,8 @@ import pytest
 import short_plans
 from sklearn.datasets import load_diabetes, load_digits, load_wine
 
+from experiments import wheels
+
 
 @pytest.fixture(autouse=True)
 def _seed():
@@ -56,6 +58,19 @@ def data(tmp_path_factory):
     own_files.diabetes().to_csv(folder / "diabetes.csv", index=False)
     own_files.write_digits(folder / "digits", 120, classes=4)
     return folder
+
+
+@pytest.fixture
+def one_wheel(tmp_path, monkeypatch):
+    """A function of scikit-learn's loader of a table, which is then read, with a gap, as all that wheels hold."""
+
+    def give(load):
+        frame = load(as_frame=True).frame.rename(columns={"target": "class"})
+        frame.iloc[0, 0] = np.nan
+        frame.to_csv(tmp_path / "wheel.csv", index=False)
+        monkeypatch.setattr(wheels, "csv_of", lambda name: tmp_path / "wheel.csv")
+
+    return give
 
 
 @pytest.fixture(autouse=True)

@@ -1,9 +1,13 @@
-"""Trainings that are over soon, for tests of what is around them."""
+"""The Keras estimators by kind, and trainings that are over soon, for tests of what is around them."""
 
 from dataclasses import replace
 
+from vae_moe import estimators
 from vae_moe.training import plan
 
+CLUSTERINGS = (estimators.VaDEClustering, estimators.DMVAEClustering)
+REGRESSORS = (estimators.DVMoERegressor, estimators.VaDEMoERegressor, estimators.DeepMoERegressor)
+CLASSIFIERS = (estimators.DVMoEClassifier, estimators.VaDEMoEClassifier, estimators.DeepMoEClassifier)
 #: Parameters of an estimator for a quick look, in steps without a graph.
 SHORT = {"hidden_layer_sizes": (8,), "start_epochs": 1, "epochs": 1, "batch_size": 500, "random_state": 0}
 

@@ -11,14 +11,12 @@ from sklearn.utils.estimator_checks import check_clustering, parametrize_with_ch
 
 from vae_moe import em, estimators
 
-CLUSTERINGS = [estimators.VaDEClustering, estimators.DMVAEClustering]
-EXPERTS = [each for each in estimators.ESTIMATORS if each not in CLUSTERINGS]
 BY_EM = [getattr(em, name) for name in em.__all__ if "Gated" in name]
 SHORT = {"hidden_layer_sizes": (), "start": None, "epochs": 1, "batch_size": 200}
 TRAINED = {"start": "spectral", "start_epochs": 10}
 EVERY = [
-    *(each(3, latent_dim=2, regularization=0.0, **SHORT) for each in CLUSTERINGS),
-    *(each(2, validation_fraction=0.0, **SHORT) for each in EXPERTS),
+    *(each(3, latent_dim=2, regularization=0.0, **SHORT) for each in short_plans.CLUSTERINGS),
+    *(each(2, validation_fraction=0.0, **SHORT) for each in short_plans.REGRESSORS + short_plans.CLASSIFIERS),
     *(each(max_iter=20) for each in BY_EM),
 ]
 UNEQUAL = "check_sample_weight_equivalence_on_dense_data"

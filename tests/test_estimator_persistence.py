@@ -10,20 +10,13 @@ import warnings
 import keras
 import numpy as np
 import pytest
-import short_plans
+from short_plans import SHORT
 from sklearn.datasets import load_wine
 from sklearn.exceptions import NotFittedError
 
 from vae_moe import estimators
 
-SHORT = {"hidden_layer_sizes": (8,), "start_epochs": 1, "epochs": 1, "batch_size": 500, "random_state": 0}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_step():
-    with pytest.MonkeyPatch.context() as patch:
-        short_plans.shorten(patch)
-        yield
+pytestmark = pytest.mark.usefixtures("short_steps")
 
 
 @pytest.fixture(scope="module")

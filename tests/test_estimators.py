@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sklearn
 from scipy.special import softmax
-from short_plans import SHORT
+from short_plans import CLUSTERINGS, SHORT
 from sklearn.base import clone, is_regressor
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -20,8 +20,6 @@ from vae_moe.estimators._inputs import Scaling
 from vae_moe.plots import drawing
 from vae_moe.training import initialization
 from vae_moe.validation import weighted_rows
-
-CLUSTERINGS = (estimators.VaDEClustering, estimators.DMVAEClustering)
 
 pytestmark = pytest.mark.usefixtures("short_steps")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from short_plans import SHORT
+from short_plans import CLASSIFIERS, REGRESSORS, SHORT
 from sklearn.base import clone
 from sklearn.linear_model import BayesianRidge, LinearRegression, LogisticRegression
 from sklearn.neighbors import NearestNeighbors
@@ -17,9 +17,6 @@ import vae_moe
 from vae_moe import em, estimators
 from vae_moe.training import fit
 from vae_moe.training.plan import EXPERTS
-
-REGRESSORS = (estimators.DVMoERegressor, estimators.VaDEMoERegressor, estimators.DeepMoERegressor)
-CLASSIFIERS = (estimators.DVMoEClassifier, estimators.VaDEMoEClassifier, estimators.DeepMoEClassifier)
 
 pytestmark = pytest.mark.usefixtures("short_steps")
 

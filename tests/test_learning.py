@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from short_plans import SHORT
+from short_plans import CLASSIFIERS, REGRESSORS, SHORT
 from sklearn.cluster import KMeans
 from sklearn.datasets import make_friedman1
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
@@ -12,9 +12,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from vae_moe import estimators
-
-REGRESSORS = (estimators.DVMoERegressor, estimators.VaDEMoERegressor, estimators.DeepMoERegressor)
-CLASSIFIERS = (estimators.DVMoEClassifier, estimators.VaDEMoEClassifier, estimators.DeepMoEClassifier)
 
 
 @pytest.mark.parametrize(("clustering", "share"), [(estimators.DMVAEClustering, 1.0), (estimators.VaDEClustering, 0.9)])

