@@ -79,11 +79,10 @@ class KLWarmUp(keras.callbacks.Callback):
             logs["kl_weight"] = self.weight(epoch)
 
 
-class ClusteringMetrics(keras.callbacks.Callback):
-    """Scores the clustering of held-out data each epoch; the labels score, they never train or choose.
+class _Scores(keras.callbacks.Callback):
+    """Abstract: scores of held-out data each epoch; the labels score, they never train or choose.
 
-    Logs ``val_clustering_accuracy``, ``val_nmi``, ``val_ari`` and ``val_components_used``. Put it before the callbacks
-    that write logs (HistoryFile, TensorBoard).
+    Logs each score as ``val_<name>``. Put it before the callbacks that write logs (HistoryFile, TensorBoard).
 
     Args:
         x: [N, D].
@@ -95,33 +94,31 @@ class ClusteringMetrics(keras.callbacks.Callback):
         super().__init__()
         self.x, self.y, self.every = x, y, every
 
+    def scores(self) -> dict[str, float]:
+        """The model's scores by name."""
+        raise NotImplementedError
+
     def on_epoch_end(self, epoch, logs=None):
         """Score and log."""
         if logs is not None and epoch % self.every == 0:
-            scores = metrics.clustering_scores(self.y, self.model.predict_proba(self.x))
-            logs.update({f"val_{name}": value for name, value in scores.items()})
+            logs.update({f"val_{name}": value for name, value in self.scores().items()})
 
 
-class GateMetrics(keras.callbacks.Callback):
-    """Scores how the gate of a mixture of experts divides held-out data each epoch, by classes it is not told.
+class ClusteringMetrics(_Scores):
+    """Scores the clustering: ``val_clustering_accuracy`` and the rest of :func:`vae_moe.metrics.clustering_scores`."""
 
-    Logs ``val_gate_accuracy`` and the rest of :func:`vae_moe.metrics.gate_scores`. Put it before the callbacks that
-    write logs (HistoryFile, TensorBoard).
+    def scores(self) -> dict[str, float]:
+        """The clustering's scores by name."""
+        return metrics.clustering_scores(self.y, self.model.predict_proba(self.x))
 
-    Args:
-        x: [N, D].
-        y: [N] classes.
-    """
 
-    def __init__(self, x: np.ndarray, y: np.ndarray):
-        super().__init__()
-        self.x, self.y = x, y
+class GateMetrics(_Scores):
+    """Scores how the gate of a mixture of experts divides rows, by classes it is not told:
+    ``val_gate_accuracy`` and the rest of :func:`vae_moe.metrics.gate_scores`."""
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Score and log."""
-        if logs is not None:
-            scores = metrics.gate_scores(self.y, self.model.gate_proba(self.x))
-            logs.update({f"val_{name}": value for name, value in scores.items()})
+    def scores(self) -> dict[str, float]:
+        """The gate's scores by name."""
+        return metrics.gate_scores(self.y, self.model.gate_proba(self.x))
 
 
 class FigureLogger(keras.callbacks.Callback):

@@ -194,13 +194,7 @@ def distill(
         gate: a mixture with a c-encoder, whose trunk, z-encoder, decoder and prior stay as they are; or a softmax gate.
         x: [N, D].
         resp: [N, K].
-        epochs: passes over x.
-        batch_size: rows a step.
-        learning_rate: of Adam, falling to 0 along a cosine.
-        seed: of the order of the rows.
-        least_steps: of an epoch; fewer rows are gone through several times.
-        backup: where the stage is kept after each epoch, to go on from there if it is killed.
-        fit_options: ``callbacks``, ``verbose`` and the like, as in Keras' ``fit``.
+        epochs, batch_size, learning_rate, seed, least_steps, backup, fit_options: as of :func:`pretrain_autoencoder`.
 
     Returns:
         Keras' history, of ``loss``: the cross-entropy in nats.
