@@ -1,9 +1,8 @@
 """What the scikit-learn estimators of this package share: validation, restarts and the mixture of the experts."""
 
-from __future__ import annotations
-
 import warnings
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,18 +22,21 @@ from vae_moe.validation import check_numbers, check_option, check_size, weighted
 DTYPES = [np.float64, np.float32]  # what X may be held in; all arithmetic is in float64
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class MixtureOfExperts(BaseEstimator, ABC):
-    """Abstract mixture p(y | x) = sum_k p(k | x) p(y | x, k), fitted by EM; subclasses make gate and experts."""
+    """Abstract mixture p(y | x) = sum_k p(k | x) p(y | x, k), fitted by EM; subclasses make gate and experts.
 
-    n_experts: int
-    alpha: float
-    n_init: int
-    max_iter: int
-    tol: float
-    init: Any
-    random_state: Any
-    gate_: Any
-    experts_: Any
+    A dataclass of its parameters, each written once.
+    """
+
+    n_experts: int = field(default=2, kw_only=False)
+    init: str | np.ndarray = "kmeans"
+    n_init: int = 1
+    max_iter: int = 100
+    tol: float = 1e-3
+    random_state: Any = None
+    gate_: Any = field(init=False)
+    experts_: Any = field(init=False)
 
     @abstractmethod
     def _make_gate(self, X: np.ndarray, log_resp: np.ndarray) -> Gate:
@@ -163,11 +165,13 @@ class MixtureOfExperts(BaseEstimator, ABC):
         return logsumexp(self._log_gate(X) + self.experts_.log_prob(X, Y), axis=1)
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class MixtureOfRegressors(RegressorMixin, MixtureOfExperts):
     """Abstract mixture of experts for regression, of one output or several."""
 
-    variance: float | None
-    reg_variance: float
+    alpha: float = 1e-3
+    variance: float | None = None
+    reg_variance: float = 1e-6
 
     def _make_experts(self) -> GaussianExperts:
         return GaussianExperts(self.alpha, self.reg_variance, self.variance)
@@ -180,7 +184,7 @@ class MixtureOfRegressors(RegressorMixin, MixtureOfExperts):
         variance = diagonal_scatter(Y - Y[0], resp).max() / resp.sum()  # 0 of a constant, without rounding
         return {**super()._limits(X, Y, resp), "reg_variance": (variance, "the greatest variance of an output")}
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MixtureOfRegressors:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "MixtureOfRegressors":
         """Fit to the inputs X [N, D] and the targets y [N] or [N, O]; an output that is constant is predicted so.
 
         A row of weight 2 in sample_weight [N] counts as two of weight 1, one of weight 0 as none. Weights have no
@@ -224,16 +228,18 @@ class MixtureOfRegressors(RegressorMixin, MixtureOfExperts):
         return tags
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class MixtureOfClassifiers(ClassifierMixin, MixtureOfExperts):
     """Abstract mixture of experts for classification."""
 
-    inner_max_iter: int
-    classes_: np.ndarray
+    alpha: float = 1.0
+    inner_max_iter: int = 20
+    classes_: np.ndarray = field(init=False)
 
     def _make_experts(self) -> CategoricalExperts:
         return CategoricalExperts(len(self.classes_), self.alpha, self.inner_max_iter)
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MixtureOfClassifiers:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "MixtureOfClassifiers":
         """Fit to the inputs X [N, D] and the class labels y [N].
 
         A row of weight 2 in sample_weight [N] counts as two of weight 1, one of weight 0 as none. Weights have no

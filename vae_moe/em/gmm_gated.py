@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,14 @@ from vae_moe.em._numerics import diagonal_scatter
 from vae_moe.validation import check_option
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class _GMMGated(MixtureOfExperts):
     """Abstract: the Gaussian gate, its parameters and its attributes."""
 
-    covariance_type: str
-    shrinkage: float
-    reg_covar: float
-    y_weight: float
+    covariance_type: str = "full"
+    shrinkage: float = 0.0
+    reg_covar: float = 1e-6
+    y_weight: float = 1.0
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -46,6 +48,7 @@ class _GMMGated(MixtureOfExperts):
         return self.gate_.log_density(self._check_X(X))
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class GMMGatedRegressor(_GMMGated, MixtureOfRegressors):
     """Linear Gaussian experts gated by a Gaussian mixture over the inputs, fitted by EM in log space.
 
@@ -106,38 +109,8 @@ class GMMGatedRegressor(_GMMGated, MixtureOfRegressors):
     n_iter_ : int
     """
 
-    def __init__(
-        self,
-        n_experts: int = 2,
-        *,
-        covariance_type: str = "full",
-        shrinkage: float = 0.0,
-        reg_covar: float = 1e-6,
-        alpha: float = 1e-3,
-        variance: float | None = None,
-        reg_variance: float = 1e-6,
-        y_weight: float = 1.0,
-        init: str | np.ndarray = "kmeans",
-        n_init: int = 1,
-        max_iter: int = 100,
-        tol: float = 1e-3,
-        random_state: Any = None,
-    ) -> None:
-        self.n_experts = n_experts
-        self.covariance_type = covariance_type
-        self.shrinkage = shrinkage
-        self.reg_covar = reg_covar
-        self.alpha = alpha
-        self.variance = variance
-        self.reg_variance = reg_variance
-        self.y_weight = y_weight
-        self.init = init
-        self.n_init = n_init
-        self.max_iter = max_iter
-        self.tol = tol
-        self.random_state = random_state
 
-
+@dataclass(eq=False, repr=False, kw_only=True)
 class GMMGatedClassifier(_GMMGated, MixtureOfClassifiers):
     """Multinomial logistic experts gated by a Gaussian mixture over the inputs, fitted by generalised EM in log space.
 
@@ -163,32 +136,3 @@ class GMMGatedClassifier(_GMMGated, MixtureOfClassifiers):
     kernels_ : array [K, D, C]
     biases_ : array [K, C]
     """
-
-    def __init__(
-        self,
-        n_experts: int = 2,
-        *,
-        covariance_type: str = "full",
-        shrinkage: float = 0.0,
-        reg_covar: float = 1e-6,
-        alpha: float = 1.0,
-        inner_max_iter: int = 20,
-        y_weight: float = 1.0,
-        init: str | np.ndarray = "kmeans",
-        n_init: int = 1,
-        max_iter: int = 100,
-        tol: float = 1e-3,
-        random_state: Any = None,
-    ) -> None:
-        self.n_experts = n_experts
-        self.covariance_type = covariance_type
-        self.shrinkage = shrinkage
-        self.reg_covar = reg_covar
-        self.alpha = alpha
-        self.inner_max_iter = inner_max_iter
-        self.y_weight = y_weight
-        self.init = init
-        self.n_init = n_init
-        self.max_iter = max_iter
-        self.tol = tol
-        self.random_state = random_state

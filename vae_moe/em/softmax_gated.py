@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from scipy.special import log_softmax
@@ -59,11 +58,12 @@ class SoftmaxGate:
         return float(-0.5 * self.alpha * np.square(self.kernel).sum())
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class _SoftmaxGated(MixtureOfExperts):
     """Abstract: the softmax gate, its parameters and its attributes."""
 
-    alpha_gate: float
-    inner_max_iter: int
+    alpha_gate: float = 1.0
+    inner_max_iter: int = 20
 
     def _make_gate(self, X: np.ndarray, log_resp: np.ndarray) -> SoftmaxGate:
         return SoftmaxGate(self.alpha_gate, self.inner_max_iter)
@@ -77,6 +77,7 @@ class _SoftmaxGated(MixtureOfExperts):
         super()._publish()
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class SoftmaxGatedRegressor(_SoftmaxGated, MixtureOfRegressors):
     """Linear Gaussian experts gated by a multinomial logistic model, fitted by generalised EM in log space.
 
@@ -107,34 +108,8 @@ class SoftmaxGatedRegressor(_SoftmaxGated, MixtureOfRegressors):
         As for `GMMGatedRegressor`.
     """
 
-    def __init__(
-        self,
-        n_experts: int = 2,
-        *,
-        alpha_gate: float = 1.0,
-        inner_max_iter: int = 20,
-        alpha: float = 1e-3,
-        variance: float | None = None,
-        reg_variance: float = 1e-6,
-        init: str | np.ndarray = "kmeans",
-        n_init: int = 1,
-        max_iter: int = 100,
-        tol: float = 1e-3,
-        random_state: Any = None,
-    ) -> None:
-        self.n_experts = n_experts
-        self.alpha_gate = alpha_gate
-        self.inner_max_iter = inner_max_iter
-        self.alpha = alpha
-        self.variance = variance
-        self.reg_variance = reg_variance
-        self.init = init
-        self.n_init = n_init
-        self.max_iter = max_iter
-        self.tol = tol
-        self.random_state = random_state
 
-
+@dataclass(eq=False, repr=False, kw_only=True)
 class SoftmaxGatedClassifier(_SoftmaxGated, MixtureOfClassifiers):
     """Multinomial logistic experts gated by a multinomial logistic model, fitted by generalised EM in log space.
 
@@ -159,26 +134,3 @@ class SoftmaxGatedClassifier(_SoftmaxGated, MixtureOfClassifiers):
     lower_bound_, lower_bounds_, converged_, n_iter_
         As for `GMMGatedRegressor`.
     """
-
-    def __init__(
-        self,
-        n_experts: int = 2,
-        *,
-        alpha_gate: float = 1.0,
-        inner_max_iter: int = 20,
-        alpha: float = 1.0,
-        init: str | np.ndarray = "kmeans",
-        n_init: int = 1,
-        max_iter: int = 100,
-        tol: float = 1e-3,
-        random_state: Any = None,
-    ) -> None:
-        self.n_experts = n_experts
-        self.alpha_gate = alpha_gate
-        self.inner_max_iter = inner_max_iter
-        self.alpha = alpha
-        self.init = init
-        self.n_init = n_init
-        self.max_iter = max_iter
-        self.tol = tol
-        self.random_state = random_state
