@@ -1,11 +1,9 @@
 """What all estimators share: validation, seeds, and a Keras model that pickles as the bytes of its own archive."""
 
-from __future__ import annotations
-
 import hashlib
 import tempfile
 from abc import ABC
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,25 +28,26 @@ KEEP_EVERY = 5.0
 _OPTIONS: dict[str, tuple[str | None, ...]] = {"likelihood": LIKELIHOODS, "start": (*STARTS, None)}
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class KerasEstimator(BaseEstimator, ABC):
-    """Abstract: an estimator around a Keras model.
+    """Abstract: an estimator around a Keras model, a dataclass of its parameters.
 
     Fitted attributes are the Keras model, arrays and plain values, so that it can be saved without pickle.
     """
 
-    random_state: Any
-    hidden_layer_sizes: Any
-    start: str | None
-    start_epochs: int | None
-    epochs: int | None
-    batch_size: int | None
-    learning_rate: float
-    resume_dir: str | None
-    verbose: Any
-    model_: Any
-    x_mean_: np.ndarray
-    x_scale_: np.ndarray
-    x_limit_: float
+    hidden_layer_sizes: tuple[int, ...] | None = None
+    start: str | None = "spectral"
+    start_epochs: int | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float = 2e-3
+    random_state: Any = None
+    resume_dir: str | None = None
+    verbose: int = 0
+    model_: Any = field(init=False)
+    x_mean_: np.ndarray = field(init=False)
+    x_scale_: np.ndarray = field(init=False)
+    x_limit_: float = field(init=False)
 
     def save(self, folder: str | Path) -> None:
         """Write the fitted estimator to a folder, for `vae_moe.estimators.load`.

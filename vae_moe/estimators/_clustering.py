@@ -1,9 +1,7 @@
 """What the clusterings share: all but the model."""
 
-from __future__ import annotations
-
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -42,53 +40,24 @@ AUTO = "auto"
 FAR_OUT = 3.0
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, DensityMixin, KerasEstimator):
     """Abstract: a mixture of Gaussians in the latent space of a variational autoencoder."""
 
-    _MODEL: type
+    _MODEL: ClassVar[type]
 
-    def __init__(
-        self,
-        n_components: int | str = 8,
-        *,
-        latent_dim: int = 10,
-        hidden_layer_sizes: tuple[int, ...] | None = None,
-        likelihood: str = "auto",
-        image_shape: tuple[int, ...] | None = None,
-        encoder: str = "mlp",
-        augment: bool = False,
-        start: str | None = "spectral",
-        start_epochs: int | None = None,
-        regularization: float = 100.0,
-        adversarial_reach: float = 0.25,
-        epochs: int | None = None,
-        batch_size: int | None = None,
-        learning_rate: float = 2e-3,
-        random_state: Any = None,
-        resume_dir: str | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.n_components = n_components
-        self.latent_dim = latent_dim
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.likelihood = likelihood
-        self.image_shape = image_shape
-        self.encoder = encoder
-        self.augment = augment
-        self.start = start
-        self.start_epochs = start_epochs
-        self.regularization = regularization
-        self.adversarial_reach = adversarial_reach
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.random_state = random_state
-        self.resume_dir = resume_dir
-        self.verbose = verbose
+    n_components: int | str = field(default=8, kw_only=False)
+    latent_dim: int = 10
+    likelihood: str = "auto"
+    image_shape: tuple[int, ...] | None = None
+    encoder: str = "mlp"
+    augment: bool = False
+    regularization: float = 100.0
+    adversarial_reach: float = 0.25
 
     @in_float32()
     @pipelines.own_seeds
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> KerasClustering:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> "KerasClustering":
         """Fit to the rows of X [N, D]; y is not looked at.
 
         sample_weight [N] are weights of the rows' losses, without a unit: their mean is made 1. Rows of weight 0 are

@@ -1,8 +1,7 @@
 """The two kinds of gates of the estimators: a clustering autoencoder, or a softmax network alone."""
 
-from __future__ import annotations
-
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,49 +13,24 @@ from vae_moe.models import DeepMoE, DVMoE, VaDEMoE
 TERMS = {"adversarial": 1.0, "balance": 0.4, "entropy": 0.1}
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class LatentGated(KerasMixtureOfExperts):
     """Abstract: gated by a clustering autoencoder."""
 
-    _MODEL: type[DVMoE] | type[VaDEMoE]
+    _MODEL: ClassVar[type[DVMoE] | type[VaDEMoE]]
 
-    def __init__(
-        self,
-        n_experts: int = 4,
-        *,
-        latent_dim: int = 5,
-        hidden_layer_sizes: tuple[int, ...] = (64, 64),
-        likelihood: str = "auto",
-        start: str | None = "spectral",
-        start_epochs: int = 30,
-        elbo_weight: float = 0.01,
-        regularization: float = 0.0,
-        adversarial_reach: float = 0.25,
-        epochs: int = 100,
-        patience: int = 10,
-        validation_fraction: float = 0.2,
-        batch_size: int = 64,
-        learning_rate: float = 2e-3,
-        random_state: Any = None,
-        resume_dir: str | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.n_experts = n_experts
-        self.latent_dim = latent_dim
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.likelihood = likelihood
-        self.start = start
-        self.start_epochs = start_epochs
-        self.elbo_weight = elbo_weight
-        self.regularization = regularization
-        self.adversarial_reach = adversarial_reach
-        self.epochs = epochs
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.random_state = random_state
-        self.resume_dir = resume_dir
-        self.verbose = verbose
+    n_experts: int = field(default=4, kw_only=False)
+    latent_dim: int = 5
+    hidden_layer_sizes: tuple[int, ...] = (64, 64)
+    likelihood: str = "auto"
+    start_epochs: int = 30
+    elbo_weight: float = 0.01
+    regularization: float = 0.0
+    adversarial_reach: float = 0.25
+    epochs: int = 100
+    patience: int = 10
+    validation_fraction: float = 0.2
+    batch_size: int = 64
 
     def _make_model(self, n_columns: int, n_outputs: int, task: str, seed: int) -> Any:
         sizes = tuple(self.hidden_layer_sizes)
@@ -83,37 +57,17 @@ class LatentGated(KerasMixtureOfExperts):
         return self._scaled(X, _scaling(self.likelihood_, X, sample_weight))
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class SoftmaxGated(KerasMixtureOfExperts):
     """Abstract: gated by a softmax network on x, which models no x."""
 
-    def __init__(
-        self,
-        n_experts: int = 4,
-        *,
-        hidden_layer_sizes: tuple[int, ...] = (64,),
-        start: str | None = "spectral",
-        start_epochs: int = 30,
-        epochs: int = 100,
-        patience: int = 10,
-        validation_fraction: float = 0.2,
-        batch_size: int = 64,
-        learning_rate: float = 2e-3,
-        random_state: Any = None,
-        resume_dir: str | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.n_experts = n_experts
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.start = start
-        self.start_epochs = start_epochs
-        self.epochs = epochs
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.random_state = random_state
-        self.resume_dir = resume_dir
-        self.verbose = verbose
+    n_experts: int = field(default=4, kw_only=False)
+    hidden_layer_sizes: tuple[int, ...] = (64,)
+    start_epochs: int = 30
+    epochs: int = 100
+    patience: int = 10
+    validation_fraction: float = 0.2
+    batch_size: int = 64
 
     def _make_model(self, n_columns: int, n_outputs: int, task: str, seed: int) -> DeepMoE:
         sizes = tuple(self.hidden_layer_sizes)

@@ -80,7 +80,9 @@ def load(folder: str | Path, classes: dict[str, type[KerasEstimator]]) -> KerasE
         )
     try:
         given = description["parameters"]
-        parameters = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+        parameters: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in given.items()
+        }
         estimator = classes[name](**parameters)
         for key, value in description["attributes"].items():
             setattr(estimator, key, value)
