@@ -40,7 +40,7 @@ TESTS = {
     GENERALIZED_EM: ["generalized_em", "mixture_of_experts"],
     COORDINATES: ["generalized_em"],
     **{
-        path: ["em", "em_estimators", "generalized_em"]
+        path: ["em", "evidence", "em_estimators", "generalized_em"]
         for path in (RUN_EM, GATE, EM_EXPERTS, EVIDENCE, SOFTMAX, MOMENTS)
     },
 }
