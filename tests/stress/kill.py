@@ -94,11 +94,11 @@ def _killed(command: list[str], environment: dict[str, str], seconds: float | No
 
 
 def _stage(workdir: Path) -> str:
-    """The stage that a killed training wrote last."""
+    """The stage whose file a killed training wrote last, whole or half (``.stage.<random>.part.npz``)."""
     files = sorted(workdir.glob(f"*/*/{runs.BACKUP}/*.npz"), key=lambda path: path.stat().st_mtime_ns)
     if not files:
         return "all" if list(workdir.glob("*/*/metrics.json")) else "none"
-    return files[-1].stem
+    return files[-1].name.lstrip(".").partition(".")[0]
 
 
 def _end(workdir: Path) -> dict[str, Any]:
