@@ -1,6 +1,6 @@
 """The records of the benchmark as tables of ranks and of figures, and as a picture of critical differences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -64,7 +64,7 @@ def _task(records: grids.Records, task: str) -> str:
         for half in HALVES:
             found = ranks(records, _names(classes, half), key)
             heads.append(f"{half}: rank by {score}")
-            columns.append(_lowest([float(np.mean(found[m])) if m in found else None for m in methods]))
+            columns.append(_ranks_shown(found, methods))
     found = ranks(records, _names(classes), "fold_error")
     heads.append(f"first by {error}")
     columns.append([str(int(np.sum(found[m] == 1))) if m in found else "" for m in methods])
@@ -96,10 +96,10 @@ def _over_tables(
     return f"{factor * float(reduce(found)):.{digits}f}" if found else ""
 
 
-def _lowest(values: Sequence[float | None]) -> list[str]:
-    known = [value for value in values if value is not None]
-    texts = ["" if value is None else f"{value:.2f}" for value in values]
-    return [f"**{text}**" if known and value == min(known) else text for text, value in zip(texts, values, strict=True)]
+def _ranks_shown(found: Mapping[str, np.ndarray], methods: Sequence[str]) -> list[str]:
+    """The mean rank of each method that has ranks, the lowest in bold."""
+    values = [float(np.mean(found[m])) if m in found else None for m in methods]
+    return grids.bold(["" if value is None else f"{value:.2f}" for value in values], values)
 
 
 def means(records: grids.Records) -> str:
@@ -120,7 +120,7 @@ def _overall(records: grids.Records) -> str:
         for half in (*HALVES, None):
             found = ranks(records, _names(half=half), key)
             heads.append(f"{half or 'both'}: rank by {score}")
-            columns.append(_lowest([float(np.mean(found[m])) if m in found else None for m in methods]))
+            columns.append(_ranks_shown(found, methods))
     return grids.markdown(heads, [[METHODS[m], *cells] for m, *cells in zip(methods, *columns, strict=True)])
 
 
@@ -147,10 +147,8 @@ def _row(records: grids.Records, table: Table, half: str, methods: Sequence[str]
     if not own:
         return []
     values = [mean(own, table.name, method, key) for method in methods]
-    lowest = min(value for value in values if value is not None)
     texts = ["" if value is None else f"{value:.4g}" for value in values]
-    bold = [f"**{text}**" if value == lowest else text for text, value in zip(texts, values, strict=True)]
-    return [table.name, half, str(own[0]["rows"]), str(own[0]["columns"]), *bold]
+    return [table.name, half, str(own[0]["rows"]), str(own[0]["columns"]), *grids.bold(texts, values)]
 
 
 def table(records: grids.Records) -> str:

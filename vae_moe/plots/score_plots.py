@@ -152,6 +152,14 @@ def _panels(figure: Figure, names: Iterable[str], across: int, down: int = 1, gr
         yield axes
 
 
+def _name_rows(axes, names: Sequence[str], x_name: str) -> None:
+    """One row a name, the first on top, and what the row is drawn over."""
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlabel(x_name, fontsize=8)
+    axes.tick_params(axis="x", labelsize=8)
+
+
 def _short(value: float) -> str:
     """Two significant digits, without an exponent where that is short."""
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
@@ -188,13 +196,10 @@ def dots(
                 axes.plot([np.mean(scores)] * 2, [row - 0.35, row + 0.35], color=colour, linewidth=2)
             else:
                 axes.plot(marks[method], row, "D", color="0.45", markerfacecolor="white", markersize=5)
-        axes.set_yticks(range(len(names)), names, fontsize=8)
-        axes.set_ylim(len(names) - 0.4, -0.6)
         if best is not None:
             least = axes.get_xlim()[0]
             axes.set_xlim(least, best + 0.04 * (best - least))
-        axes.set_xlabel(x_name, fontsize=8)
-        axes.tick_params(axis="x", labelsize=8)
+        _name_rows(axes, names, x_name)
     return figure
 
 
@@ -265,8 +270,5 @@ def mean_ranks(
                 x += 0.02 * (max(values) - 1) + 0.05
                 axes.plot([x, x], [row - 0.2, end + 0.2], color="0.4", linewidth=2.5, solid_capstyle="butt")
                 last = end
-        axes.set_yticks(range(len(order)), order, fontsize=8)
-        axes.set_ylim(len(order) - 0.4, -0.6)
-        axes.set_xlabel(f"mean rank; critical difference {differences[name]:.2f}", fontsize=8)
-        axes.tick_params(axis="x", labelsize=8)
+        _name_rows(axes, order, f"mean rank; critical difference {differences[name]:.2f}")
     return figure
