@@ -14,6 +14,8 @@ from experiments import measures, recipes, runs, strategies, training
 
 logger = logging.getLogger(__name__)
 
+#: Runs from which on what most of them agree on says more of a clustering than its loss.
+LEAST_TO_AGREE = 3
 _DIVERGED = (
     "The same command goes on after the last finished epoch, and on this machine comes to the same batch again: change "
     "the recipe and give --overwrite."
@@ -32,8 +34,9 @@ def run(
         recipe: what to train.
         workdir: folder of all runs.
         data_dir: folder to read the data set from, in place of its download (``vae_moe.data.datasets.load``).
-        restarts: trainings from other starting weights; the one of lowest validation loss is the run, and all are kept
-            in its folders ``restart0``, ``restart1``, ...
+        restarts: trainings from other starting weights, all kept in the run's folders ``restart0``, ``restart1``, ...;
+            the run is that of lowest validation loss, and of three clusterings or more that which agrees most with the
+            others.
         smoke: 64 examples of each split, one epoch of every stage.
         overwrite: whether to begin anew, whatever the folder holds.
         verbose: of Keras' ``fit``: 0 is silent, 1 a progress bar.
@@ -70,25 +73,38 @@ def run(
 
 
 def _run_restarts(recipe: recipes.Recipe, dataset, y, path: Path, restarts: int, verbose) -> dict[str, Any]:
-    """Train from several starting weights, each in its folder, and copy the best to the run's folder."""
+    """Train from several starting weights, each in its folder, and copy the chosen one to the run's folder."""
     from vae_moe.engine.files import whole_file
 
     def copy(source, target):
         with whole_file(Path(target)) as temporary:
             shutil.copy2(source, temporary)
 
-    tried = []
-    for restart in range(restarts):
+    folders, tried = [path / f"restart{restart}" for restart in range(restarts)], []
+    for restart, folder in enumerate(folders):
         logger.info("restart %d of %d", restart + 1, restarts)
-        folder = path / f"restart{restart}"
         tried.append(_run_once(replace(recipe, restart=restart), dataset, y, folder, verbose)["val_loss"])
-    lowest = tried.index(min(tried))
-    chosen = path / f"restart{lowest}"
+    facts: dict[str, Any] = {"restart": tried.index(min(tried)), "restart_val_losses": tried}
+    if recipe.task is None and restarts >= LEAST_TO_AGREE:
+        agreed = _agreement(folders, dataset.validation.x)
+        facts |= {"restart": agreed.index(max(agreed)), "restart_agreements": agreed}
+    chosen = folders[facts["restart"]]
     others = shutil.ignore_patterns("metrics.json", runs.BACKUP)
     shutil.copytree(chosen, path, ignore=others, copy_function=copy, dirs_exist_ok=True)
-    figures = runs.read_json(chosen / "metrics.json") | {"restart": lowest, "restart_val_losses": tried}
+    figures = runs.read_json(chosen / "metrics.json") | facts
     runs.write_json(path / "metrics.json", figures)
     return figures
+
+
+def _agreement(folders: list[Path], x) -> list[float]:
+    """How much the clusters of rows x [N, D] by each of these runs agree with the others'."""
+    import keras
+
+    from vae_moe import metrics
+
+    return metrics.agreement(
+        [keras.saving.load_model(folder / "model.keras").cluster(x) for folder in folders]
+    ).tolist()
 
 
 def _run_once(recipe: recipes.Recipe, dataset, y, path: Path, verbose) -> dict[str, Any]:
@@ -190,7 +206,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--labels", type=int, help="training rows with a class, of a classification; default: all")
     parser.add_argument("--components", type=int, help="K, components or experts; default: the number of classes")
     parser.add_argument("--encoder", choices=recipes.ENCODERS, default="mlp", help="conv: of images; default: mlp")
-    parser.add_argument("--restarts", type=int, default=1, help="trainings, the lowest loss is kept; default: 1")
+    parser.add_argument("--restarts", type=int, default=1, help="trainings, of which one is kept; default: 1")
     parser.add_argument("--strategy", choices=strategies.NAMES, default="one", help="devices that share the batches")
     parser.add_argument("--precision", choices=strategies.PRECISIONS, default="float32", help="default: float32")
     parser.add_argument("--smoke", action="store_true", help="64 examples, one epoch: does it run?")

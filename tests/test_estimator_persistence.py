@@ -118,7 +118,7 @@ def change(folder, **values):
         (lambda folder: (folder / "estimator.json").write_text("{"), "is no saved estimator"),
         (lambda folder: (folder / "estimator.json").write_text("[]"), "is none of vae_moe's"),
         (lambda folder: change(folder, format="other"), "is none of vae_moe's"),
-        (lambda folder: change(folder, version=1), "is of format version 1, this vae_moe reads version 2"),
+        (lambda folder: change(folder, version=1), "is of format version 1, this vae_moe reads version 3"),
         (lambda folder: change(folder, **{"class": "Pipeline"}), "holds a 'Pipeline', which is none of VaDEClustering"),
         (lambda folder: change(folder, **{"class": []}), "holds a \\[\\], which is none of"),
         (lambda folder: change(folder, **{"class": None}), "holds a None, which is none of"),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 from scipy.special import log_softmax
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
@@ -27,7 +28,8 @@ def found(three_groups):
 
 def test_the_number_is_found(found, three_groups):
     assert found.n_components_ == found.model_.mixture.n_components == 3
-    assert len(found.silhouettes_) == 14
+    assert len(found.silhouettes_) == 14 and (found.resampled_numbers_ == 3).all()
+    assert found.tree_.shape == (2, 4)
     assert adjusted_rand_score(three_groups[1], found.labels_[:-1]) == 1.0
 
 
@@ -64,28 +66,46 @@ def test_another_word_for_the_number_is_refused():
         DMVAEClustering("many").fit(np.eye(5))
 
 
-def test_the_temperature_has_the_greatest_bound(rng):
-    """Against a grid, of a network whose logits are made four times as large."""
-    model = DMVAE(5, n_components=3, latent_dim=2, z_encoder_sizes=(8,), c_encoder_sizes=(8,), decoder_sizes=(8,))
+@pytest.mark.parametrize("columns", [5, graphs.FEW_COLUMNS + 1])
+def test_the_temperature_is_nearest_to_what_no_term_has_sharpened(rng, columns):
+    """Against a grid, of a network whose logits are made four times as large; of many columns the bound tells."""
+    model = DMVAE(columns, n_components=3, latent_dim=2, z_encoder_sizes=(8,), c_encoder_sizes=(8,), decoder_sizes=(8,))
     last = model.mixture.c_encoder.layers[-1]
     last.set_weights([40 * weight for weight in last.get_weights()])
-    x = rng.normal(size=(200, 5)).astype("f")
+    x = rng.normal(size=(200, columns)).astype("f")
     z_mean, z_log_var, _ = model.posterior(x)
-    kl_z = np.asarray(model.mixture.prior.kl(z_mean, z_log_var))
-    log_weights = np.asarray(model.mixture.prior.log_weights())
+    reference = np.asarray(model.mixture.prior.log_weights() - model.mixture.prior.kl(z_mean, z_log_var))
+    if columns == 5:
+        reference = calibration.posterior_of_gaussians(x, model.predict_proba(x))
 
-    def terms(temperature):
+    def lost(temperature):
         log_q = log_softmax(model.c_log_proba(x) / temperature, -1)
-        return np.mean(np.sum(np.exp(log_q) * (kl_z + log_q - log_weights), -1))
+        return np.mean(np.sum(np.exp(log_q) * (log_q - reference), -1))
 
     best = calibration.temperature(model, x)
     grid = np.geomspace(*calibration.TEMPERATURES, 60)
-    assert terms(best) <= min(map(terms, grid)) + 1e-4
+    assert lost(best) <= min(map(lost, grid)) + 1e-4
+
+
+def test_clusters_that_overlap_are_as_uncertain_as_they_are(rng):
+    """Of two Gaussians whose posterior is known, from hard clusters on."""
+    y = rng.random(2000) < 0.3
+    x = rng.normal(size=(2000, 3)) + np.where(y[:, np.newaxis], 1.2, 0)
+    true = 1 / (1 + np.exp(-(1.2 * x - 0.72).sum(-1)) * 7 / 3)
+    resp = np.eye(2)[(true > 0.5).astype(int)]
+    found = np.exp(calibration.posterior_of_gaussians(x, resp))[:, 1]
+    assert np.abs(found - true).mean() < 0.03
 
 
 def test_the_numbers_of_few_rows_are_few(rng):
     assert len(how_many.silhouettes(np.ones((9, 2)))) == 0
     assert len(how_many.silhouettes(rng.normal(size=(5, 2)))) == 3
+
+
+def test_a_number_that_resamples_do_not_give_again_is_told(rng):
+    """Rows without groups, of which one number is as good as another."""
+    numbers = how_many.in_resamples(rng.normal(size=(60, 4)))
+    assert numbers.shape == (how_many.RESAMPLES,) and len(set(numbers.tolist())) > 1
 
 
 def test_a_few_far_rows_are_no_cluster_that_the_graph_tells(rng):
@@ -97,6 +117,34 @@ def test_a_few_far_rows_are_no_cluster_that_the_graph_tells(rng):
     apart = x + 100 * clusters[:, 1:]
     neighbors = graphs.nearest_neighbors(apart)
     assert consensus.told_by_graph(apart, neighbors, graphs.adjacency(neighbors), clusters)
+
+
+@pytest.mark.parametrize(("sizes", "links", "told"), [((200, 200), 200, True), ((385, 15), 2, False)])
+def test_a_few_rows_that_hang_on_few_links_are_no_cluster_that_the_graph_tells(sizes, links, told):
+    """Two groups, in each of which every row is every other's neighbour, joined by few links."""
+    clusters = np.eye(2)[np.repeat([0, 1], sizes)]
+    graph = clusters @ clusters.T
+    across = np.argwhere(graph == 0)
+    across = across[(across[:, 0] < sizes[0]) & (across[:, 1] >= sizes[0])][:links]
+    graph[across[:, 0], across[:, 1]] = graph[across[:, 1], across[:, 0]] = 1
+    neighbors = graphs.nearest_neighbors(np.zeros((400, 1)))  # not looked at where links are cut
+    assert consensus.told_by_graph(np.zeros((400, 1)), neighbors, scipy.sparse.csr_array(graph), clusters) == told
+
+
+def test_rows_that_all_ways_put_alike_are_held(rng):
+    """Two clouds that touch, of which the spectral clusters are kept: rows near the border, too, if all ways agree."""
+    x = rng.normal(size=(400, 2)).astype("f")
+    x[200:, 0] += 3.5
+    neighbors = graphs.nearest_neighbors(x)
+
+    def spectral(rows):
+        return graphs.spectral_start(x[rows], graphs.nearest_neighbors(x[rows]), 2)
+
+    resp, held = consensus.agreed(x, neighbors, spectral)
+    np.testing.assert_array_equal(resp, spectral(np.arange(400)))
+    same = [(way == resp).all(-1) for way in consensus.clusterings(x, resp)]
+    everywhere = np.all([rows if rows.mean() > 0.5 else ~rows for rows in same], 0)  # by whatever names
+    assert held[everywhere].all() and everywhere.sum() > graphs.core(neighbors, resp).sum()
 
 
 def test_votes_of_clusterings_that_agree_are_sure(rng):

@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+from sklearn.metrics import adjusted_rand_score
 
 from vae_moe import metrics
 
@@ -32,6 +33,14 @@ def test_more_or_fewer_clusters_than_classes():
     y = np.repeat([0, 1], 10)
     assert metrics.clustering_accuracy(y, np.zeros(20, int)) == 0.5
     assert metrics.clustering_accuracy(y, np.arange(20) // 5) == 0.5
+
+
+def test_the_odd_clustering_out_agrees_least(rng):
+    one = rng.integers(0, 3, 100)
+    renamed, odd = (one + 1) % 3, rng.integers(0, 3, 100)
+    agreed = metrics.agreement([one, odd, renamed])
+    assert agreed.argmin() == 1 and agreed[0] == agreed[2]
+    np.testing.assert_allclose(agreed[0], (1 + adjusted_rand_score(one, odd)) / 2)
 
 
 def test_many_to_one_counts_the_majority_of_each_cluster():

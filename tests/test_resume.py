@@ -140,7 +140,8 @@ def test_a_signal_kills_it_too_and_its_lock(tmp_path):
 
 def test_restarts_go_on_where_they_were(tmp_path, monkeypatch):
     write = runs.write_json
-    train.run(DEEPMOE, tmp_path / "whole", restarts=2, verbose=0)
+    figures = train.run(DEEPMOE, tmp_path / "whole", restarts=2, verbose=0)
+    assert figures["val_loss"] == min(figures["restart_val_losses"])
 
     def stop(path, values):
         write(path, values)

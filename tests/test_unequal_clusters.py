@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 
 from vae_moe.data.preparation import Preparation
@@ -21,6 +22,29 @@ def test_training_keeps_what_the_start_found(clustering, start):
     model = clustering(2, start=start, **BRIEF).fit(x)
     assert adjusted_rand_score(y, model.labels_) >= 0.95
     assert sorted(np.round(model.model_.component_shares, 2)) == [0.05, 0.95]
+
+
+UNEQUAL = [[950, 50], [800, 150, 50]]
+
+
+@pytest.mark.parametrize("sizes", UNEQUAL)
+def test_starts_find_blobs_as_unequal_as_they_are(sizes):
+    """Of ten draws, 5 columns."""
+    found = []
+    for draw in range(10):
+        x, y = make_blobs(sizes, 5, random_state=draw)
+        x = Scaling.robust(x).apply(x)
+        resp, _ = warm_start.cluster(x, x, graphs.nearest_neighbors(x), len(sizes), start="spectral", seed=draw)
+        found.append(adjusted_rand_score(y, resp.argmax(-1)))
+    assert np.mean(found) >= 0.98
+
+
+@pytest.mark.parametrize(
+    ("clustering", "sizes"), zip([VaDEClustering, DMVAEClustering], UNEQUAL, strict=True), ids=["VaDE", "DMVAE"]
+)
+def test_whole_fits_find_blobs_as_unequal_as_they_are(clustering, sizes):
+    x, y = make_blobs(sizes, 5, random_state=0)
+    assert adjusted_rand_score(y, clustering(len(sizes), random_state=0).fit(x).labels_) >= 0.98
 
 
 def test_a_category_is_worth_no_more_for_its_levels():

@@ -1,5 +1,6 @@
 """Scores of a clustering against classes: functions of arrays. scikit-learn has NMI and ARI; accuracy is here."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,21 @@ def clustering_accuracy(y, clusters) -> float:
     """
     table = contingency_matrix(y, clusters)
     return float(table[linear_sum_assignment(table, maximize=True)].sum() / table.sum())
+
+
+def agreement(clusterings: Sequence[np.ndarray]) -> np.ndarray:
+    """How much each of several clusterings of the same rows agrees with the others: the mean adjusted Rand index.
+
+    It needs no classes: runs that fell for a start of their own agree least.
+
+    Args:
+        clusterings: R, two or more, [N] cluster numbers each.
+
+    Returns:
+        [R].
+    """
+    alike = np.array([[adjusted_rand_score(one, other) for one in clusterings] for other in clusterings])
+    return (alike.sum(0) - 1) / (len(clusterings) - 1)
 
 
 def many_to_one_accuracy(y, clusters) -> float:

@@ -15,7 +15,7 @@ from vae_moe.engine import pipelines
 from vae_moe.estimators._base import DTYPES, KerasEstimator
 from vae_moe.estimators._inputs import NOISE, Scaling, choose_likelihood
 from vae_moe.estimators._persistence import in_float32
-from vae_moe.training import calibration, how_many
+from vae_moe.training import calibration, hierarchy, how_many
 from vae_moe.training.fit import fit_clustering
 from vae_moe.training.graphs import FEW_COLUMNS
 from vae_moe.training.plan import MANY_ROWS, Plan, augmented, default_plan
@@ -111,6 +111,7 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self.history_ = fitted.history
         self.n_iter_ = len(self.history_["loss"])
         self.temperature_ = calibration.temperature(self.model_, x)
+        self.tree_ = hierarchy.tree(self.model_.c_log_proba(x) / self.temperature_)
         every = self._scaling.apply(X)
         self.labels_, scores = self.model_.cluster(every), self._scores(every)
         low, high = np.quantile(scores[rows], (0.25, 0.75))
@@ -128,7 +129,7 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         return self.predict_proba(X).argmax(axis=1)
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return q(c | x) of X [N, D], at the temperature that the bound asks for, as [N, K]."""
+        """Return q(c | x) of X [N, D], at `temperature_`, as [N, K]."""
         x = self._check_X(X)
         return softmax(self.model_.c_log_proba(x) / self.temperature_, -1)
 
@@ -211,12 +212,13 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
 
     def _find_number(self, x: np.ndarray, seed: int) -> None:
         """Set the number of components, which the silhouettes of x [N, D] choose where it is not given."""
-        self.silhouettes_ = np.zeros(0)
+        self.silhouettes_, self.resampled_numbers_ = np.zeros(0), np.zeros(0, int)
         if self.n_components != AUTO:
             self.n_components_ = int(self.n_components)
             return
         self.silhouettes_ = how_many.silhouettes(x, seed=seed)
-        self.n_components_ = 2 + int(self.silhouettes_.argmax()) if len(self.silhouettes_) else 1
+        self.n_components_ = how_many.number(self.silhouettes_)
+        self.resampled_numbers_ = how_many.in_resamples(x, seed=seed)
 
     def _plan(self, n_rows: int) -> Plan:
         """Return the default plan for so many rows, with this estimator's parameters."""

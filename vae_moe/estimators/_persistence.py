@@ -18,7 +18,7 @@ from vae_moe.engine.files import whole_folder
 if TYPE_CHECKING:
     from vae_moe.estimators._base import KerasEstimator
 
-FORMAT, VERSION = "vae_moe.estimators", 2
+FORMAT, VERSION = "vae_moe.estimators", 3
 PACKAGES = ("vae_moe", "keras", "tensorflow", "scikit-learn")
 DESCRIPTION, ARRAYS, MODEL = "estimator.json", "arrays.npz", "model.keras"
 

@@ -68,8 +68,12 @@ class VaDEClustering(KerasClustering):
         K, as given or as found.
     silhouettes_ : array [M]
         Mean silhouettes of 2, 3, ... clusters, where K is found; else empty.
+    resampled_numbers_ : array [R]
+        K as found in each of ten parts of the rows, where it is found; else empty.
+    tree_ : array [K - 1, 4]
+        The components joined two at a time, by how much they share their rows, as `scipy.cluster.hierarchy.linkage`.
     temperature_ : float
-        Of `predict_proba`, at least 1: how much less sure than the trained q(c | x) the bound asks it to be.
+        Of `predict_proba`, at least 1: how much less sure it is than the trained q(c | x), which training sharpens.
     outlier_ : array [N] of bool
         Rows of the fit that belong nowhere: their `score_samples` is below `outlier_threshold_`, three interquartile
         ranges below the first quartile.

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.transforms import offset_copy
+from scipy.cluster.hierarchy import dendrogram
 
 from vae_moe.metrics import best_assignment, majority_classes
 from vae_moe.plots import drawing
@@ -214,6 +215,30 @@ def confusion(y, components, n_components: int, names, *, title=None) -> Figure:
     axes.tick_params(length=0, labelsize=font)
     axes.set(xlabel="component", ylabel="true class")
     axes.set_title(f"{counts.trace()} of {len(y)} matched: {counts.trace() / len(y):.1%}", fontsize=10)
+    return figure
+
+
+def tree(joined, names: Sequence[str] | None = None, *, title=None) -> Figure:
+    """Components joined two at a time, the nearest first, from the left to the right.
+
+    Args:
+        joined: [K - 1, 4], K at least 2, as SciPy's `linkage` or an estimator's `tree_`.
+        names: K names of the components, or None for their numbers.
+        title: over the figure.
+
+    Raises:
+        ValueError: another shape, values that are not finite, or another number of names.
+    """
+    joined = drawing.checked("joined", joined, ("K - 1", 4))
+    named = drawing.named(names, len(joined) + 1)
+    figure = drawing.figure(drawing.PANEL + 1, 1 + max(0.18, min(0.3, 9 / len(named))) * len(named), title)
+    axes = figure.subplots()
+    dendrogram(
+        joined, ax=axes, orientation="right", labels=list(named.values()), link_color_func=lambda _: drawing.COLOURS[0]
+    )
+    axes.tick_params(axis="y", length=0, labelsize=drawing.font(len(named)))
+    axes.set_xlabel("distance, nats")
+    axes.spines[["left", "top", "right"]].set_visible(False)
     return figure
 
 

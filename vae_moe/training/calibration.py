@@ -1,34 +1,70 @@
-"""How sure q(c|x) is: training sharpens it, and the bound tells by how much too far."""
+"""How sure q(c|x) is: training sharpens it, and rows of few columns, or the bound, tell by how much too far."""
+
+import warnings
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
+from sklearn.exceptions import ConvergenceWarning
+
+from vae_moe.training.graphs import FEW_COLUMNS
+from vae_moe.training.initialization import fit_mixture
 
 #: Rows that a temperature is fitted to, at most.
 MOST_ROWS = 10_000
 #: Temperatures, from q(c|x) as it is to all but even.
 TEMPERATURES = 1.0, 20.0
+#: Shapes of the Gaussians, of which the least BIC chooses.
+COVARIANCES = ("diag", "tied", "full")
 
 
 def temperature(model, x: np.ndarray) -> float:
-    """Return the temperature T of q(c|x), at least 1, at which the evidence lower bound is greatest.
+    """Return the temperature T of q(c|x), at least 1, at which it is nearest to a reference that no term has sharpened.
 
-    The terms that hold q(c|x) together make it sharper than the bound asks for. For any q(z|x) the bound is greatest at
-    q*(c|x), proportional to p(c) exp(-KL(q(z|x) || p(z|c))), and falls by KL(q(c|x) || q*(c|x)) elsewhere. q(c|x) to
-    the power of 1/T, normalised, names the same components; no labels are needed (Guo et al. 2017 fit T to them).
+    q(c|x) to the power of 1/T, normalised, names the same components. Guo et al. (2017) fit T to classes; here T has
+    the least mean KL(q_T(c|x) || reference), and no labels are needed. The reference is
+    :func:`posterior_of_gaussians` where x has few columns (``FEW_COLUMNS``), elsewhere :func:`posterior_of_the_bound`.
 
     Args:
         model: a VaDE or DMVAE.
         x: [N, D], of which ``MOST_ROWS`` at most, evenly spaced, are looked at.
     """
     x = x[:: -(-len(x) // MOST_ROWS)]  # rows may be in an order
-    z_mean, z_log_var, _ = model.posterior(x)
-    divergences = np.asarray(model.mixture.prior.kl(z_mean, z_log_var), np.float64)  # [N, K]
-    best = log_softmax(np.asarray(model.mixture.prior.log_weights(), np.float64) - divergences, -1)
     log_q = model.c_log_proba(x)
+    if x.shape[1] <= FEW_COLUMNS:
+        reference = posterior_of_gaussians(x, np.exp(log_q))
+    else:
+        reference = posterior_of_the_bound(model, x)
 
     def lost(log_temperature: float) -> float:
         tempered = log_softmax(log_q / np.exp(log_temperature), -1)
-        return float(np.mean(np.sum(np.exp(tempered) * (tempered - best), -1)))
+        return float(np.mean(np.sum(np.exp(tempered) * (tempered - reference), -1)))
 
     return float(np.exp(minimize_scalar(lost, bounds=np.log(TEMPERATURES), method="bounded").x))
+
+
+def posterior_of_the_bound(model, x: np.ndarray) -> np.ndarray:
+    """Return the log of the q(c|x) at which the evidence lower bound is greatest, for the model's q(z|x), as [N, K].
+
+    It is proportional to p(c) exp(-KL(q(z|x) || p(z|c))); the bound falls by KL(q(c|x) || it) elsewhere.
+    """
+    z_mean, z_log_var, _ = model.posterior(x)
+    divergences = np.asarray(model.mixture.prior.kl(z_mean, z_log_var), np.float64)  # [N, K]
+    return log_softmax(np.asarray(model.mixture.prior.log_weights(), np.float64) - divergences, -1)
+
+
+def posterior_of_gaussians(x: np.ndarray, resp: np.ndarray) -> np.ndarray:
+    """Return log p(c|x) of a Gaussian mixture of x that EM finds from the clusters on, as [N, K].
+
+    Where clusters overlap in x, its densities say how much; those in z do not, which the terms pull apart.
+
+    Args:
+        x: [N, D].
+        resp: responsibilities [N, K] that EM begins with.
+    """
+    x = x.astype(np.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        mixtures = [fit_mixture(x, resp.shape[1], covariance_type=shape, begin=resp) for shape in COVARIANCES]
+    best = min(mixtures, key=lambda mixture: mixture.bic(x))
+    return np.log(np.maximum(best.predict_proba(x), np.finfo(float).tiny))

@@ -25,6 +25,8 @@ FEW_CUT = 0.005
 GAP = 1.5
 #: Share of the rows below which an unconnected part may be rows that are scattered.
 FEW_ROWS = 0.05
+#: Share of an equal part of the rows below which a cluster that hangs on a few links may be rows that are scattered.
+LEAST_PART = 0.1
 #: Quantile of the steps inside a cluster; a few far rows have longer ones.
 USUAL_STEP = 0.95
 COVARIANCES = ("diag", "tied", "full")
@@ -54,8 +56,8 @@ def agreed(
         seed: of the others, and of resamples.
 
     Returns:
-        Responsibilities [N, K], and their core [N]: rows that lie deep inside their cluster, or of which ``SURE`` of
-        the votes is agreed.
+        Responsibilities [N, K], and their core [N]: rows that lie deep inside their cluster, and where all ways were
+        asked those of which ``SURE`` of the votes is for it.
     """
     graph = adjacency(neighbors)
     rest = np.flatnonzero(~scattered(x, neighbors, graph))
@@ -75,10 +77,12 @@ def agreed(
         resp = min(told, key=lambda resp: cuts.normalised_cut(graph, resp))
         return resp, core(neighbors, resp)
     resp = consensus(found, seed=seed)
+    sure = resp.max(-1) >= SURE
     alike = adjusted_rand_score(first.argmax(-1), resp.argmax(-1)) >= ALIKE
     if alike and stability(cluster, first, seed=seed) >= STABLE:
-        return first, core(neighbors, first)
-    return resp, resp.max(-1) >= SURE
+        names = (_one_hot(resp).T @ first).argmax(-1)  # [K], what each agreed cluster is called in the first
+        return first, core(neighbors, first) | sure & (names[resp.argmax(-1)] == first.argmax(-1))
+    return resp, sure
 
 
 def stability(cluster: Callable[[np.ndarray], np.ndarray], resp: np.ndarray, *, seed: int = 0) -> float:
@@ -127,9 +131,9 @@ def scattered(x: np.ndarray, neighbors: Neighbors, graph) -> np.ndarray:
 def told_by_graph(x: np.ndarray, neighbors: Neighbors, graph, resp: np.ndarray) -> bool:
     """Whether the neighbour graph tells clusters apart beyond doubt.
 
-    So it does where hardly a link is cut (``FEW_CUT``). Where none is, the clusters are unconnected parts, which few
-    rows of many equal values, or far ones, are too: then the gap around each cluster must be longer than the steps of
-    the least spanning tree inside.
+    So it does where hardly a link is cut (``FEW_CUT``) and no cluster is tiny (``LEAST_PART``). Where none is cut, the
+    clusters are unconnected parts, which few rows of many equal values, or far ones, are too: then the gap around each
+    cluster must be longer than the steps of the least spanning tree inside.
 
     Args:
         x: [N, D].
@@ -137,10 +141,10 @@ def told_by_graph(x: np.ndarray, neighbors: Neighbors, graph, resp: np.ndarray) 
         graph: their adjacency, [N, N].
         resp: one-hot clusters [N, K].
     """
+    masks = resp.T[resp.sum(0) > 0] > 0  # [clusters with rows, N]
     cut = cuts.normalised_cut(graph, resp) / resp.shape[1]
     if cut > cuts.CUT_TOLERANCE:
-        return cut <= FEW_CUT
-    masks = resp.T[resp.sum(0) > 0] > 0  # [clusters with rows, N]
+        return cut <= FEW_CUT and masks.sum(1).min() >= LEAST_PART * len(x) / resp.shape[1]
     return len(masks) == 1 or all(_is_apart(x, neighbors, inside) for inside in masks)
 
 

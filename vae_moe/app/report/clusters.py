@@ -3,7 +3,7 @@
 import numpy as np
 
 from vae_moe.app.report import findings as shared
-from vae_moe.app.report import groups, page
+from vae_moe.app.report import groups, page, pictures
 from vae_moe.app.report.findings import Findings
 from vae_moe.app.report.groups import Groups
 from vae_moe.app.report.page import Block
@@ -26,6 +26,7 @@ def findings(trained: Trained, labels: np.ndarray | None) -> Findings:
     signs = shared.examined(trained)
     assert signs is not None  # a clustering has a latent mixture
     sure = float(found.probs.max(-1).mean())
+    again = estimator.resampled_numbers_ == found.n_groups
     n_rows, n_features = found.x.shape
     return shared.gather(
         trained,
@@ -44,7 +45,8 @@ def findings(trained: Trained, labels: np.ndarray | None) -> Findings:
         first=([], groups.overview(found)),
         sections={
             "What this cannot tell": _limits(signs, estimator.model_.mixture.c_encoder is not None),
-            "How many clusters": _number(estimator.silhouettes_),
+            "How many clusters": _number(estimator.silhouettes_, estimator.resampled_numbers_),
+            "Which clusters are near each other": _tree(estimator.tree_),
             "Cluster by cluster": groups.one_by_one(found),
             "Rows that belong nowhere": _outliers(found, estimator.outlier_),
             "Beside known classes": groups.against_labels(found),
@@ -55,6 +57,7 @@ def findings(trained: Trained, labels: np.ndarray | None) -> Findings:
             "components_used": signs.components_used,
             "mean_probability": sure,
             "temperature": estimator.temperature_,
+            **({"number_found_again": float(again.mean())} if again.size else {}),
             "rows_that_belong_nowhere": int(estimator.outlier_.sum()),
             "elbo": float(np.mean(estimator.score_samples(trained.x))),
             **({} if labels is None else found.label_scores),
@@ -63,17 +66,33 @@ def findings(trained: Trained, labels: np.ndarray | None) -> Findings:
     )
 
 
-def _number(silhouettes: np.ndarray) -> list[Block]:
-    """The silhouettes [M] of 2, 3, ... clusters, if they chose the number."""
+def _number(silhouettes: np.ndarray, resampled: np.ndarray) -> list[Block]:
+    """The silhouettes [M] of 2, 3, ... clusters, if they chose the number, and those found in parts of the rows [R]."""
     if not len(silhouettes):
         return []
     words = (
         "No number was asked for (--components): the one was taken at which k-means' clusters have the greatest mean "
         "silhouette, how much nearer a row is to the rows of its cluster than to those of the next. Numbers of nearly "
-        "the same silhouette are as good."
+        "the same silhouette are as good, and a number that parts of the rows do not give again is a guess."
     )
-    rows = [[str(2 + i), page.bar(f"{value:.3f}", value)] for i, value in enumerate(silhouettes)]
-    return [page.text(words), page.table(["clusters", "mean silhouette"], rows)]
+    counts = np.bincount(resampled, minlength=len(silhouettes) + 2)[2:]
+    rows = [
+        [str(2 + i), page.bar(f"{value:.3f}", value), page.bar(f"{count} of {len(resampled)}", count / len(resampled))]
+        for i, (value, count) in enumerate(zip(silhouettes, counts, strict=False))
+    ]
+    return [page.text(words), page.table(["clusters", "mean silhouette", "found in parts of the rows"], rows)]
+
+
+def _tree(joined: np.ndarray) -> list[Block]:
+    """The tree of components, [K - 1, 4], if it says more than a distance does."""
+    if len(joined) < 2:
+        return []
+    words = (
+        "Clusters that share the most rows are joined first. The distance is minus the log of how much their "
+        "probabilities overlap: 0 where they are the same, and 5 where they overlap by less than 1 %. Two that are "
+        "joined near 0 may be one."
+    )
+    return [page.figure("tree", pictures.tree(joined, "cluster"), words)]
 
 
 def _outliers(found: Groups, outlier: np.ndarray) -> list[Block]:

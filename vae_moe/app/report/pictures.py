@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 from sklearn.manifold import TSNE
 
 from vae_moe.engine import threads
-from vae_moe.plots import drawing, score_plots
+from vae_moe.plots import cluster_plots, drawing, score_plots
 
 #: Of the columns of a history, those worth a panel.
 CURVES = ("loss", "recon", "kl_z", "kl_c", "nll")
@@ -52,6 +52,11 @@ def latent_space(z: np.ndarray, groups: np.ndarray, n_groups: int, kind: str, se
     drawing.embedding(axes, _in_the_plane(z, seed), groups, named)
     drawing.legend(figure, named, kind)
     return png(figure)
+
+
+def tree(joined: np.ndarray, kind: str) -> bytes:
+    """Groups joined two at a time, [K - 1, 4] as SciPy's ``linkage``; ``kind`` is what a group is."""
+    return png(cluster_plots.tree(joined, [f"{kind} {group}" for group in range(len(joined) + 1)]))
 
 
 def sheet(pixels: np.ndarray, across: int) -> bytes:
