@@ -37,7 +37,7 @@ def clustering_accuracy(y, clusters) -> float:
     return float(table[linear_sum_assignment(table, maximize=True)].sum() / table.sum())
 
 
-def agreement(clusterings: Sequence[np.ndarray]) -> np.ndarray:
+def agreement(clusterings: Sequence[Any]) -> np.ndarray:
     """How much each of several clusterings of the same rows agrees with the others: the mean adjusted Rand index.
 
     It needs no classes: runs that fell for a start of their own agree least.
