@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 
@@ -66,25 +66,35 @@ def test_another_word_for_the_number_is_refused():
         DMVAEClustering("many").fit(np.eye(5))
 
 
-@pytest.mark.parametrize("columns", [5, graphs.FEW_COLUMNS + 1])
-def test_the_temperature_is_nearest_to_what_no_term_has_sharpened(rng, columns):
-    """Against a grid, of a network whose logits are made four times as large; of many columns the bound tells."""
+def test_the_temperature_of_many_columns_has_the_greatest_bound(rng):
+    """Against a grid, of a network whose logits are made four times as large."""
+    columns = graphs.FEW_COLUMNS + 1
     model = DMVAE(columns, n_components=3, latent_dim=2, z_encoder_sizes=(8,), c_encoder_sizes=(8,), decoder_sizes=(8,))
     last = model.mixture.c_encoder.layers[-1]
     last.set_weights([40 * weight for weight in last.get_weights()])
     x = rng.normal(size=(200, columns)).astype("f")
     z_mean, z_log_var, _ = model.posterior(x)
-    reference = np.asarray(model.mixture.prior.log_weights() - model.mixture.prior.kl(z_mean, z_log_var))
-    if columns == 5:
-        reference = calibration.posterior_of_gaussians(x, model.predict_proba(x))
+    kl_z = np.asarray(model.mixture.prior.kl(z_mean, z_log_var))
+    log_weights = np.asarray(model.mixture.prior.log_weights())
 
-    def lost(temperature):
+    def terms(temperature):
         log_q = log_softmax(model.c_log_proba(x) / temperature, -1)
-        return np.mean(np.sum(np.exp(log_q) * (log_q - reference), -1))
+        return np.mean(np.sum(np.exp(log_q) * (kl_z + log_q - log_weights), -1))
 
     best = calibration.temperature(model, x)
     grid = np.geomspace(*calibration.TEMPERATURES, 60)
-    assert lost(best) <= min(map(lost, grid)) + 1e-4
+    assert terms(best) <= min(map(terms, grid)) + 1e-4
+
+
+def test_probabilities_that_were_sharpened_are_flat_again(rng):
+    """Those of a posterior to the power of 4, and of one that names the other component in a tenth of the rows."""
+    true = log_softmax(rng.normal(size=(1000, 2)), -1)
+    assert calibration.as_sure_as(4 * true, true) == pytest.approx(4, rel=1e-3)
+    assert calibration.as_sure_as(true, log_softmax(4 * true, -1)) == 1.0
+    told = np.log([[0.999, 0.001]] * 9 + [[0.001, 0.999]])
+    sure = np.log([[0.999, 0.001]] * 10)
+    found = softmax(sure / calibration.as_sure_as(sure, told), -1)
+    np.testing.assert_allclose(found.max(-1), 0.9 * 0.999 + 0.1 * 0.001, rtol=1e-6)
 
 
 def test_clusters_that_overlap_are_as_uncertain_as_they_are(rng):

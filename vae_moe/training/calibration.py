@@ -3,8 +3,8 @@
 import warnings
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.optimize import brentq, minimize_scalar
+from scipy.special import log_softmax, softmax
 from sklearn.exceptions import ConvergenceWarning
 
 from vae_moe.training.graphs import FEW_COLUMNS
@@ -19,22 +19,46 @@ COVARIANCES = ("diag", "tied", "full")
 
 
 def temperature(model, x: np.ndarray) -> float:
-    """Return the temperature T of q(c|x), at least 1, at which it is nearest to a reference that no term has sharpened.
+    """Return the temperature T of q(c|x), at least 1, at which it is as sure as it ought to be.
 
-    q(c|x) to the power of 1/T, normalised, names the same components. Guo et al. (2017) fit T to classes; here T has
-    the least mean KL(q_T(c|x) || reference), and no labels are needed. The reference is
-    :func:`posterior_of_gaussians` where x has few columns (``FEW_COLUMNS``), elsewhere :func:`posterior_of_the_bound`.
+    q(c|x) to the power of 1/T, normalised, names the same components. Guo et al. (2017) fit T to classes; no labels are
+    needed here. Where x has few columns (``FEW_COLUMNS``), q(c|x) is made as sure of its components, on average, as
+    :func:`posterior_of_gaussians` is of the same ones; elsewhere it is brought nearest to
+    :func:`posterior_of_the_bound`.
 
     Args:
         model: a VaDE or DMVAE.
         x: [N, D], of which ``MOST_ROWS`` at most, evenly spaced, are looked at.
     """
     x = x[:: -(-len(x) // MOST_ROWS)]  # rows may be in an order
-    log_q = model.c_log_proba(x)
+    log_q = model.c_log_proba(x).astype(np.float64)
     if x.shape[1] <= FEW_COLUMNS:
-        reference = posterior_of_gaussians(x, np.exp(log_q))
-    else:
-        reference = posterior_of_the_bound(model, x)
+        return as_sure_as(log_q, posterior_of_gaussians(x, np.exp(log_q)))
+    return nearest_to(log_q, posterior_of_the_bound(model, x))
+
+
+def as_sure_as(log_q: np.ndarray, reference: np.ndarray) -> float:
+    """Return the temperature at which the greatest q's are on average the reference's probability of the same ones.
+
+    Were the reference true, this would be the share of rows that are named rightly.
+
+    Args:
+        log_q: log q(c|x), [N, K].
+        reference: the log of another p(c|x), [N, K].
+    """
+    wanted = np.exp(np.take_along_axis(reference, log_q.argmax(-1, keepdims=True), -1)).mean()
+
+    def too_sure(log_temperature: float) -> float:
+        return float(softmax(log_q / np.exp(log_temperature), -1).max(-1).mean() - wanted)
+
+    low, high = np.log(TEMPERATURES)
+    if too_sure(low) <= 0 or too_sure(high) >= 0:
+        return TEMPERATURES[int(too_sure(low) > 0)]
+    return float(np.exp(brentq(too_sure, low, high)))
+
+
+def nearest_to(log_q: np.ndarray, reference: np.ndarray) -> float:
+    """Return the temperature of the least mean KL(q || reference); arguments as in :func:`as_sure_as`."""
 
     def lost(log_temperature: float) -> float:
         tempered = log_softmax(log_q / np.exp(log_temperature), -1)
