@@ -41,7 +41,7 @@ LARGEST = 1e30
 # None leaves these to the data.
 OPTIONAL = ("variance", "epochs", "start_epochs", "batch_size")
 # "auto" has these found.
-FOUND = ("n_components",)
+FOUND = ("n_components", "n_experts")
 # Shares: below 1.
 SHARES = ("shrinkage", "validation_fraction")
 

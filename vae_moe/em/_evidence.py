@@ -32,11 +32,14 @@ class EvidenceExperts(GaussianExperts):
 
     Attributes
     ----------
+    counts : array [K]
+        Rows of each.
     x_means : array [K, D]
     roots : array [K, D, D]
         Upper triangles U_k of A_k^-1 = U_k U_k^T.
     """
 
+    counts: np.ndarray = field(default_factory=unfitted)
     x_means: np.ndarray = field(default_factory=unfitted)
     roots: np.ndarray = field(default_factory=unfitted)
 
@@ -51,7 +54,8 @@ class EvidenceExperts(GaussianExperts):
             inverse_root(scatter + ridge, f"The second moment of expert {k}", "scale the features")
             for k, scatter in enumerate(moments.x_scatter)
         ]
-        return replace(experts, x_means=moments.x_means, roots=np.stack(roots)).with_best_alpha()
+        found = {"counts": moments.counts, "x_means": moments.x_means, "roots": np.stack(roots)}
+        return replace(experts, **found).with_best_alpha()
 
     def with_best_alpha(self) -> EvidenceExperts:
         """Return these experts with the alpha that is best with all else held; kernels never fitted have no spread."""
@@ -60,6 +64,15 @@ class EvidenceExperts(GaussianExperts):
         with np.errstate(over="ignore"):  # at no distance, beyond the range
             alpha = n_experts * n_inputs * n_outputs / max(spread, POSITIVE)
         return replace(self, alpha=float(np.clip(alpha, *ALPHA_RANGE)))
+
+    def predictive_variances(self) -> np.ndarray:
+        """Return the variances [K, O] of y about its mean at another row like an expert's own, on average.
+
+        They are variances (1 + (1 + gamma_k) / N_k): the map is known from N_k rows, which determine gamma_k = D -
+        alpha tr(A_k^-1) of its kernel's entries (Bishop 2006, equations 3.59 and 3.91).
+        """
+        determined = self.kernels.shape[1] - self.alpha * np.square(self.roots).sum(axis=(1, 2))  # [K]
+        return self.variances * (1 + (1 + determined) / np.maximum(self.counts, 1))[:, None]
 
     def log_prob(self, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
         """Return the mean of log p(y | x, k) over the kernels' posterior as [N, K] for X [N, D], Y [N, O]."""

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 
 from vae_moe.engine import forks
-from vae_moe.engine.steps import several_workers
+from vae_moe.engine.steps import LoopingModel, several_workers
 
 #: A step without a graph takes 0.1 s of Python, and to trace its graph 1 s.
 MOST_EAGER_STEPS = 8
@@ -152,7 +152,7 @@ def compile_options(model: keras.Model, data: tf.data.Dataset, epochs: int) -> d
 
 
 def compile_model(
-    model: keras.Model, data: tf.data.Dataset, epochs: int, learning_rate: float, schedule: str = "cosine"
+    model: LoopingModel, data: tf.data.Dataset, epochs: int, learning_rate: float, schedule: str = "cosine"
 ) -> None:
     """Compile for Adam and these epochs of batches.
 
@@ -163,10 +163,10 @@ def compile_model(
         learning_rate: at first.
         schedule: "cosine": the rate falls to 0 along a cosine; or "constant".
     """
-    rate = learning_rate
-    if schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(data))
-    model.compile(keras.optimizers.Adam(rate), **compile_options(model, data, epochs))
+    rate, n_steps = learning_rate, epochs * len(data) if schedule == "cosine" else None
+    if n_steps:
+        rate = keras.optimizers.schedules.CosineDecay(learning_rate, n_steps)
+    model.compile_step(rate, learning_rate, n_steps, **compile_options(model, data, epochs))
 
 
 @contextmanager

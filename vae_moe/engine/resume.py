@@ -18,6 +18,7 @@ import numpy as np
 
 from vae_moe.engine.files import whole_file
 from vae_moe.engine.pipelines import compile_model, repeatable
+from vae_moe.engine.steps import LoopingModel
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Backup:
     def fit(
         self,
         name: str,
-        model: keras.Model,
+        model: LoopingModel,
         data,
         epochs: int,
         learning_rate: float = 1e-3,
@@ -103,6 +104,7 @@ class Backup:
             callbacks=[*callbacks, record],
             **options,
         )
+        model.keep_step()
         return record
 
     def remove(self) -> None:

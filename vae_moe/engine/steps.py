@@ -37,6 +37,8 @@ class LoopingModel(keras.Model):
     does a model, once it is dropped, leave its graphs in memory (:func:`_without_exchange`).
     Subclasses give their loss by ``compute_loss``, so that no loss or metric is left to build either.
 
+    Fits of one model, one after the other, may share compiled steps (:mod:`vae_moe.engine.shared_steps`).
+
     In a process that cannot compute it says so (:mod:`vae_moe.engine.forks`).
 
     Attributes:
@@ -45,6 +47,38 @@ class LoopingModel(keras.Model):
 
     #: To hand a step's variables to XLA takes about a millisecond; more steps gain nothing, and hold more batches.
     steps_per_loop = 16
+    #: Compiled steps and their optimizers by what they hold as constants. None: what is compiled anew is dropped, as
+    #: Keras does; a dictionary: it is kept, and taken again.
+    kept_steps: dict | None = None
+
+    def step_constants(self) -> tuple:
+        """What a compiled step holds as constants and may be another at the next fit."""
+        return ()
+
+    def take_settings(self, model: Any) -> None:
+        """Take over from a model of the same kind what is no variable and may change between the stages of a fit."""
+
+    def compile_step(self, rate, *constants, **options) -> None:
+        """Compile for Adam, or take a kept step of the same constants, with its optimizer as new.
+
+        Args:
+            rate: of Adam, a number or a schedule.
+            constants: that tell this rate from others.
+            options: of Keras' ``compile``.
+        """
+        trained = [id(variable) for variable in self.trainable_variables]
+        key = str([constants, options, trained, self.step_constants()])
+        optimizer, function = (self.kept_steps or {}).get(key, (None, None))
+        for variable in optimizer.variables if optimizer else ():
+            if variable.name != "learning_rate":
+                variable.assign(tf.zeros_like(variable))
+        self.compile(optimizer or keras.optimizers.Adam(rate), **options)
+        self.train_function, self._step = function, key
+
+    def keep_step(self) -> None:
+        """Keep the step that the last fit compiled, where steps are kept."""
+        if self.kept_steps is not None:
+            self.kept_steps[self._step] = self.optimizer, self.train_function
 
     def fit(self, x=None, *args, **options):
         """Keras' ``fit``."""

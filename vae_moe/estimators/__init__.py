@@ -6,7 +6,7 @@ from vae_moe.estimators import _persistence
 from vae_moe.estimators._base import KerasEstimator
 from vae_moe.estimators._persistence import LoadError, SaveError, VersionWarning
 from vae_moe.estimators.clusterings import DMVAEClustering, VaDEClustering
-from vae_moe.estimators.ensembles import EnsembleRegressor
+from vae_moe.estimators.ensembles import EnsembleClassifier, EnsembleRegressor
 from vae_moe.estimators.experts import (
     DeepMoEClassifier,
     DeepMoERegressor,
@@ -23,6 +23,7 @@ __all__ = [
     "DVMoERegressor",
     "DeepMoEClassifier",
     "DeepMoERegressor",
+    "EnsembleClassifier",
     "EnsembleRegressor",
     "LoadError",
     "SaveError",

@@ -14,12 +14,15 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from vae_moe.engine import pipelines
+from vae_moe.engine import pipelines, shared_steps
 from vae_moe.estimators._base import KerasEstimator
 from vae_moe.estimators._persistence import in_float32
-from vae_moe.training import plan
-from vae_moe.training.fit import fit_experts
+from vae_moe.layers import Experts
+from vae_moe.training import how_many, plan
+from vae_moe.training.fit import fit_experts, refit_experts
 
+#: The number of experts that rows held out choose.
+AUTO = "auto"
 #: Fewer rows do not tell an epoch that generalises from one that does not.
 LEAST_HELD_OUT = 10
 
@@ -27,7 +30,7 @@ LEAST_HELD_OUT = 10
 class KerasMixtureOfExperts(KerasEstimator):
     """Abstract: gate and affine experts; subclasses give the gate, and what y is."""
 
-    n_experts: int
+    n_experts: int | str
     start: str | None
     validation_fraction: float
     patience: int
@@ -41,33 +44,51 @@ class KerasMixtureOfExperts(KerasEstimator):
     def _scale(self, X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
         """Set the scaling of X [N, D], and return x."""
 
+    def _calibrate(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Learn from rows that training did not see, x [M, D] and y as `_fit_model` takes it, how predictions err."""
+
     @in_float32()
     @pipelines.own_seeds
-    def _fit_model(self, x: np.ndarray, y: np.ndarray, n_outputs: int, weight: np.ndarray | None) -> None:
-        """Fit to x [N, D], y [N, O] or codes [N] and positive weights [N]."""
-        if len(x) < self.n_experts:
+    def _fit_model(self, x: np.ndarray, y: np.ndarray, n_outputs: int, weight: Any, held_out: Any) -> None:
+        """Fit to x [N, D], y [N, O] or codes [N] and positive weights [N].
+
+        The rows numbered held_out [M] choose when training ends; None draws them.
+        """
+        backup, seed = self._backup(x, y, weight)
+        task = "regression" if y.ndim == 2 else "classification"
+        if held_out is None:
+            held_out = _held_out(y, self.validation_fraction, seed)
+        self._find_number(x, y, n_outputs, task, weight, seed)
+        if len(x) < self.n_experts_:
             raise ValueError(
                 f"n_samples={len(x)} is less than n_experts={self.n_experts}. Give more rows or fewer experts."
             )
-        backup, seed = self._backup(x, y, weight)
-        task = "regression" if y.ndim == 2 else "classification"
         self.model_ = self._make_model(x.shape[1], n_outputs, task, seed)
-        fitted = fit_experts(
-            self.model_,
-            x,
-            y,
-            replace(
-                self._with_parameters(plan.EXPERTS), patience=self.patience, adversarial_reach=self.adversarial_reach
-            ),
-            seed=seed,
-            held_out=_held_out(y, self.validation_fraction, seed),
-            sample_weight=weight,
-            backup=backup,
-            verbose=self.verbose,
-        )
+        given = replace(self._with_parameters(plan.EXPERTS), patience=self.patience)
+        given = replace(given, adversarial_reach=self.adversarial_reach)
+        options = {"sample_weight": weight, "backup": backup, "verbose": self.verbose}
+        with shared_steps.twin(self.model_) as model:
+            fitted = fit_experts(model, x, y, given, seed=seed, held_out=held_out, **options)
         self.history_, self.best_epoch_ = fitted.history, fitted.best_epoch + 1
         self.n_iter_ = len(self.history_.get("loss", []))
+        self._calibrate(x[held_out], y[held_out])
+        assert given.experts is not None
+        refit_experts(self.model_, x, y, given.experts, fitted.ridge, weight)
         backup.remove()
+
+    def _find_number(self, x, y, n_outputs: int, task: str, weight, seed: int) -> None:
+        """Set the number of experts, which held-out rows choose where it is not given."""
+        self.untold_: dict[str, float] = {}
+        if self.n_experts != AUTO:
+            self.n_experts_ = int(self.n_experts)
+            return
+        experts = Experts(1, n_outputs, task, task == "regression", seed)
+        experts.build((None, x.shape[1]))
+        weights = np.ones(len(x)) if weight is None else weight
+        least = plan.EXPERTS.experts.reg_variance
+        found = how_many.experts_by_likelihood(experts, x, y, weights, reg_variance=least, seed=seed)
+        self.untold_ = {str(number): value for number, value in found.items()}
+        self.n_experts_ = min(found, key=lambda number: found[number])
 
     def gate_proba(self, X: Any) -> np.ndarray:
         """Return p(c | x) of X [N, D] as [N, K]."""

@@ -19,7 +19,7 @@ class LatentGated(KerasMixtureOfExperts):
 
     _MODEL: ClassVar[type[DVMoE] | type[VaDEMoE]]
 
-    n_experts: int = field(default=4, kw_only=False)
+    n_experts: int | str = field(default="auto", kw_only=False)
     latent_dim: int = 5
     hidden_layer_sizes: tuple[int, ...] = (64, 64)
     likelihood: str = "auto"
@@ -37,7 +37,7 @@ class LatentGated(KerasMixtureOfExperts):
         gate = {"c_encoder_sizes": sizes} if self._MODEL is DVMoE else {"learn_weights": True}
         return self._MODEL(
             n_columns,
-            self.n_experts,
+            self.n_experts_,
             n_outputs,
             task,
             learn_variance=task == "regression",
@@ -61,7 +61,7 @@ class LatentGated(KerasMixtureOfExperts):
 class SoftmaxGated(KerasMixtureOfExperts):
     """Abstract: gated by a softmax network on x, which models no x."""
 
-    n_experts: int = field(default=4, kw_only=False)
+    n_experts: int | str = field(default="auto", kw_only=False)
     hidden_layer_sizes: tuple[int, ...] = (64,)
     start_epochs: int = 30
     epochs: int = 100
@@ -73,7 +73,7 @@ class SoftmaxGated(KerasMixtureOfExperts):
         sizes = tuple(self.hidden_layer_sizes)
         variance = task == "regression"
         return DeepMoE(
-            n_columns, self.n_experts, n_outputs, task, learn_variance=variance, hidden_sizes=sizes, seed=seed
+            n_columns, self.n_experts_, n_outputs, task, learn_variance=variance, hidden_sizes=sizes, seed=seed
         )
 
     def _scale(self, X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:

@@ -13,7 +13,7 @@ from vae_moe import validation
 from vae_moe.estimators._base import DTYPES
 from vae_moe.estimators._experts import KerasMixtureOfExperts
 from vae_moe.estimators._inputs import Scaling
-from vae_moe.estimators.intervals import Predictive
+from vae_moe.estimators.intervals import Predictive, calibrated
 
 
 class Regressor(RegressorMixin, KerasMixtureOfExperts):
@@ -21,6 +21,7 @@ class Regressor(RegressorMixin, KerasMixtureOfExperts):
 
     y_mean_: np.ndarray
     y_scale_: np.ndarray
+    ranks_: np.ndarray
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Regressor:
         """Fit to the inputs X [N, D] and the targets y [N] or [N, O]; an output that is constant is predicted so.
@@ -35,6 +36,10 @@ class Regressor(RegressorMixin, KerasMixtureOfExperts):
         FloatingPointError
             If a term of the loss is no longer finite.
         """
+        return self._fit(X, y, sample_weight)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any = None, held_out: np.ndarray | None = None) -> Regressor:
+        """Do what `fit` does, with the rows numbered held_out [M] in place of some that are drawn."""
         self._check_parameters()
         X, y = validate_data(self, X, y, dtype=DTYPES, multi_output=True, y_numeric=True, ensure_min_samples=2)
         validation.check_size("X", X)
@@ -44,8 +49,17 @@ class Regressor(RegressorMixin, KerasMixtureOfExperts):
         scaling = Scaling.of(Y, weight)
         shape = () if np.ndim(y) == 1 else (-1,)
         self.y_mean_, self.y_scale_ = scaling.mean.reshape(shape), scaling.scale.reshape(shape)
-        self._fit_model(self._scale(X[rows], weight), scaling.apply(Y), Y.shape[1], weight)
+        held_out = None if held_out is None else np.flatnonzero(np.isin(rows, held_out))
+        self._fit_model(self._scale(X[rows], weight), scaling.apply(Y), Y.shape[1], weight, held_out)
         return self
+
+    def _calibrate(self, x: np.ndarray, y: np.ndarray) -> None:
+        stddevs = np.exp(0.5 * np.asarray(self.model_.experts.log_vars, float))
+        of_y = (slice(None),) if self.y_mean_.ndim else (slice(None), 0)
+        self.ranks_ = np.empty((0, y.shape[1]))[of_y]
+        if len(x):
+            found = Predictive(self.model_.gate_proba(x), self.model_.expert_predictions(x).astype(float), stddevs)
+            self.ranks_ = np.sort(found.cdf(y), axis=0)[of_y]
 
     def predict(self, X: Any) -> np.ndarray:
         """Return E[y | x] = sum_k p(c=k | x) E[y | x, k] as [N] or [N, O], as y was given."""
@@ -56,18 +70,15 @@ class Regressor(RegressorMixin, KerasMixtureOfExperts):
     def predict_interval(self, X: Any, level: float = 0.9) -> np.ndarray:
         """Return low and high between which y lies with probability `level`, [N, 2], or [N, O, 2] as y was given.
 
-        Below low and above high it lies with equal probability: they are quantiles of p(y | x), a mixture of the
-        experts' Gaussians. `vae_moe.estimators.intervals.Predictive` has the other quantiles and its cdf.
+        They are quantiles of p(y | x), a mixture of the experts' Gaussians, at the levels that hold as many of the rows
+        held out (`ranks_`). `predict_distribution` has all quantiles, and the cdf.
 
         Raises
         ------
         ValueError
             If level is not between 0 and 1.
         """
-        if not 0 < level < 1:
-            raise ValueError(f"level must be a number in (0, 1), got {level!r}. Choose one in that range.")
-        bounds = Predictive.of(self, X).interval(level)
-        return bounds if self.y_mean_.ndim else bounds[:, 0]
+        return Predictive.of(self, X).between(calibrated(self.ranks_, level))
 
     def predict_distribution(self, X: Any) -> Predictive:
         """Return p(y | x) of X [N, D], a mixture of Gaussians: its mean, variance, quantile, cdf and log_prob."""
@@ -104,6 +115,10 @@ class Classifier(ClassifierMixin, KerasMixtureOfExperts):
         FloatingPointError
             If a term of the loss is no longer finite.
         """
+        return self._fit(X, y, sample_weight)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any = None, held_out: np.ndarray | None = None) -> Classifier:
+        """Do what `fit` does, with the rows numbered held_out [M] in place of some that are drawn."""
         self._check_parameters()
         X, y = validate_data(self, X, y, dtype=DTYPES, ensure_min_samples=2)
         validation.check_size("X", X)
@@ -112,7 +127,8 @@ class Classifier(ClassifierMixin, KerasMixtureOfExperts):
         self.classes_, codes = np.unique(column_or_1d(y, warn=True)[rows], return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y holds one class, {self.classes_.tolist()[0]!r}. Give rows of two classes at least.")
-        self._fit_model(self._scale(X[rows], weight), codes.astype(np.int32), len(self.classes_), weight)
+        held_out = None if held_out is None else np.flatnonzero(np.isin(rows, held_out))
+        self._fit_model(self._scale(X[rows], weight), codes.astype(np.int32), len(self.classes_), weight, held_out)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:

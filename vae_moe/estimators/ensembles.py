@@ -1,45 +1,74 @@
-"""Several mixtures of experts, each fitted to a resample of the rows: their mixture is a mixture again."""
+"""Several mixtures of experts, each with other rows held out: their mixture is a mixture again."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
-from sklearn.ensemble import BaggingRegressor
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from vae_moe.estimators.experts import DVMoERegressor
-from vae_moe.estimators.intervals import Predictive
+from vae_moe.estimators._base import SEEDS
+from vae_moe.estimators._experts import LEAST_HELD_OUT
+from vae_moe.estimators.experts import DVMoEClassifier, DVMoERegressor
+from vae_moe.estimators.intervals import Predictive, calibrated
 
-#: Fewer rows with a rank calibrate nothing.
-LEAST_RANKS = 10
+
+class _Ensemble(BaseEstimator):
+    """Abstract: mixtures of experts whose densities or probabilities are averaged."""
+
+    def __init__(self, estimator: Any = None, n_estimators: int = 5, *, random_state: Any = None) -> None:
+        self.estimator = estimator
+        self.n_estimators = n_estimators
+        self.random_state = random_state
+
+    def _members(self, X: Any, y: np.ndarray, sample_weight: Any, splitter: type) -> None:
+        """Fit the members to X and y, each with its part of the rows held out."""
+        if not isinstance(self.n_estimators, (int, np.integer)) or self.n_estimators < 2:
+            raise ValueError(f"n_estimators must be an integer in [2, inf), got {self.n_estimators!r}. Give 2 or more.")
+        seeds = check_random_state(self.random_state).randint(SEEDS, size=self.n_estimators + 1)
+        rows = np.arange(len(y))
+        parts = [rows[:0]] * self.n_estimators
+        if len(y) >= LEAST_HELD_OUT * self.n_estimators:
+            split = splitter(self.n_estimators, shuffle=True, random_state=int(seeds[-1])).split(rows, y)
+            parts = [part for _, part in split]
+        self.estimators_: list[Any] = []
+        for part, seed in zip(parts, seeds, strict=False):
+            member = clone(self._template()).set_params(random_state=int(seed))
+            if self.estimators_:  # as the first has found it
+                member.set_params(n_experts=self.estimators_[0].n_experts_)
+            self.estimators_.append(member._fit(X, y, sample_weight, part))
+        self.n_features_in_ = self.estimators_[0].n_features_in_
+        if hasattr(self.estimators_[0], "feature_names_in_"):
+            self.feature_names_in_ = self.estimators_[0].feature_names_in_
+
+    def _template(self) -> Any:
+        raise NotImplementedError
 
 
-class EnsembleRegressor(BaggingRegressor):
-    """Mean of mixtures of experts that are fitted to resamples of the rows (Breiman 1996), with a density.
+class EnsembleRegressor(RegressorMixin, _Ensemble):
+    """Mean of mixtures of experts that hold out different rows, with a density.
 
-    p(y | x) is the mean of the regressors' densities. Rows that a regressor's resample left out tell how that density
-    errs: `predict_interval` is calibrated on their ranks, as conformal predictive systems are (Vovk, Shen, Manokhin &
-    Xie 2017). For classes take scikit-learn's `BaggingClassifier(DVMoEClassifier())`, whose probabilities are the mean.
+    p(y | x) is the mean of the regressors' densities. Each regressor chooses when its training ends by a part of the
+    rows of its own, and learns from all others; its errors there calibrate the intervals (cross-conformal, Vovk 2015).
 
     Parameters
     ----------
     estimator : a regressor of vae_moe.estimators or None, default=None
         None: `DVMoERegressor()`.
     n_estimators : int, default=5
-    max_samples : int, float or None, default=None
-        Rows of a resample, as in scikit-learn; None: as many as there are.
+        As many parts the rows are in.
     random_state : int, RandomState or None, default=None
-        Of the resamples and of each regressor.
-    verbose : int, default=0
+        Of the parts and of each regressor.
 
     Attributes
     ----------
     estimators_ : list of regressors
-    ranks_ : array [M] or [M, O]
-        P(Y <= y | x) of each row's y, by the regressors that did not see it, ascending. Uniform where the density is
-        right. Less than `LEAST_RANKS` such rows calibrate nothing: it is empty.
+    ranks_ : array [N] or [N, O]
+        P(Y <= y | x) of each row's y, by the regressor that held it out, ascending. Uniform where the density is right.
+        Empty where the parts would have fewer than 10 rows.
     n_features_in_ : int
     feature_names_in_ : array [D]
         If X had names that are text.
@@ -52,58 +81,57 @@ class EnsembleRegressor(BaggingRegressor):
     >>> low, high = EnsembleRegressor(random_state=0).fit(X, y).predict_interval(X).T
     """
 
-    def __init__(
-        self,
-        estimator: Any = None,
-        n_estimators: int = 5,
-        *,
-        max_samples: Any = None,
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        super().__init__(estimator, n_estimators, max_samples=max_samples, random_state=random_state, verbose=verbose)
-
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> EnsembleRegressor:
         """Fit to the inputs X [N, D] and the targets y [N] or [N, O], with weights [N] of rows."""
-        super().fit(X, y, sample_weight)
-        X, y = np.asarray(X), np.asarray(y, float)
-        seen = np.zeros((len(X), self.n_estimators), bool)
-        for number, rows in enumerate(self.estimators_samples_):
-            seen[rows, number] = True
-        below, count = np.zeros(y.shape), (~seen).sum(1)
-        for number, each in enumerate(self.estimators_):
-            rows = np.flatnonzero(~seen[:, number])
-            if len(rows):
-                below[rows] += Predictive.of(each, X[rows]).cdf(y[rows].reshape(len(rows), -1)).reshape(y[rows].shape)
-        ranks = below[count > 0] / count[count > 0].reshape(-1, *[1] * (y.ndim - 1))
-        self.ranks_ = np.sort(ranks, axis=0)[: len(ranks) if len(ranks) >= LEAST_RANKS else 0]
+        self._members(X, np.asarray(y), sample_weight, KFold)
+        self.ranks_ = np.sort(np.concatenate([each.ranks_ for each in self.estimators_]), axis=0)
         return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return E[y | x] as [N] or [N, O], as y was given."""
+        return self.predict_distribution(X).mean
 
     def predict_distribution(self, X: Any) -> Predictive:
         """Return p(y | x) of X [N, D]: mean, variance, quantiles, log_prob."""
         check_is_fitted(self)
-        return Predictive.mean_of([Predictive.of(each, np.asarray(X)) for each in self.estimators_])
+        return Predictive.mean_of([Predictive.of(each, X) for each in self.estimators_])
 
     def predict_interval(self, X: Any, level: float = 0.9) -> np.ndarray:
         """Return low and high between which y lies with probability `level`, [N, 2], or [N, O, 2] as y was given.
-
-        Rather more: a row's rank is told by the third of the regressors that did not see it, which err more than all.
 
         Raises
         ------
         ValueError
             If level is not between 0 and 1.
         """
-        if not 0 < level < 1:
-            raise ValueError(f"level must be a number in (0, 1), got {level!r}. Choose one in that range.")
-        found = self.predict_distribution(X)
-        tails, last = np.array([(1 - level) / 2, (1 + level) / 2]), len(self.ranks_) - 1
-        if last > 0:
-            places = tails * (last + 2) - 1  # of as many rows and a new one
-            places = np.clip([np.floor(places[0]), np.ceil(places[1])], 0, last)
-            tails = self.ranks_[places.astype(int)]  # [2] or [2, O]
-        bounds = np.stack([found.quantile(tail) for tail in tails], -1)  # [N, O, 2]
-        return bounds if self.ranks_.ndim == 2 else bounds[:, 0]
+        check_is_fitted(self)
+        return self.predict_distribution(X).between(calibrated(self.ranks_, level))
 
-    def _get_estimator(self) -> Any:
-        return DVMoERegressor() if self.estimator is None else clone(self.estimator)
+    def _template(self) -> Any:
+        return DVMoERegressor() if self.estimator is None else self.estimator
+
+
+class EnsembleClassifier(ClassifierMixin, _Ensemble):
+    """Mean of the class probabilities of mixtures of experts that hold out different rows.
+
+    Parameters and attributes are those of `EnsembleRegressor`, with `DVMoEClassifier()` in place of `DVMoERegressor()`,
+    and `classes_` [C] in place of `ranks_`.
+    """
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> EnsembleClassifier:
+        """Fit to the inputs X [N, D] and the class labels y [N], with weights [N] of rows."""
+        self._members(X, np.asarray(y), sample_weight, StratifiedKFold)
+        self.classes_ = self.estimators_[0].classes_
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return p(y = c | x) as [N, C], columns as `classes_`."""
+        check_is_fitted(self)
+        return np.mean([each.predict_proba(X) for each in self.estimators_], axis=0)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class as [N]."""
+        return self.classes_[self.predict_proba(X).argmax(1)]
+
+    def _template(self) -> Any:
+        return DVMoEClassifier() if self.estimator is None else self.estimator

@@ -12,6 +12,31 @@ BISECTIONS = 60
 FAR = 10.0  # standard deviations beyond which nothing is looked for
 
 
+def calibrated(ranks: np.ndarray, level: float) -> np.ndarray:
+    """The levels of the quantiles between which y lies with a probability, by how p(y|x) errs on rows held out.
+
+    Conformal predictive systems have them so (Vovk, Shen, Manokhin & Xie 2017).
+
+    Args:
+        ranks: P(Y <= y | x) of each row's y, ascending, [M] or [M, O]; of none the density is trusted.
+        level: the probability.
+
+    Returns:
+        [2] or [2, O].
+
+    Raises:
+        ValueError: if the level is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must be a number in (0, 1), got {level!r}. Choose one in that range.")
+    tails, last = np.array([(1 - level) / 2, (1 + level) / 2]), len(ranks) - 1
+    if last < 1:
+        return tails
+    places = tails * (last + 2) - 1  # of as many rows and a new one
+    places = np.clip([np.floor(places[0]), np.ceil(places[1])], 0, last)
+    return ranks[places.astype(int)]
+
+
 @dataclass(frozen=True, eq=False)
 class Predictive:
     """p(y|x) of each row and output.
@@ -69,9 +94,10 @@ class Predictive:
         below = norm.cdf(y[:, np.newaxis], self.means, self.stddevs)  # [N, K, O]
         return np.einsum("nk,nko->no", self.gate, below)
 
-    def interval(self, level: float) -> np.ndarray:
-        """Low and high between which y lies with a probability, and below and above them alike: [N, O, 2]."""
-        return np.stack([self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)], -1)
+    def between(self, tails: np.ndarray) -> np.ndarray:
+        """The quantiles of two levels, [2] or [2, O]: [N, 2] or [N, O, 2], as y is."""
+        found = np.stack([self.quantile(tail) for tail in tails], -1)  # [N, O, 2]
+        return found[:, 0] if self.one_output else found
 
     def quantile(self, level: float | np.ndarray) -> np.ndarray:
         """The y below which that share lies, or those shares [O], by bisection, [N, O]."""

@@ -73,6 +73,15 @@ class GatedModel(LoopingModel):
     def component_shares(self, shares: Sequence[float] | None) -> None:
         self.regularization = replace(self.regularization, component_shares=shares)
 
+    def step_constants(self) -> tuple:
+        """The terms that hold q(c|x), with the shares where these have a weight."""
+        held = self.regularization
+        return (held if held.weights["balance"] else replace(held, component_shares=None),)
+
+    def take_settings(self, model: "GatedModel") -> None:
+        """Take over the shares that a start found."""
+        self.regularization = model.regularization
+
     def fit(self, x=None, *args, **options):
         """Keras' ``fit``; x that is an array is looked at first, where that of batches is not.
 

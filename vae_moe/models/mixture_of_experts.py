@@ -205,8 +205,9 @@ class MixtureOfExperts(GatedModel):
             ValueError: if y has another shape or number of rows, or holds a class that the model has not.
         """
         y, known = self.experts.targets_of_rows(y, len(x))
-        p = self.predictive_distribution(x, n_samples, seed)
-        return np.where(known, -p.log_prob(tf.cast(y, p.dtype)).numpy(), np.nan)
+        log_gate = tf.constant(self.c_log_proba(x, n_samples, seed), self.variable_dtype)
+        nll = OBJECTIVES["mixture"](self.experts, log_gate, tf.constant(self.expert_params(x)), y, known)
+        return np.where(known, nll.numpy(), np.nan)
 
     def get_config(self):
         """The constructor's arguments, flat."""

@@ -126,7 +126,8 @@ def fit_experts(
     experts.kernels.assign(kernels)
     experts.biases.assign(biases)
     if isinstance(fitted, GaussianExperts) and experts.learn_variance:
-        experts.log_vars.assign(np.log(fitted.variances))
+        predictive = fitted.predictive_variances() if isinstance(fitted, EvidenceExperts) else fitted.variances
+        experts.log_vars.assign(np.log(predictive))
     return likelihoods
 
 
@@ -178,6 +179,18 @@ def move_clusters(
     Returns:
         p(c|x) of the linear gate, [N, K]; no component is without rows.
     """
+    gate, _, inputs = linear_mixture(experts, x, y, weights, rows, resp, reg_variance)
+    return _smooth(np.exp(gate.log_prob(inputs)))
+
+
+def linear_mixture(
+    experts: Experts, x: np.ndarray, y: np.ndarray, weights: np.ndarray, rows: np.ndarray, resp, reg_variance: float
+) -> tuple[SoftmaxGate, CategoricalExperts | EvidenceExperts, np.ndarray]:
+    """Fit a mixture with a linear gate by EM, from clusters; arguments as of :func:`move_clusters`.
+
+    Returns:
+        Gate and experts, and the inputs [N, F] that they see.
+    """
     inputs = Coordinates.of(x.astype(np.float64)).inputs(x)
     center = shared_kernel(experts, inputs[rows], y[rows], weights[rows])
     maps: CategoricalExperts | EvidenceExperts
@@ -187,7 +200,7 @@ def move_clusters(
         maps = CategoricalExperts(center.shape[1], 1.0, MOVES_INNER, center=center)
     gate, log_resp = SoftmaxGate(ALPHA_GATE, MOVES_INNER), np.log(_smooth(resp)[rows])
     result = run_em(inputs[rows], y[rows], gate, maps, log_resp, y_weight=1.0, max_iter=MOVES, tol=LEAST_MOVE)
-    return _smooth(np.exp(result.gate.log_prob(inputs)))
+    return result.gate, result.experts, inputs
 
 
 def _smooth(resp: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from vae_moe.engine import pipelines
 from vae_moe.engine.resume import Backup
 from vae_moe.layers import LatentMixture
 from vae_moe.training import augmentation, callbacks, expert_em, graphs, held_experts
-from vae_moe.training.plan import Plan
+from vae_moe.training.plan import ExpertsByEM, Plan
 from vae_moe.training.stop_on_nan import StopOnNaN
 from vae_moe.training.warm_start import Latents, StartCache, start_gate
 
@@ -36,6 +36,7 @@ class Fitted:
         seconds: of all that was carried out, less what was lost when a process was killed.
         warm_start_seconds: of these, before the loss was trained.
         shared_seconds: of the stages that were read from the cache: they come on top.
+        ridge: of experts of classes, as rows held out chose it.
     """
 
     history: dict[str, list[float]]
@@ -43,6 +44,7 @@ class Fitted:
     seconds: float
     warm_start_seconds: float
     shared_seconds: float
+    ridge: float = 1.0
 
 
 def fit_clustering(
@@ -182,10 +184,24 @@ def fit_experts(
     model.experts.trainable = True
     if by_em is not None and history:  # compiled anew for whoever trains it further
         pipelines.compile_model(model, data, plan.epochs, plan.learning_rate, plan.learning_rate_schedule)
-    if by_em is not None and by_em.refit:
-        options |= held_experts.options(model, x, y, weights, by_em)
-        expert_em.fit_experts(model, x, y, resume=True, max_iter=by_em.max_iter, tol=by_em.tol, **options)
-    return Fitted(history, best_epoch, backup.seconds, warm_start_seconds, _shared(latents))
+    seconds = backup.seconds, warm_start_seconds, _shared(latents)
+    return Fitted(history, best_epoch, *seconds, 1.0 if by_em is None else options["class_alpha"])
+
+
+def refit_experts(
+    model, x: np.ndarray, y: np.ndarray, by_em: ExpertsByEM, ridge: float, sample_weight: np.ndarray | None = None
+) -> None:
+    """Fit a trained mixture's experts to all rows, those that were held out too; the gate stays as it is.
+
+    Args:
+        model: trained.
+        x, y, sample_weight: as of :func:`fit_experts`.
+        by_em: of the plan.
+        ridge: as it was found.
+    """
+    weights = np.ones(len(x)) if sample_weight is None else sample_weight
+    options = {**held_experts.options(model, x, y, weights, by_em), "class_alpha": ridge}
+    expert_em.fit_experts(model, x, y, resume=True, max_iter=by_em.max_iter, tol=by_em.tol, **options)
 
 
 def batches(

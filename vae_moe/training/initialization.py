@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.mixture import GaussianMixture
 
+from vae_moe.engine import shared_steps
 from vae_moe.engine.pipelines import batches, map_batches
 from vae_moe.engine.resume import Backup
 from vae_moe.engine.steps import LoopingModel, batch_mean, replicas_share
@@ -73,7 +74,8 @@ def pretrain_autoencoder(
     def loss(x_true, params):
         return -mixture.x_likelihood.log_prob(params, x_true)  # [B]
 
-    stage = _Stage("autoencoder", [mixture.trunk, mixture.z_encoder, mixture.decoder], reconstruct, loss)
+    layers = [mixture.trunk, mixture.z_encoder, mixture.decoder]
+    stage = shared_steps.stage("autoencoder", lambda: _Stage("autoencoder", layers, reconstruct, loss))
     return _fit_stage(stage, data, epochs, learning_rate, backup, **fit_options)
 
 
@@ -215,7 +217,8 @@ def distill(
         inputs, layers, network = hidden, [gate.c_encoder], gate.c_encoder
     resp = resp.astype(np.float32)
     data = batches(inputs, resp, batch_size=batch_size, seed=seed, least_steps=least_steps)
-    stage = _Stage("distillation", layers, network, tf.nn.softmax_cross_entropy_with_logits)
+    loss = tf.nn.softmax_cross_entropy_with_logits
+    stage = shared_steps.stage("distillation", lambda: _Stage("distillation", layers, network, loss))
     return _fit_stage(stage, data, epochs, learning_rate, backup, **fit_options)
 
 
@@ -235,6 +238,6 @@ class _Stage(LoopingModel):
         return batch_mean(self.example_loss(y, y_pred)) + replicas_share(sum(self.losses))
 
 
-def _fit_stage(stage: _Stage, data, epochs, learning_rate, backup, callbacks=(), **fit_options):
+def _fit_stage(stage: LoopingModel, data, epochs, learning_rate, backup, callbacks=(), **fit_options):
     callbacks = [StopOnNaN(), *callbacks]
     return (backup or Backup()).fit(stage.name, stage, data, epochs, learning_rate, callbacks=callbacks, **fit_options)

@@ -36,7 +36,6 @@ class ExpertsByEM:
     max_iter: int = 6  # E and M steps before the gate is trained
     tol: float = 1e-2  # gain in nats a row that ends them
     moved_start: bool = False  # whether EM with a linear gate first moves the start's clusters to where y differs
-    refit: bool = False  # to all rows in the end, those held out too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +98,6 @@ EXPERTS = replace(
         max_iter=50,
         tol=1e-3,
         moved_start=True,
-        refit=True,
     ),
 )
 
