@@ -6,8 +6,8 @@ from scipy.integrate import quad
 from scipy.stats import norm
 from short_plans import shorten
 
-from vae_moe.estimators import DeepMoERegressor, EnsembleRegressor
-from vae_moe.estimators.intervals import Predictive
+from vae_moe.estimators import DeepMoEClassifier, DeepMoERegressor, EnsembleClassifier, EnsembleRegressor
+from vae_moe.estimators.intervals import Predictive, calibrated
 
 BRIEF = {"hidden_layer_sizes": (8,), "start": None, "epochs": 2, "batch_size": 100}
 
@@ -62,13 +62,13 @@ def test_an_ensemble_predicts_the_mean_of_its_density(ensemble, rows):
 
 
 def test_intervals_hold_at_least_what_they_say(ensemble):
-    """Rather more: the ranks are those of a third of the regressors."""
+    """Rather more: each row's rank is one regressor's, and the interval is of the mean of them all."""
     rng = np.random.default_rng(1)
     new = rng.normal(size=(2000, 3))
     new_y = np.where(new[:, 0] > 0, 3 * new[:, 1], -2 * new[:, 2] + 5) + 0.5 * rng.normal(size=2000)
     low, high = ensemble.predict_interval(new, 0.8).T
     assert np.mean((low <= new_y) & (new_y <= high)) >= 0.77
-    assert (ensemble.ranks_[1:] >= ensemble.ranks_[:-1]).all() and 200 < len(ensemble.ranks_) < 300
+    assert (ensemble.ranks_[1:] >= ensemble.ranks_[:-1]).all() and len(ensemble.ranks_) == 300
 
 
 def test_several_outputs_have_intervals_each(rows):
@@ -83,3 +83,26 @@ def test_several_outputs_have_intervals_each(rows):
 def test_a_level_that_is_none_is_refused(ensemble, rows):
     with pytest.raises(ValueError, match=r"level must be a number in \(0, 1\), got 90"):
         ensemble.predict_interval(rows[0], 90)
+
+
+def test_an_ensemble_of_classifiers_has_the_mean_of_their_probabilities(rows):
+    X, y = rows
+    names = np.where(y > y.mean(), "high", "low")
+    with pytest.MonkeyPatch.context() as patch:
+        shorten(patch)
+        found = EnsembleClassifier(DeepMoEClassifier(2, **BRIEF), 2, random_state=0).fit(X, names)
+    np.testing.assert_allclose(found.predict_proba(X), np.mean([e.predict_proba(X) for e in found.estimators_], 0))
+    assert found.score(X, names) > 0.7
+
+
+def test_one_estimator_is_no_ensemble(rows):
+    with pytest.raises(ValueError, match=r"n_estimators must be an integer in \[2, inf\), got 1"):
+        EnsembleRegressor(n_estimators=1).fit(*rows)
+
+
+def test_intervals_are_as_wide_as_rows_held_out_ask():
+    """Of a density that is far too narrow, or of none held out."""
+    ranks = np.sort(np.concatenate([np.zeros(40), np.linspace(0, 1, 20), np.ones(40)]))
+    np.testing.assert_array_equal(calibrated(ranks, 0.9), [0, 1])
+    np.testing.assert_allclose(calibrated(np.empty(0), 0.9), [0.05, 0.95])
+    np.testing.assert_allclose(calibrated(np.linspace(0, 1, 10001), 0.9), [0.05, 0.95], atol=1e-3)

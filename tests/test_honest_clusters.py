@@ -9,6 +9,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from vae_moe import DMVAE
 from vae_moe.estimators import DMVAEClustering
+from vae_moe.layers import Experts
 from vae_moe.training import calibration, consensus, graphs, how_many
 
 BRIEF = {"hidden_layer_sizes": (32, 16), "latent_dim": 3, "start_epochs": 5, "epochs": 5, "random_state": 0}
@@ -163,3 +164,20 @@ def test_votes_of_clusterings_that_agree_are_sure(rng):
     resp = consensus.consensus([clusters, others, clusters])
     np.testing.assert_allclose(resp.max(-1), 1)
     assert adjusted_rand_score(clusters.argmax(-1), resp.argmax(-1)) == 1
+
+
+def test_rows_held_out_tell_how_many_experts():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 2))
+    noise = 0.1 * rng.normal(size=300)
+    one, two = x[:, 0] + noise, np.where(x[:, 1] > 0, 3 * x[:, 0], -3 * x[:, 0]) + noise
+    layer = Experts(1, 1, "regression", True, 0)
+    layer.build((None, 2))
+    untold = [
+        how_many.experts_by_likelihood(layer, x, y[:, np.newaxis], np.ones(300), reg_variance=1e-3) for y in (one, two)
+    ]
+    assert untold[0][1] < min(untold[0].values()) + 0.02
+    assert untold[1][2] < untold[1][1] - 1
+    assert how_many.experts_by_likelihood(layer, x[:6], one[:6, np.newaxis], np.ones(6), reg_variance=1e-3).keys() == {
+        1
+    }

@@ -19,6 +19,7 @@ from experiments import recipes
 LEVEL, SPARE = 0.9, 0.2
 #: Rows of the tables by their key: what they are called.
 METHODS = {
+    "ensemble": "DVMoE, ensemble",
     **{model: recipes.TITLES[model] for model in recipes.EXPERTS},
     "gmm-em": "GMM-EM",
     "softmax-em": "softmax-EM",
@@ -60,6 +61,7 @@ def estimator(method: str, n_classes: int | None, seed: int) -> Any:
     task = "Classifier" if n_classes else "Regressor"
     mlp = {"early_stopping": True, "max_iter": 1000, "random_state": seed}
     made: dict[str, Callable[[], Any]] = {
+        "ensemble": lambda: getattr(estimators, f"Ensemble{task}")(random_state=seed),
         "dvmoe": lambda: getattr(estimators, f"DVMoE{task}")(random_state=seed),
         "vademoe": lambda: getattr(estimators, f"VaDEMoE{task}")(random_state=seed),
         "deepmoe": lambda: getattr(estimators, f"DeepMoE{task}")(random_state=seed),

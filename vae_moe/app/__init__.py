@@ -59,7 +59,9 @@ def parser() -> argparse.ArgumentParser:
 
     experts = commands.add_parser("experts", help="predict a target by a mixture of experts")
     _add_training(experts, registry.names("experts"))
-    experts.add_argument("--experts", type=_positive, required=True, metavar="K", help="experts to train")
+    experts.add_argument(
+        "--experts", type=_number, default="auto", metavar="K", help="experts to train; default: auto, found"
+    )
     experts.add_argument(
         "--target", nargs="+", action="extend", metavar="COLUMN", help="to predict; of images: their sub-folders"
     )

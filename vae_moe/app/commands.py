@@ -38,7 +38,7 @@ def cluster(options: Namespace) -> None:
     inputs.labels(source, options.labels)  # refused before training, if they are not there
     apart = {options.labels: "known classes, not trained on"} if options.labels else {}
     x, preparation = inputs.prepare(source, np.arange(len(source.rows)), options.drop, apart)
-    _check_rows(source.path, len(x), 1 if options.components == "auto" else options.components)
+    _check_rows(source.path, len(x), options.components)
     config = {"kind": "cluster", "n_components": options.components, "labels": options.labels}
     config |= _config(options, source, preparation)
     _finish(
@@ -234,7 +234,8 @@ def _target_names(source: inputs.Source, names: list[str] | None) -> list[str]:
     raise DatasetError(f"what is to be predicted? Name a column: --target, of {columns.listed(source.frame)}.")
 
 
-def _check_rows(path: Path, n_rows: int, n_groups: int) -> None:
+def _check_rows(path: Path, n_rows: int, n_groups: int | str) -> None:
+    n_groups = 1 if isinstance(n_groups, str) else n_groups  # as many as there are
     least = max(10, 2 * n_groups)
     if n_rows < least:
         raise DatasetError(f"{path} has {n_rows} rows, {least} at least for {n_groups}. Give more, or ask for fewer.")

@@ -54,8 +54,8 @@ class EvidenceExperts(GaussianExperts):
             inverse_root(scatter + ridge, f"The second moment of expert {k}", "scale the features")
             for k, scatter in enumerate(moments.x_scatter)
         ]
-        found = {"counts": moments.counts, "x_means": moments.x_means, "roots": np.stack(roots)}
-        return replace(experts, **found).with_best_alpha()
+        fitted = replace(experts, counts=moments.counts, x_means=moments.x_means, roots=np.stack(roots))
+        return fitted.with_best_alpha()
 
     def with_best_alpha(self) -> EvidenceExperts:
         """Return these experts with the alpha that is best with all else held; kernels never fitted have no spread."""

@@ -73,6 +73,12 @@ def stage(name: str, make: Callable[[], LoopingModel]) -> LoopingModel:
     return kept.stages[name]
 
 
+def forget() -> None:
+    """Drop the models that are kept, and the memory that they take."""
+    with _lock:
+        _kept.clear()
+
+
 def _keeping(model: LoopingModel) -> LoopingModel:
     model.kept_steps = {}
     return model
@@ -86,4 +92,5 @@ def _kind(model: LoopingModel) -> str:
 def _copy(source: LoopingModel, target: LoopingModel) -> None:
     for variable, other in zip(target.variables, source.variables, strict=True):
         variable.assign(other)
-    target.take_settings(source)
+    for name in source.SETTINGS:
+        setattr(target, name, getattr(source, name))

@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from vae_moe.engine import forks
 
+#: Compiled steps of one model that are kept, the last ones.
+MOST_KEPT = 4
 _STEP_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
 
 
@@ -50,13 +52,12 @@ class LoopingModel(keras.Model):
     #: Compiled steps and their optimizers by what they hold as constants. None: what is compiled anew is dropped, as
     #: Keras does; a dictionary: it is kept, and taken again.
     kept_steps: dict | None = None
+    #: Names of attributes that are no variables and may change between the stages of a fit.
+    SETTINGS: tuple[str, ...] = ()
 
     def step_constants(self) -> tuple:
         """What a compiled step holds as constants and may be another at the next fit."""
         return ()
-
-    def take_settings(self, model: Any) -> None:
-        """Take over from a model of the same kind what is no variable and may change between the stages of a fit."""
 
     def compile_step(self, rate, *constants, **options) -> None:
         """Compile for Adam, or take a kept step of the same constants, with its optimizer as new.
@@ -79,6 +80,8 @@ class LoopingModel(keras.Model):
         """Keep the step that the last fit compiled, where steps are kept."""
         if self.kept_steps is not None:
             self.kept_steps[self._step] = self.optimizer, self.train_function
+            while len(self.kept_steps) > MOST_KEPT:
+                del self.kept_steps[next(iter(self.kept_steps))]
 
     def fit(self, x=None, *args, **options):
         """Keras' ``fit``."""

@@ -85,8 +85,7 @@ class KerasMixtureOfExperts(KerasEstimator):
         experts = Experts(1, n_outputs, task, task == "regression", seed)
         experts.build((None, x.shape[1]))
         weights = np.ones(len(x)) if weight is None else weight
-        least = plan.EXPERTS.experts.reg_variance
-        found = how_many.experts_by_likelihood(experts, x, y, weights, reg_variance=least, seed=seed)
+        found = how_many.experts_by_likelihood(experts, x, y, weights, reg_variance=plan.REG_VARIANCE, seed=seed)
         self.untold_ = {str(number): value for number, value in found.items()}
         self.n_experts_ = min(found, key=lambda number: found[number])
 

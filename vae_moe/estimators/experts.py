@@ -14,7 +14,8 @@ class DVMoERegressor(Regressor, LatentGated):
 
     Parameters
     ----------
-    n_experts : int, default=4
+    n_experts : int or 'auto', default='auto'
+        'auto': of 1, 2, 4, ... 32 the number of which mixtures with a linear gate, by EM, tell most of rows held out.
     latent_dim : int, default=5
         Entries of z.
     hidden_layer_sizes : tuple of int, default=(64, 64)
@@ -67,6 +68,13 @@ class DVMoERegressor(Regressor, LatentGated):
         The terms of the loss and `val_nll`, one value an epoch, as Keras' history.
     n_iter_ : int
         Epochs.
+    n_experts_ : int
+        As given, or found.
+    untold_ : dict of float
+        The mean of -log p(y | x) of rows held out, y as scaled, by the numbers of experts that were compared.
+    ranks_ : array [M] or [M, O]
+        P(Y <= y | x) of the y of each row held out, ascending, before the experts are fitted to all rows: intervals are
+        calibrated on it.
     best_epoch_ : int
         After which the gate is kept, from 1 on; 0: the start, also where no rows were held out.
     n_features_in_ : int
@@ -89,7 +97,7 @@ class DVMoEClassifier(Classifier, LatentGated):
 
     A `vae_moe.DVMoE`: p(y | x) = sum_k q(c=k | x) softmax(x kernels_k + biases_k)_y. The experts are shrunk towards one
     logistic regression. Parameters and attributes are those of `DVMoERegressor`, with `classes_` [C] in place of
-    `y_mean_` and `y_scale_`.
+    `y_mean_`, `y_scale_` and `ranks_`.
     """
 
     _MODEL = DVMoE

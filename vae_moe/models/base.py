@@ -51,6 +51,7 @@ class GatedModel(LoopingModel):
     #: The gate's class, and the arguments of it that make the model what it is.
     GATE: type[keras.layers.Layer]
     FIXED: Mapping[str, Any] = MappingProxyType({})
+    SETTINGS = ("regularization",)
 
     def __init__(
         self, term_weights: Mapping[str, float], regularization: Regularization, seed: int, dtype=None, **kwargs
@@ -75,19 +76,13 @@ class GatedModel(LoopingModel):
 
     def step_constants(self) -> tuple:
         """The terms that hold q(c|x), with the shares where these have a weight."""
-        held = self.regularization
-        return (held if held.weights["balance"] else replace(held, component_shares=None),)
-
-    def take_settings(self, model: "GatedModel") -> None:
-        """Take over the shares that a start found."""
-        self.regularization = model.regularization
+        return (self.regularization.weights, self.regularization.weights["balance"] and self.component_shares)
 
     def fit(self, x=None, *args, **options):
         """Keras' ``fit``; x that is an array is looked at first, where that of batches is not.
 
         Raises:
-            ValueError: x is no rows of finite numbers, as many as the model has columns; or is beyond [0, 1], where
-                p(x|z) is Bernoulli's.
+            ValueError: x is no rows of finite numbers, one a column; or is beyond [0, 1], where p(x|z) is Bernoulli's.
         """
         rows = x.get("x") if isinstance(x, Mapping) else x
         if hasattr(rows, "__array__"):

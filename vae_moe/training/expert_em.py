@@ -16,6 +16,8 @@ import numpy as np
 from scipy.special import log_softmax, logsumexp
 
 from vae_moe.em import CategoricalExperts, EvidenceExperts, GaussianExperts, SoftmaxGate, run_em
+from vae_moe.em._em import Experts as LinearExperts
+from vae_moe.em._em import Gate
 from vae_moe.engine import threads
 from vae_moe.layers import Experts
 from vae_moe.models.mixture_of_experts import MixtureOfExperts
@@ -185,7 +187,7 @@ def move_clusters(
 
 def linear_mixture(
     experts: Experts, x: np.ndarray, y: np.ndarray, weights: np.ndarray, rows: np.ndarray, resp, reg_variance: float
-) -> tuple[SoftmaxGate, CategoricalExperts | EvidenceExperts, np.ndarray]:
+) -> tuple[Gate, LinearExperts, np.ndarray]:
     """Fit a mixture with a linear gate by EM, from clusters; arguments as of :func:`move_clusters`.
 
     Returns:

@@ -82,6 +82,8 @@ MANY = replace(
 )
 #: Ridges of experts of classes towards one logistic regression: the last ones leave nothing but that.
 CLASS_RIDGES = (1.0, 10.0, 100.0, 1000.0)
+#: Least variance of an expert of a table, in units of the squared targets.
+REG_VARIANCE = 1e-3
 #: The default of a mixture of experts.
 EXPERTS = replace(
     FEW,
@@ -94,7 +96,7 @@ EXPERTS = replace(
         None,
         CLASS_RIDGES,
         tied=False,
-        reg_variance=1e-3,
+        reg_variance=REG_VARIANCE,
         max_iter=50,
         tol=1e-3,
         moved_start=True,
