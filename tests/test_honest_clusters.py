@@ -177,7 +177,7 @@ def test_rows_held_out_tell_how_many_experts():
         how_many.experts_by_likelihood(layer, x, y[:, np.newaxis], np.ones(300), reg_variance=1e-3) for y in (one, two)
     ]
     assert untold[0][1] < min(untold[0].values()) + 0.02
-    assert untold[1][2] < untold[1][1] - 1
+    assert min(untold[1].values()) < untold[1][1] - 1
     assert how_many.experts_by_likelihood(layer, x[:6], one[:6, np.newaxis], np.ones(6), reg_variance=1e-3).keys() == {
         1
     }
