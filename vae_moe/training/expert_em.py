@@ -10,14 +10,13 @@ The report trains gate and experts by gradients alone. Affine experts have a clo
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
 from vae_moe.em import CategoricalExperts, EvidenceExperts, GaussianExperts, SoftmaxGate, run_em
-from vae_moe.em._em import Experts as LinearExperts
-from vae_moe.em._em import Gate
 from vae_moe.engine import threads
 from vae_moe.layers import Experts
 from vae_moe.models.mixture_of_experts import MixtureOfExperts
@@ -187,11 +186,11 @@ def move_clusters(
 
 def linear_mixture(
     experts: Experts, x: np.ndarray, y: np.ndarray, weights: np.ndarray, rows: np.ndarray, resp, reg_variance: float
-) -> tuple[Gate, LinearExperts, np.ndarray]:
+) -> tuple[Any, Any, np.ndarray]:
     """Fit a mixture with a linear gate by EM, from clusters; arguments as of :func:`move_clusters`.
 
     Returns:
-        Gate and experts, and the inputs [N, F] that they see.
+        Gate and experts, as of :mod:`vae_moe.em`, and the inputs [N, F] that they see.
     """
     inputs = Coordinates.of(x.astype(np.float64)).inputs(x)
     center = shared_kernel(experts, inputs[rows], y[rows], weights[rows])
