@@ -69,7 +69,7 @@ def findings(trained: Trained, target: Target) -> Findings:
         troubles | shared.troubles_of(trained, signs),
         len(train),
         title=f"{names} in {trained.config['dataset']}",
-        subtitle=f"{target.task.capitalize()} by {grouped.n_groups} experts,",
+        subtitle=f"{target.task.capitalize()} by {_counted(grouped.n_groups)},",
         use=("predictions.csv", f"the predicted {names} of each new row, and its expert"),
         tiles=[
             (f"{what} on held-out rows", score, ""),
@@ -94,7 +94,13 @@ def findings(trained: Trained, target: Target) -> Findings:
             "gain_over_linear": compared.gain,
             "gain_over_linear_95": [compared.low, compared.high],
         },
-        summary=[f"held-out {what}: {score}; of a linear model: {linear_score}", verdict["text"], *notes],
+        summary=[
+            f"experts: {grouped.n_groups}"
+            + (", as many as rows held out ask for" if trained.estimator.untold_ else ""),
+            f"held-out {what}: {score}; of a linear model: {linear_score}",
+            verdict["text"],
+            *notes,
+        ],
     )
 
 
@@ -117,6 +123,10 @@ def _held_out(
         grouped.of_rows[test],
         classes.tolist(),
     )
+
+
+def _counted(n_experts: int) -> str:
+    return f"{n_experts} expert" + ("s" if n_experts > 1 else "")
 
 
 def _number(untold: dict[str, float]) -> list[Block]:
