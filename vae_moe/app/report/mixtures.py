@@ -95,8 +95,7 @@ def findings(trained: Trained, target: Target) -> Findings:
             "gain_over_linear_95": [compared.low, compared.high],
         },
         summary=[
-            f"experts: {grouped.n_groups}"
-            + (", as many as rows held out ask for" if trained.estimator.untold_ else ""),
+            _counted(grouped.n_groups) + (", as many as rows held out ask for" if trained.estimator.untold_ else ""),
             f"held-out {what}: {score}; of a linear model: {linear_score}",
             verdict["text"],
             *notes,
