@@ -20,7 +20,8 @@ def fitted(seed, n_experts=2, regularization=0.0):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 3))
     model = DVMoERegressor(n_experts, random_state=seed, regularization=regularization, **BRIEF)
-    return model.fit(X, np.abs(X[:, 0])).predict(X)
+    model.fit(X, np.abs(X[:, 0]))
+    return np.concatenate([model.predict(X), *model.history_.values()])
 
 
 def test_a_fit_after_others_is_the_one_that_it_is_alone():
@@ -28,9 +29,9 @@ def test_a_fit_after_others_is_the_one_that_it_is_alone():
     shared_steps.forget()
     fitted(0)
     (kept,) = shared_steps._kept.values()
-    steps = [function for _, function in kept.model.kept_steps.values()]
+    steps = [step.function for step in kept.model.kept_steps.values()]
     np.testing.assert_array_equal(fitted(1), alone)
-    assert [function for _, function in kept.model.kept_steps.values()] == steps
+    assert [step.function for step in kept.model.kept_steps.values()] == steps
 
 
 def test_shares_of_another_start_are_another_step():

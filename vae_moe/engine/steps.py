@@ -1,6 +1,7 @@
 """What Keras' ``fit`` lacks to take small steps fast, several of them in one XLA program, and to train with the workers
 of several machines."""
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import keras
@@ -23,6 +24,15 @@ class Loop(NamedTuple):
 
     batches: Any
     n_steps: tf.Tensor
+
+
+@dataclass(frozen=True)
+class KeptStep:
+    """What Keras' ``compile`` and ``fit`` make for a step, and would make anew."""
+
+    optimizer: keras.optimizers.Optimizer
+    function: Any
+    mean_loss: keras.metrics.Metric  # which the function updates, and Keras resets at each epoch
 
 
 class LoopingModel(keras.Model):
@@ -69,17 +79,22 @@ class LoopingModel(keras.Model):
         """
         trained = [id(variable) for variable in self.trainable_variables]
         key = str([constants, options, trained, self.step_constants()])
-        optimizer, function = (self.kept_steps or {}).get(key, (None, None))
-        for variable in optimizer.variables if optimizer else ():
+        kept = (self.kept_steps or {}).get(key)
+        self._step = key
+        if kept is None:
+            self.compile(keras.optimizers.Adam(rate), **options)
+            return
+        for variable in kept.optimizer.variables:
             if variable.name != "learning_rate":
                 variable.assign(tf.zeros_like(variable))
-        self.compile(optimizer or keras.optimizers.Adam(rate), **options)
-        self.train_function, self._step = function, key
+        self.compile(kept.optimizer, **options)
+        self.train_function = kept.function
+        vars(self)["_loss_tracker"] = kept.mean_loss  # Keras would not let a built model have it
 
     def keep_step(self) -> None:
         """Keep the step that the last fit compiled, where steps are kept."""
         if self.kept_steps is not None:
-            self.kept_steps[self._step] = self.optimizer, self.train_function
+            self.kept_steps[self._step] = KeptStep(self.optimizer, self.train_function, self._loss_tracker)
             while len(self.kept_steps) > MOST_KEPT:
                 del self.kept_steps[next(iter(self.kept_steps))]
 
