@@ -114,7 +114,7 @@ def test_estimators_give_intervals(diabetes, data):
     bounds, every = fitted.estimator.predict_interval(fitted.x), Predictive.of(fitted.estimator, fitted.x)
     assert bounds.shape == (442, 1, 2)  # y was given as [N, 1]
     for i, level in enumerate(calibrated(fitted.estimator.ranks_, 0.9)):
-        np.testing.assert_allclose(every.cdf(bounds[..., i]), level, atol=1e-9)
+        np.testing.assert_allclose(every.cdf(bounds[..., i]), np.broadcast_to(level, (442, 1)), atol=1e-9)
     narrow = fitted.estimator.predict_interval(fitted.x, 0.5)
     assert (narrow[..., 0] > bounds[..., 0]).all() and (narrow[..., 1] < bounds[..., 1]).all()
     fitted.estimator.y_mean_, fitted.estimator.y_scale_ = (  # as where y is [N]

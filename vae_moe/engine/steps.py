@@ -89,7 +89,7 @@ class LoopingModel(keras.Model):
                 variable.assign(tf.zeros_like(variable))
         self.compile(kept.optimizer, **options)
         self.train_function = kept.function
-        vars(self)["_loss_tracker"] = kept.mean_loss  # Keras would not let a built model have it
+        self.__dict__["_loss_tracker"] = kept.mean_loss  # Keras would not let a built model have it
 
     def keep_step(self) -> None:
         """Keep the step that the last fit compiled, where steps are kept."""
