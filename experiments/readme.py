@@ -124,6 +124,7 @@ def sections() -> dict[str, str]:
         "robustness": robustness.table(robustness.read()),
         "tables-means": tables.means(grids.read(tables.FOLDER)),
         "tables-each": tables.each(grids.read(tables.FOLDER)),
+        "tabular-ranks": tabular.shown.overall(grids.read(tabular.FOLDER)),
         "tabular-means": tabular.shown.means(grids.read(tabular.FOLDER)),
         "tabular-each": tabular.shown.each(grids.read(tabular.FOLDER)),
     }

@@ -109,11 +109,11 @@ def means(records: grids.Records) -> str:
         "deviations of y, seconds of processor time"
     )
     parts = [_task(records, task) for task, classes in TASKS.items() if _of(records, classes)]
-    parts = [_overall(records), *parts] if len(parts) > 1 else parts
+    parts = [overall(records), *parts] if len(parts) > 1 else parts
     return "\n\n".join([*parts, grids.footnote(records, what, "")])
 
 
-def _overall(records: grids.Records) -> str:
+def overall(records: grids.Records) -> str:
     """A Markdown table of the methods that have all tables of both tasks."""
     heads, columns, methods = ["all tables"], [], list(ranks(records, _names(), "fold_error"))
     for key, score in SCORES.items():
