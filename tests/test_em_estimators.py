@@ -242,6 +242,7 @@ def test_not_converged_names_the_cure():
     [
         ({"n_experts": 0}, "n_experts must be an integer in"),
         ({"n_experts": 2.5}, "n_experts must be an integer in"),
+        ({"n_experts": "auto"}, "n_experts must be an integer in"),
         ({"n_experts": 1000}, "n_samples=100 is less than n_experts=1000"),
         ({"max_iter": 0}, "max_iter must be"),
         ({"tol": -1.0}, "tol must be a number"),

@@ -95,6 +95,11 @@ def test_an_ensemble_of_classifiers_has_the_mean_of_their_probabilities(rows):
     assert found.score(X, names) > 0.7
 
 
+def test_members_are_of_this_package(rows):
+    with pytest.raises(TypeError, match=r"must be a regressor of vae_moe.estimators, got DeepMoEClassifier\(\)"):
+        EnsembleRegressor(DeepMoEClassifier()).fit(*rows)
+
+
 def test_one_estimator_is_no_ensemble(rows):
     with pytest.raises(ValueError, match=r"n_estimators must be an integer in \[2, inf\), got 1"):
         EnsembleRegressor(n_estimators=1).fit(*rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from numbers import Integral, Real
 from typing import Any
 
@@ -40,16 +40,21 @@ LEAST: dict[str, float] = {
 LARGEST = 1e30
 # None leaves these to the data.
 OPTIONAL = ("variance", "epochs", "start_epochs", "batch_size")
-# "auto" has these found.
-FOUND = ("n_components", "n_experts")
+# A parameter that is found in the data.
+AUTO = "auto"
 # Shares: below 1.
 SHARES = ("shrinkage", "validation_fraction")
 
 
-def check_numbers(parameters: Mapping[str, Any]) -> None:
-    """Raise ValueError unless each parameter that LEAST knows is a finite number of its kind and range."""
+def check_numbers(parameters: Mapping[str, Any], found: Collection[str] = ()) -> None:
+    """Raise ValueError unless each parameter that LEAST knows is a finite number of its kind and range.
+
+    Of those named in found, text is AUTO.
+    """
     for name, value in parameters.items():
-        if name in LEAST and not (name in OPTIONAL and value is None) and not (name in FOUND and value == "auto"):
+        if name in found and isinstance(value, str):
+            check_option(name, value, (AUTO,))
+        elif name in LEAST and not (name in OPTIONAL and value is None):
             _check_number(name, value)
 
 

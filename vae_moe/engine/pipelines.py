@@ -163,10 +163,10 @@ def compile_model(
         learning_rate: at first.
         schedule: "cosine": the rate falls to 0 along a cosine; or "constant".
     """
-    rate, n_steps = learning_rate, epochs * len(data) if schedule == "cosine" else None
-    if n_steps:
-        rate = keras.optimizers.schedules.CosineDecay(learning_rate, n_steps)
-    model.compile_step(rate, learning_rate, n_steps, **compile_options(model, data, epochs))
+    rate = learning_rate
+    if schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(data))
+    model.compile_step(rate, **compile_options(model, data, epochs))
 
 
 @contextmanager

@@ -69,16 +69,16 @@ class LoopingModel(keras.Model):
         """What a compiled step holds as constants and may be another at the next fit."""
         return ()
 
-    def compile_step(self, rate, *constants, **options) -> None:
+    def compile_step(self, rate, **options) -> None:
         """Compile for Adam, or take a kept step of the same constants, with its optimizer as new.
 
         Args:
             rate: of Adam, a number or a schedule.
-            constants: that tell this rate from others.
             options: of Keras' ``compile``.
         """
         trained = [id(variable) for variable in self.trainable_variables]
-        key = str([constants, options, trained, self.step_constants()])
+        said = keras.optimizers.schedules.serialize(rate) if callable(rate) else rate
+        key = str([said, options, trained, self.step_constants()])
         kept = (self.kept_steps or {}).get(key)
         self._step = key
         if kept is None:

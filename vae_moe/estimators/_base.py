@@ -25,6 +25,8 @@ DTYPES = [np.float64, np.float32]  # what X may be held in; the networks compute
 SEEDS = 2**16
 #: Seconds between what a fit keeps of a stage to go on from and the next time: to keep it takes a part of a second.
 KEEP_EVERY = 5.0
+#: Parameters that "auto" has found.
+FOUND = ("n_components", "n_experts")
 _OPTIONS: dict[str, tuple[str | None, ...]] = {"likelihood": LIKELIHOODS, "start": (*STARTS, None)}
 
 
@@ -71,7 +73,7 @@ class KerasEstimator(BaseEstimator, ABC):
     def _check_parameters(self) -> None:
         """Raise ValueError for a parameter out of its range."""
         values = self.get_params(deep=False)
-        validation.check_numbers(values)
+        validation.check_numbers(values, FOUND)
         for name, options in _OPTIONS.items():
             if name in values:
                 validation.check_option(name, values[name], options)

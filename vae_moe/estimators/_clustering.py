@@ -33,8 +33,6 @@ FEW_LAYERS, MANY_LAYERS, C_LAYERS = (256, 512), (512, 512, 512), (512, 256)
 #: more steps, and larger ones, than dense networks.
 FILTERS, CONV_EPOCHS, CONV_RATE = (8, 16, 32), 20, 3e-3
 ENCODERS = ("mlp", "conv")
-#: The `n_components` that is found.
-AUTO = "auto"
 #: Interquartile ranges below the first quartile of the rows' scores from which on a row belongs nowhere: Tukey's "far
 #: out" (Exploratory Data Analysis, 1977).
 FAR_OUT = 3.0
@@ -199,8 +197,6 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
 
     def _check_parameters(self) -> None:
         """Raise ValueError for a parameter out of its range, or images without a shape."""
-        if isinstance(self.n_components, str):
-            validation.check_option("n_components", self.n_components, (AUTO,))
         super()._check_parameters()
         validation.check_option("encoder", self.encoder, ENCODERS)
         shape = self.image_shape
@@ -213,7 +209,7 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     def _find_number(self, x: np.ndarray, seed: int) -> None:
         """Set the number of components, which the silhouettes of x [N, D] choose where it is not given."""
         self.silhouettes_, self.resampled_numbers_ = np.zeros(0), np.zeros(0, int)
-        if self.n_components != AUTO:
+        if self.n_components != validation.AUTO:
             self.n_components_ = int(self.n_components)
             return
         self.silhouettes_ = how_many.silhouettes(x, seed=seed)

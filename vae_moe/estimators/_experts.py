@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+from vae_moe import validation
 from vae_moe.engine import pipelines, shared_steps
 from vae_moe.estimators._base import KerasEstimator
 from vae_moe.estimators._persistence import in_float32
@@ -21,8 +22,6 @@ from vae_moe.layers import Experts
 from vae_moe.training import how_many, plan
 from vae_moe.training.fit import fit_experts, refit_experts
 
-#: The number of experts that rows held out choose.
-AUTO = "auto"
 #: Fewer rows do not tell an epoch that generalises from one that does not.
 LEAST_HELD_OUT = 10
 
@@ -79,7 +78,7 @@ class KerasMixtureOfExperts(KerasEstimator):
     def _find_number(self, x, y, n_outputs: int, task: str, weight, seed: int) -> None:
         """Set the number of experts, which held-out rows choose where it is not given."""
         self.untold_: dict[str, float] = {}
-        if self.n_experts != AUTO:
+        if self.n_experts != validation.AUTO:
             self.n_experts_ = int(self.n_experts)
             return
         experts = Experts(1, n_outputs, task, task == "regression", seed)
@@ -87,7 +86,7 @@ class KerasMixtureOfExperts(KerasEstimator):
         weights = np.ones(len(x)) if weight is None else weight
         found = how_many.experts_by_likelihood(experts, x, y, weights, reg_variance=plan.REG_VARIANCE, seed=seed)
         self.untold_ = {str(number): value for number, value in found.items()}
-        self.n_experts_ = min(found, key=lambda number: found[number])
+        self.n_experts_ = min(found, key=lambda number: found[number], default=1)
 
     def gate_proba(self, X: Any) -> np.ndarray:
         """Return p(c | x) of X [N, D] as [N, K]."""

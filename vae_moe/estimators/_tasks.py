@@ -54,12 +54,8 @@ class Regressor(RegressorMixin, KerasMixtureOfExperts):
         return self
 
     def _calibrate(self, x: np.ndarray, y: np.ndarray) -> None:
-        stddevs = np.exp(0.5 * np.asarray(self.model_.experts.log_vars, float))
-        of_y = (slice(None),) if self.y_mean_.ndim else (slice(None), 0)
-        self.ranks_ = np.empty((0, y.shape[1]))[of_y]
-        if len(x):
-            found = Predictive(self.model_.gate_proba(x), self.model_.expert_predictions(x).astype(float), stddevs)
-            self.ranks_ = np.sort(found.cdf(y), axis=0)[of_y]
+        ranks = Predictive.of_model(self.model_, x).cdf(y) if len(x) else y  # [M, O]
+        self.ranks_ = np.sort(ranks if self.y_mean_.ndim else ranks[:, 0], axis=0)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return E[y | x] = sum_k p(c=k | x) E[y | x, k] as [N] or [N, O], as y was given."""

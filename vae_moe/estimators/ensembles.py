@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from vae_moe.estimators._base import SEEDS
 from vae_moe.estimators._experts import LEAST_HELD_OUT
+from vae_moe.estimators._tasks import Classifier, Regressor
 from vae_moe.estimators.experts import DVMoEClassifier, DVMoERegressor
 from vae_moe.estimators.intervals import Predictive, calibrated
 
@@ -19,33 +20,40 @@ from vae_moe.estimators.intervals import Predictive, calibrated
 class _Ensemble(BaseEstimator):
     """Abstract: mixtures of experts whose densities or probabilities are averaged."""
 
+    _MEMBER: type
+    _DEFAULT: type
+    _SPLITTER: type
+
     def __init__(self, estimator: Any = None, n_estimators: int = 5, *, random_state: Any = None) -> None:
         self.estimator = estimator
         self.n_estimators = n_estimators
         self.random_state = random_state
 
-    def _members(self, X: Any, y: np.ndarray, sample_weight: Any, splitter: type) -> None:
+    def _members(self, X: Any, y: np.ndarray, sample_weight: Any) -> None:
         """Fit the members to X and y, each with its part of the rows held out."""
+        template = self._DEFAULT() if self.estimator is None else self.estimator
+        if not isinstance(template, self._MEMBER):
+            raise TypeError(
+                f"estimator must be a {self._MEMBER.__name__.lower()} of vae_moe.estimators, got {template!r}. Give "
+                f"one, such as {self._DEFAULT.__name__}(), or None. scikit-learn's Bagging takes others."
+            )
         if not isinstance(self.n_estimators, (int, np.integer)) or self.n_estimators < 2:
             raise ValueError(f"n_estimators must be an integer in [2, inf), got {self.n_estimators!r}. Give 2 or more.")
         seeds = check_random_state(self.random_state).randint(SEEDS, size=self.n_estimators + 1)
         rows = np.arange(len(y))
         parts = [rows[:0]] * self.n_estimators
         if len(y) >= LEAST_HELD_OUT * self.n_estimators:
-            split = splitter(self.n_estimators, shuffle=True, random_state=int(seeds[-1])).split(rows, y)
+            split = self._SPLITTER(self.n_estimators, shuffle=True, random_state=int(seeds[-1])).split(rows, y)
             parts = [part for _, part in split]
         self.estimators_: list[Any] = []
         for part, seed in zip(parts, seeds, strict=False):
-            member = clone(self._template()).set_params(random_state=int(seed))
+            member = clone(template).set_params(random_state=int(seed))
             if self.estimators_:  # as the first has found it
                 member.set_params(n_experts=self.estimators_[0].n_experts_)
             self.estimators_.append(member._fit(X, y, sample_weight, part))
         self.n_features_in_ = self.estimators_[0].n_features_in_
         if hasattr(self.estimators_[0], "feature_names_in_"):
             self.feature_names_in_ = self.estimators_[0].feature_names_in_
-
-    def _template(self) -> Any:
-        raise NotImplementedError
 
 
 class EnsembleRegressor(RegressorMixin, _Ensemble):
@@ -81,9 +89,11 @@ class EnsembleRegressor(RegressorMixin, _Ensemble):
     >>> low, high = EnsembleRegressor(random_state=0).fit(X, y).predict_interval(X).T
     """
 
+    _MEMBER, _DEFAULT, _SPLITTER = Regressor, DVMoERegressor, KFold
+
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> EnsembleRegressor:
         """Fit to the inputs X [N, D] and the targets y [N] or [N, O], with weights [N] of rows."""
-        self._members(X, np.asarray(y), sample_weight, KFold)
+        self._members(X, np.asarray(y), sample_weight)
         self.ranks_ = np.sort(np.concatenate([each.ranks_ for each in self.estimators_]), axis=0)
         return self
 
@@ -107,9 +117,6 @@ class EnsembleRegressor(RegressorMixin, _Ensemble):
         check_is_fitted(self)
         return self.predict_distribution(X).between(calibrated(self.ranks_, level))
 
-    def _template(self) -> Any:
-        return DVMoERegressor() if self.estimator is None else self.estimator
-
 
 class EnsembleClassifier(ClassifierMixin, _Ensemble):
     """Mean of the class probabilities of mixtures of experts that hold out different rows.
@@ -118,9 +125,11 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
     and `classes_` [C] in place of `ranks_`.
     """
 
+    _MEMBER, _DEFAULT, _SPLITTER = Classifier, DVMoEClassifier, StratifiedKFold
+
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> EnsembleClassifier:
         """Fit to the inputs X [N, D] and the class labels y [N], with weights [N] of rows."""
-        self._members(X, np.asarray(y), sample_weight, StratifiedKFold)
+        self._members(X, np.asarray(y), sample_weight)
         self.classes_ = self.estimators_[0].classes_
         return self
 
@@ -132,6 +141,3 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class as [N]."""
         return self.classes_[self.predict_proba(X).argmax(1)]
-
-    def _template(self) -> Any:
-        return DVMoEClassifier() if self.estimator is None else self.estimator

@@ -37,6 +37,11 @@ def calibrated(ranks: np.ndarray, level: float) -> np.ndarray:
     return ranks[places.astype(int)]
 
 
+def _stddevs(model: Any) -> np.ndarray:
+    """The standard deviations of a Keras model's Gaussian experts, [K, O]."""
+    return np.exp(0.5 * np.asarray(model.experts.log_vars, float))
+
+
 @dataclass(frozen=True, eq=False)
 class Predictive:
     """p(y|x) of each row and output.
@@ -54,9 +59,15 @@ class Predictive:
     one_output: bool = False
 
     @classmethod
+    def of_model(cls, model: Any, x: np.ndarray) -> "Predictive":
+        """Of a Keras mixture of Gaussian experts at x [N, D]."""
+        means = np.asarray(model.expert_predictions(x), float)
+        return cls(model.gate_proba(x), means, _stddevs(model))
+
+    @classmethod
     def of(cls, estimator: Any, x: np.ndarray) -> "Predictive":
         """Of a fitted regressor at x [N, D]."""
-        stddevs = np.exp(0.5 * np.asarray(estimator.model_.experts.log_vars, float)) * estimator.y_scale_  # [K, O]
+        stddevs = _stddevs(estimator.model_) * estimator.y_scale_  # [K, O]
         means = np.asarray(estimator.expert_predictions(x), float)
         return cls(estimator.gate_proba(x), means, stddevs, not estimator.y_mean_.ndim)
 

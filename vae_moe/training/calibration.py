@@ -8,14 +8,12 @@ from scipy.special import log_softmax, softmax
 from sklearn.exceptions import ConvergenceWarning
 
 from vae_moe.training.graphs import FEW_COLUMNS
-from vae_moe.training.initialization import fit_mixture
+from vae_moe.training.initialization import COVARIANCES, fit_mixture
 
 #: Rows that a temperature is fitted to, at most.
 MOST_ROWS = 10_000
 #: Temperatures, from q(c|x) as it is to all but even.
 TEMPERATURES = 1.0, 20.0
-#: Shapes of the Gaussians, of which the least BIC chooses.
-COVARIANCES = ("diag", "tied", "full")
 
 
 def temperature(model, x: np.ndarray) -> float:
@@ -80,7 +78,8 @@ def posterior_of_the_bound(model, x: np.ndarray) -> np.ndarray:
 def posterior_of_gaussians(x: np.ndarray, resp: np.ndarray) -> np.ndarray:
     """Return log p(c|x) of a Gaussian mixture of x that EM finds from the clusters on, as [N, K].
 
-    Where clusters overlap in x, its densities say how much; those in z do not, which the terms pull apart.
+    Where clusters overlap in x, its densities say how much; those in z do not, which the terms pull apart. Of the
+    ``COVARIANCES`` it has those of the least BIC.
 
     Args:
         x: [N, D].

@@ -17,7 +17,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from vae_moe.training import cuts
 from vae_moe.training.graphs import Neighbors, adjacency, core, nearest_neighbors
-from vae_moe.training.initialization import fit_mixture
+from vae_moe.training.initialization import COVARIANCES, fit_mixture
 
 #: Share of each cluster's links that leave it, on average, up to which the graph alone tells the clusters apart.
 FEW_CUT = 0.005
@@ -29,7 +29,6 @@ FEW_ROWS = 0.05
 LEAST_PART = 0.1
 #: Quantile of the steps inside a cluster; a few far rows have longer ones.
 USUAL_STEP = 0.95
-COVARIANCES = ("diag", "tied", "full")
 #: Starts of each Gaussian mixture that begins with k-means.
 MIXTURE_STARTS = 5
 #: Least adjusted Rand index of one way's clusters with what all agree on, and with its own in resamples, to be taken.

@@ -85,23 +85,22 @@ def experts_by_likelihood(
 
     Returns:
         The mean of -log p(y|x) of rows held out, in nats, for each number of experts, ascending; they end where more
-        are no better.
+        are no better. Rows too few to hold some out tell nothing: there is none.
     """
     if len(x) > MOST_ROWS:
         rows = np.random.default_rng(seed).choice(len(x), MOST_ROWS, replace=False)
         x, y, weights = x[rows], y[rows], weights[rows]
     if len(x) < 2 * FOLDS:
-        return {1: np.nan}
+        return {}
     folds = list(KFold(FOLDS, shuffle=True, random_state=seed).split(x))[: FOLDS if len(x) <= FEW_ROWS else 1]
     found: dict[int, float] = {}
     for n_experts in EXPERTS:
         if n_experts * FOLDS > len(x):
             break
+        with threads.one_if(threads.few_rows(len(x))):
+            resp = np.eye(n_experts)[KMeans(n_experts, n_init=1, random_state=seed).fit_predict(x)]
         untold, counted = 0.0, 0.0
         for rows, held_out in folds:
-            with threads.one_if(threads.few_rows(len(x))):
-                labels = KMeans(n_experts, n_init=1, random_state=seed).fit_predict(x)
-            resp = np.eye(n_experts)[labels]
             gate, maps, inputs = expert_em.linear_mixture(experts, x, y, weights, rows, resp, reg_variance)
             log_density = logsumexp(gate.log_prob(inputs[held_out]) + maps.log_prob(inputs[held_out], y[held_out]), 1)
             untold -= weights[held_out] @ np.maximum(log_density, LEAST_LOG_DENSITY)

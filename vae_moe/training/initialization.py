@@ -31,6 +31,8 @@ VARIANCE_FLOOR = 1e-3
 LEAST_VARIANCE = 1e-6
 #: Of rows in a component that has any.
 LEAST_COUNT = 1e-6
+#: Shapes that Gaussians of x may have.
+COVARIANCES = ("diag", "tied", "full")
 #: Variances of q(z|x) at first, as a share of the components'.
 POSTERIOR_SHARE = 0.1
 
