@@ -99,6 +99,13 @@ def test_experts_are_scored_on_held_out_rows_beside_a_linear_model(diabetes):
     )
 
 
+def test_the_page_tells_of_the_intervals_that_are_written(diabetes, data):
+    fitted, told = trained.read(diabetes), json.loads((diabetes / "metrics.json").read_text())["coverage_90"]
+    y = pd.read_csv(data / "diabetes.csv")["progression"].to_numpy()[fitted.held_out]
+    low, high = fitted.estimator.predict_interval(fitted.x[fitted.held_out])[:, 0].T
+    assert told == pytest.approx(np.mean((low <= y) & (y <= high)))
+
+
 def test_experts_predict_new_rows(diabetes, data, tmp_path):
     assert run("predict", diabetes, data / "diabetes.csv", "--out", tmp_path / "found.csv", "--quiet") == 0
     found, frame = pd.read_csv(tmp_path / "found.csv"), own_files.diabetes()

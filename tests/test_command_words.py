@@ -130,6 +130,10 @@ def test_folders_of_others_are_refused(tmp_path, data, capsys):
     with pytest.raises(SystemExit) as end:
         run("cluster", data / "wine.csv", "--components", 0, "--out", tmp_path / "a")
     assert end.value.code == 2 and "must be 1 or more" in capsys.readouterr().err
+    for option, message in (("--experts", "1 or more, or auto, got many"), ("--epochs", "1 or more, got many")):
+        with pytest.raises(SystemExit):
+            run("experts", data / "wine.csv", option, "many", "--out", tmp_path / "a")
+        assert f"must be {message}" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         run("cluster", data / "wine.csv", "--components", 2, "--out", tmp_path / "a", "--seed", 2**32)
     assert f"must be 0 or more and below {2**32}, got {2**32}" in capsys.readouterr().err

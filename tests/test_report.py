@@ -155,7 +155,10 @@ def test_calibration_of_what_is_calibrated(rng):
     right = rng.uniform(size=20_000) < sure
     assert scores.expected_calibration_error(sure, right) < 0.02
     assert scores.expected_calibration_error(np.full(10, 0.9), np.zeros(10, bool)) == pytest.approx(0.9)
-    covered = scores.coverage(rng.uniform(size=20_000))
+    covered = scores.coverage(rng.uniform(size=20_000), np.empty(0))
+    np.testing.assert_allclose(list(covered.values()), list(covered), atol=0.02)
+    narrow = rng.beta(0.5, 0.5, size=(2, 20_000))  # ranks of a density that is too narrow
+    covered = scores.coverage(narrow[0], np.sort(narrow[1]))
     np.testing.assert_allclose(list(covered.values()), list(covered), atol=0.02)
 
 

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import logging
+import math
 import os
 import sys
 import traceback
@@ -113,19 +114,23 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error, to report it")
 
 
-def _positive(words: str) -> int:
-    number = int(words)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
+def _whole(words: str, wanted: str, least: int, below: float = math.inf) -> int:
+    try:
+        number = int(words)
+    except ValueError:
+        number = least - 1
+    if not least <= number < below:
+        raise argparse.ArgumentTypeError(f"must be {wanted}, got {words}")
     return number
+
+
+def _positive(words: str) -> int:
+    return _whole(words, "1 or more", 1)
 
 
 def _number(words: str) -> int | str:
-    return words if words == "auto" else _positive(words)
+    return words if words == "auto" else _whole(words, "1 or more, or auto", 1)
 
 
 def _seed(words: str) -> int:
-    number = int(words)
-    if not 0 <= number < SEEDS:
-        raise argparse.ArgumentTypeError(f"must be 0 or more and below {SEEDS}, got {number}")
-    return number
+    return _whole(words, f"0 or more and below {SEEDS}", 0, SEEDS)

@@ -1,6 +1,6 @@
 """Held-out rows of a mixture of experts: scores beside a linear model and a constant, and calibration."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,7 @@ class HeldOut:
         trivial: the training rows' mean or class shares, [O] or [C].
         experts: [N], the most probable expert of each row.
         classes: C, of a classification.
-        cdf: F(y|x) of the first output, [N], of a regression.
+        covered: the share of rows whose first output is inside its interval, by its level, of a regression.
     """
 
     names: Sequence[str]
@@ -37,7 +37,7 @@ class HeldOut:
     trivial: np.ndarray
     experts: np.ndarray
     classes: Sequence[str] | None = None
-    cdf: np.ndarray | None = None
+    covered: Mapping[float, float] | None = None
 
     @property
     def loss(self) -> str:
@@ -101,11 +101,12 @@ class HeldOut:
             page.table(["target", "method", "root mean squared error", "mean absolute error", "R²"], rows),
             page.figure("predictions", pictures.png(drawn), caption, wide=len(self.names) > 1),
         ]
-        if self.cdf is not None:
-            covered = scores.coverage(self.cdf)
-            found["coverage_90"] = covered[0.9]
-            words = f"{covered[0.9]:.0%} of the held-out rows are inside their interval of 90 % of {self.names[0]}."
-            picture = pictures.coverage(list(covered), list(covered.values()))
+        if self.covered is not None:
+            found["coverage_90"] = self.covered[0.9]
+            words = (
+                f"{self.covered[0.9]:.0%} of the held-out rows are inside their interval of 90 % of {self.names[0]}."
+            )
+            picture = pictures.coverage(list(self.covered), list(self.covered.values()))
             blocks.append(page.figure("coverage", picture, words))
         return found, blocks
 

@@ -9,6 +9,7 @@ from vae_moe.app.report.findings import Findings
 from vae_moe.app.report.groups import Groups
 from vae_moe.app.report.held_out import HeldOut
 from vae_moe.app.report.page import Block
+from vae_moe.app.report.scores import coverage
 from vae_moe.app.report.traits import number
 from vae_moe.app.targets import Target
 from vae_moe.app.trained import Trained
@@ -110,8 +111,9 @@ def _held_out(
     if target.task == "regression":
         predicted = np.asarray(estimator.predict(x)).reshape(len(x), -1)
         trivial = target.y[train].mean(0)
-        cdf = Predictive.of(estimator, x).cdf(y)[:, 0]
-        return HeldOut(target.names, y, predicted, linear.predict(x), trivial, grouped.of_rows[test], cdf=cdf)
+        covered = coverage(Predictive.of(estimator, x).cdf(y)[:, 0], estimator.ranks_[:, 0])
+        of_rows = grouped.of_rows[test]
+        return HeldOut(target.names, y, predicted, linear.predict(x), trivial, of_rows, covered=covered)
     classes, counts = np.unique(target.y[train], return_counts=True)
     return HeldOut(
         target.names,

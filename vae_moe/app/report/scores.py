@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn import metrics
 
+from vae_moe.estimators.intervals import calibrated
+
 LEVELS = tuple(np.linspace(0.1, 0.9, 9).round(1).tolist())
 RESAMPLES = 2000
 COMPARED_ROWS = 5000  # drawn of more: the resamples are in memory at once
@@ -76,6 +78,12 @@ def expected_calibration_error(probabilities: np.ndarray, correct: np.ndarray, b
     return float(sum(gaps) / len(probabilities))
 
 
-def coverage(cdf: np.ndarray) -> Mapping[float, float]:
-    """Share of rows inside their central predictive interval of each level, from F(y|x) of each row, [N]."""
-    return {level: float((np.abs(cdf - 0.5) <= level / 2).mean()) for level in LEVELS}
+def coverage(cdf: np.ndarray, ranks: np.ndarray) -> Mapping[float, float]:
+    """Share of rows inside their predictive interval of each level.
+
+    Args:
+        cdf: F(y|x) of each row, [N].
+        ranks: those that the intervals are calibrated on, [M], ascending.
+    """
+    tails = {level: calibrated(ranks, level) for level in LEVELS}
+    return {level: float(((low <= cdf) & (cdf <= high)).mean()) for level, (low, high) in tails.items()}
