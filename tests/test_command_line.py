@@ -54,7 +54,9 @@ def test_a_clustering_leaves_its_folder(wine):
     html = (wine / "report.html").read_text()
     assert all(words in html for words in ("Clusters of wine.csv", "Beside known classes", "country", "Grignolino"))
     agreement = f"They name the same one for {metrics['bayes_agreement']:.0%} of the rows"
-    assert all(words in html for words in ("What this cannot tell", "one without groups too", agreement))
+    assert all(
+        words in html for words in ("What this cannot tell", "one without groups too", "clusters together", agreement)
+    )
     assert "<td>cultivar</td><td>known classes, not trained on</td>" in html.replace("\n", "")
     assert not list(wine.parent.glob(".clusters*"))
 

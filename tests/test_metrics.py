@@ -3,6 +3,8 @@
 import itertools
 
 import numpy as np
+import pytest
+from scipy.cluster.hierarchy import linkage
 from sklearn.metrics import adjusted_rand_score
 
 from vae_moe import metrics
@@ -47,6 +49,41 @@ def test_many_to_one_counts_the_majority_of_each_cluster():
     y, clusters = np.array([0, 0, 1, 1, 1, 2]), np.array([0, 1, 2, 2, 3, 3])
     assert metrics.many_to_one_accuracy(y, clusters) == 5 / 6  # clusters 0 to 2 are pure, 3 is half a class
     assert metrics.clustering_accuracy(y, clusters) == 4 / 6
+
+
+def _purity_by_pairs(y, clusters, tree):
+    """Of each pair of points of one class: the purity of the first of leaves and branches, small to large, with both."""
+    leaves = [{k} for k in range(len(tree) + 1)]
+    for one, other in np.asarray(tree)[:, :2].astype(int):
+        leaves.append(leaves[one] | leaves[other])
+    found = []
+    for i, j in itertools.combinations(range(len(y)), 2):
+        if y[i] == y[j]:
+            least = min((node for node in leaves if {clusters[i], clusters[j]} <= node), key=len)
+            found.append(np.mean(y[np.isin(clusters, list(least))] == y[i]))
+    return np.mean(found)
+
+
+def test_dendrogram_purity_is_that_of_all_pairs(rng):
+    tree = linkage(rng.normal(size=(6, 2)), "average")
+    y, clusters = rng.integers(0, 4, 60), rng.integers(0, 5, 60)  # the sixth leaf is empty
+    np.testing.assert_allclose(metrics.dendrogram_purity(y, clusters, tree), _purity_by_pairs(y, clusters, tree))
+
+
+def test_dendrogram_purity_is_clustpys(rng):
+    """Where ClustPy is installed."""
+    theirs = pytest.importorskip("clustpy.metrics.external").dendrogram_purity
+    tree = linkage(rng.normal(size=(9, 2)), "average")
+    y, clusters = rng.integers(0, 5, 500), rng.integers(0, 9, 500)
+    np.testing.assert_allclose(metrics.dendrogram_purity(y, clusters, tree), theirs(tree, y, clusters))
+
+
+def test_purities_at_their_limits():
+    y, tree = np.repeat([0, 1, 2, 3], 5), [[0, 1, 1, 2], [2, 3, 1, 2], [4, 5, 2, 4]]
+    assert metrics.dendrogram_purity(y, y, tree) == metrics.leaf_purity(y, y) == 1
+    assert metrics.dendrogram_purity(y > 1, y, tree) == 1  # a branch is as good as a leaf
+    assert metrics.dendrogram_purity(y % 2, y, tree) == (2 * 10 + 25 / 2) / 45  # classes meet at the root alone
+    assert metrics.dendrogram_purity(y % 2, np.zeros(20, int), np.zeros((0, 4))) == metrics.leaf_purity(y % 2, 0 * y)
 
 
 def test_components_used_and_majorities():

@@ -65,6 +65,32 @@ def many_to_one_accuracy(y, clusters) -> float:
     return float(table.max(0).sum() / table.sum())
 
 
+#: What it is called of the leaves of a tree (Mautz et al. 2020).
+leaf_purity = many_to_one_accuracy
+
+
+def dendrogram_purity(y, clusters, tree) -> float:
+    """How pure the least branches are that hold two points of a class, on average over all such pairs, in [0, 1].
+
+    Of the smallest cluster or branch that holds both points it is the share that is of their class (Heller & Ghahramani
+    2005, Bayesian hierarchical clustering).
+
+    Args:
+        y: [N] classes, one of them of two points or more.
+        clusters: [N] integers below K, the leaves.
+        tree: [K - 1, 4], as SciPy's ``linkage`` or an estimator's ``tree_``; or its first two columns.
+    """
+    joined = np.asarray(tree)[:, :2].astype(int)  # [K - 1, 2]
+    present = np.unique(clusters)
+    counts = np.zeros((len(np.unique(y)), 2 * len(joined) + 1))  # of classes in leaves and branches, [C, 2 K - 1]
+    counts[:, present] = contingency_matrix(y, clusters)
+    pairs = counts * (counts - 1) / 2
+    for branch, (one, other) in enumerate(joined, len(joined) + 1):
+        counts[:, branch] = counts[:, one] + counts[:, other]
+        pairs[:, branch] = counts[:, one] * counts[:, other]
+    return float((pairs * counts / np.maximum(counts.sum(0), 1)).sum() / pairs.sum())
+
+
 def majority_classes(y, clusters, n_components: int) -> list[int | None]:
     """The most frequent class of each component, None for one without points; names them in figures.
 

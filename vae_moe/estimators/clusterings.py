@@ -71,7 +71,8 @@ class VaDEClustering(KerasClustering):
     resampled_numbers_ : array [R]
         K as found in each of ten parts of the rows, where it is found; else empty.
     tree_ : array [K - 1, 4]
-        The components joined two at a time, by how much they share their rows, as `scipy.cluster.hierarchy.linkage`.
+        The components joined two at a time, by how much they share their rows, as `scipy.cluster.hierarchy.linkage`:
+        `cut_tree(tree_, k)[labels_, 0]` is the branch of each row where k are left.
     temperature_ : float
         Of `predict_proba`, at least 1: how much less sure it is than the trained q(c | x), which training sharpens.
     outlier_ : array [N] of bool

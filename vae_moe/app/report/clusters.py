@@ -46,7 +46,7 @@ def findings(trained: Trained, labels: np.ndarray | None) -> Findings:
         sections={
             "What this cannot tell": _limits(signs, estimator.model_.mixture.c_encoder is not None),
             "How many clusters": _number(estimator.silhouettes_, estimator.resampled_numbers_),
-            "Which clusters are near each other": _tree(estimator.tree_),
+            "Which clusters are near each other": _tree(found, estimator.tree_),
             "Cluster by cluster": groups.one_by_one(found),
             "Rows that belong nowhere": _outliers(found, estimator.outlier_),
             "Beside known classes": groups.against_labels(found),
@@ -83,7 +83,7 @@ def _number(silhouettes: np.ndarray, resampled: np.ndarray) -> list[Block]:
     return [page.text(words), page.table(["clusters", "mean silhouette", "found in parts of the rows"], rows)]
 
 
-def _tree(joined: np.ndarray) -> list[Block]:
+def _tree(found: Groups, joined: np.ndarray) -> list[Block]:
     """The tree of components, [K - 1, 4], if it says more than a distance does."""
     if len(joined) < 2:
         return []
@@ -92,7 +92,14 @@ def _tree(joined: np.ndarray) -> list[Block]:
         "probabilities overlap: 0 where they are the same, and 5 where they overlap by less than 1 %. Two that are "
         "joined near 0 may be one."
     )
-    return [page.figure("tree", pictures.tree(joined, "cluster"), words)]
+    branches, rows = [[k] for k in range(found.n_groups)], []
+    for one, other, distance, _ in joined[:-1]:  # the last has all rows
+        branches.append(branch := sorted(branches[int(one)] + branches[int(other)]))
+        count = found.counts[branch].sum()
+        row = [", ".join(map(str, branch)), page.bar(str(count), count / len(found.x)), f"{distance:.2f}"]
+        rows.append([*row, found.told(*branch)] if found.features else row)
+    head = ["clusters together", "rows", "distance", *(["what sets them apart"] if found.features else ())]
+    return [page.figure("tree", pictures.tree(joined, "cluster"), words), page.table(head, rows)]
 
 
 def _outliers(found: Groups, outlier: np.ndarray) -> list[Block]:

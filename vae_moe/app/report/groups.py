@@ -86,9 +86,13 @@ class Groups:
         away = np.square(self.z[members] - self.z[members].mean(0)).sum(-1)
         return members[np.argsort(away, kind="stable")[:most]]
 
-    def traits(self, group: int) -> list[Trait]:
-        """What sets a group apart, in the columns of a table."""
-        return traits(self.x, self.features, (self.of_rows == group).astype(float)) if self.features else []
+    def traits(self, *groups: int) -> list[Trait]:
+        """What sets a group, or several together, apart, in the columns of a table."""
+        return traits(self.x, self.features, np.isin(self.of_rows, groups).astype(float)) if self.features else []
+
+    def told(self, *groups: int) -> str:
+        """The strongest traits of a group, or of several together, in a line."""
+        return "; ".join(trait.words for trait in self.traits(*groups)[:WORDS]) or "nothing much"
 
     @property
     def label_scores(self) -> dict[str, float]:
@@ -111,10 +115,9 @@ def overview(groups: Groups, extra: Sequence[str] = (), extra_cells: Sequence[Se
     for group in groups.by_size:
         members = groups.of_rows == group
         share = members.mean()
-        words = "; ".join(trait.words for trait in groups.traits(group)[:WORDS]) or "nothing much"
         row = [groups.title(group), page.bar(f"{members.sum()} ({share:.0%})", share)]
         row += [f"{groups.probs[members, group].mean():.0%}", *(extra_cells[group] if extra_cells else ())]
-        rows.append([*row, words] if groups.features else row)
+        rows.append([*row, groups.told(group)] if groups.features else row)
     head = [groups.kind, "rows", "certainty", *extra, *(["what sets it apart"] if groups.features else ())]
     blocks = [page.table(head, rows)]
     if empty := [str(group) for group in range(groups.n_groups) if group not in groups.by_size]:
