@@ -52,7 +52,7 @@ def test_many_to_one_counts_the_majority_of_each_cluster():
 
 
 def _purity_by_pairs(y, clusters, tree):
-    """Of each pair of points of one class: the purity of the first of leaves and branches, small to large, with both."""
+    """Of each pair of points of one class: the purity of the smallest of leaves and branches that has both."""
     leaves = [{k} for k in range(len(tree) + 1)]
     for one, other in np.asarray(tree)[:, :2].astype(int):
         leaves.append(leaves[one] | leaves[other])
