@@ -2,13 +2,21 @@
 
 import numpy as np
 
-from vae_moe.em import GMMGatedClassifier, GMMGatedRegressor, SoftmaxGatedClassifier, SoftmaxGatedRegressor
+from vae_moe.em import (
+    GMMGatedClassifier,
+    GMMGatedRegressor,
+    HMoEClassifier,
+    HMoERegressor,
+    SoftmaxGatedClassifier,
+    SoftmaxGatedRegressor,
+)
 
 GMM = (GMMGatedRegressor, GMMGatedClassifier)
 SOFTMAX = (SoftmaxGatedRegressor, SoftmaxGatedClassifier)
-ALL = GMM + SOFTMAX
-REGRESSORS = (GMMGatedRegressor, SoftmaxGatedRegressor)
-CLASSIFIERS = (GMMGatedClassifier, SoftmaxGatedClassifier)
+HMOE = (HMoERegressor, HMoEClassifier)
+ALL = GMM + SOFTMAX + HMOE
+REGRESSORS = ALL[::2]
+CLASSIFIERS = ALL[1::2]
 
 
 def spiral(n=300, seed=0):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from em_data import ALL, CLASSIFIERS, GMM, REGRESSORS, SOFTMAX, assert_monotone, blobs, spiral, spiral_for
+from em_data import ALL, CLASSIFIERS, GMM, HMOE, REGRESSORS, SOFTMAX, assert_monotone, blobs, spiral, spiral_for
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 from sklearn.base import clone
@@ -39,6 +39,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
         *(cls(3, y_weight=0.3, alpha=0.5) for cls in GMM),
         *(cls(3, variance=0.1) for cls in REGRESSORS),
         *(cls(3, alpha_gate=a) for cls in SOFTMAX for a in (0.0, 0.01, 10.0)),
+        *(cls(tree) for cls in HMOE for tree in ((2, 2), (1, 3), (2, 1, 2))),
     ],
     ids=repr,
 )

@@ -66,6 +66,17 @@ def _check_number(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be {wanted} in [{least:.3g}, {below}), got {value!r}. Choose one in that range.")
 
 
+def check_branching(branching: Any) -> tuple[int, ...]:
+    """Return the children of each node of a tree, level by level, of a number or several; ValueError if it is none."""
+    numbers = np.atleast_1d(np.asarray(branching))
+    if numbers.ndim != 1 or not numbers.size or not np.issubdtype(numbers.dtype, np.integer) or numbers.min() < 1:
+        raise ValueError(
+            "branching must be a number of children of the root, or one for each level, "
+            f"got {branching!r}. Give such as 4 or (4, 4)."
+        )
+    return tuple(int(number) for number in numbers)
+
+
 def check_option(name: str, value: Any, options: tuple[str | None, ...]) -> None:
     """Raise ValueError unless value is one of the options."""
     if not (value is None or isinstance(value, str)) or value not in options:

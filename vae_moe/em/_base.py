@@ -29,7 +29,6 @@ class MixtureOfExperts(BaseEstimator, ABC):
     A dataclass of its parameters, each written once.
     """
 
-    n_experts: int = field(default=2, kw_only=False)
     init: str | np.ndarray = "kmeans"
     n_init: int = 1
     max_iter: int = 100
@@ -38,6 +37,11 @@ class MixtureOfExperts(BaseEstimator, ABC):
     gate_: Any = field(init=False)
     experts_: Any = field(init=False)
 
+    @property
+    @abstractmethod
+    def n_experts(self) -> int:
+        """K."""
+
     @abstractmethod
     def _make_gate(self, X: np.ndarray, log_resp: np.ndarray) -> Gate:
         """Return the unfitted gate for the data X [N, D] and the first responsibilities log_resp [N, K]."""
@@ -45,6 +49,12 @@ class MixtureOfExperts(BaseEstimator, ABC):
     @abstractmethod
     def _make_experts(self) -> Experts:
         """Return the unfitted experts."""
+
+    def _first_log_resp(
+        self, init: str | np.ndarray, X: np.ndarray, random_state: np.random.RandomState, weight: np.ndarray | None
+    ) -> np.ndarray:
+        """Return the log responsibilities [N, K] to start from."""
+        return initial_log_resp(init, X, self.n_experts, random_state, weight)
 
     def _publish(self) -> None:
         """Set the fitted attributes that subclasses document from `gate_` and `experts_`."""
@@ -74,7 +84,7 @@ class MixtureOfExperts(BaseEstimator, ABC):
         gate: Gate | None = None
         best: EMResult | None = None
         for _ in range(self.n_init):
-            log_resp = initial_log_resp(init, X, self.n_experts, random_state, weight)
+            log_resp = self._first_log_resp(init, X, random_state, weight)
             if gate is None:  # one prior for all starts, so that their ends compare
                 gate = self._make_gate(X, log_resp if weight is None else log_resp + np.log(weight)[:, np.newaxis])
             result = run_em(

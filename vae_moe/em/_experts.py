@@ -21,6 +21,7 @@ from vae_moe.em._numerics import (
 from vae_moe.em._softmax_regression import fit_softmax
 
 GaussianT = TypeVar("GaussianT", bound="GaussianExperts")
+CategoricalT = TypeVar("CategoricalT", bound="CategoricalExperts")
 
 
 def _affine(block: np.ndarray, kernels: np.ndarray, biases: np.ndarray) -> np.ndarray:
@@ -145,7 +146,7 @@ class CategoricalExperts:
         Of the ridge penalty on the kernels, 1/C of scikit-learn's LogisticRegression; the biases have none.
     inner_max_iter : int
         Newton or L-BFGS steps of one M step, at most.
-    center : array [D, C]
+    center : array [D, C] or [K, D, C]
         What the ridge shrinks the kernels towards; 0 if not given.
 
     Attributes
@@ -165,14 +166,15 @@ class CategoricalExperts:
         """Return None: the inner loop of `fit` needs the data, not their moments."""
 
     def fit(
-        self, X: np.ndarray, Y: np.ndarray, log_resp: np.ndarray, moments: Moments | None = None
-    ) -> CategoricalExperts:
+        self: CategoricalT, X: np.ndarray, Y: np.ndarray, log_resp: np.ndarray, moments: Moments | None = None
+    ) -> CategoricalT:
         """Return the experts a few steps up from these, for X [N, D], codes Y [N] and log_resp [N, K]."""
         resp = np.exp(log_resp)  # [N, K]
         shape = (resp.shape[1], X.shape[1], self.n_classes)
         center = self.center if self.center.size else np.zeros(shape[1:])  # [D, C]
         kernels = self.kernels.copy() if self.kernels.size else np.zeros(shape) + center  # [K, D, C]
         biases = self.biases.copy() if self.biases.size else np.zeros((shape[0], shape[2]))  # [K, C]
+        centers = np.broadcast_to(center, shape)
         for k, held in enumerate(held_samples(resp).T):
             targets = np.eye(self.n_classes)[Y[held]]  # [n, C]
             kernels[k], biases[k] = fit_softmax(
@@ -183,7 +185,7 @@ class CategoricalExperts:
                 bias=biases[k],
                 alpha=self.alpha,
                 max_iter=self.inner_max_iter,
-                center=center,
+                center=centers[k],
             )
         return replace(self, kernels=kernels, biases=biases, center=center)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from vae_moe.validation import check_option
 class _GMMGated(MixtureOfExperts):
     """Abstract: the Gaussian gate, its parameters and its attributes."""
 
+    n_experts: int = field(default=2, kw_only=False)
     covariance_type: str = "full"
     shrinkage: float = 0.0
     reg_covar: float = 1e-6

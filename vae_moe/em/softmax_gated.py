@@ -62,6 +62,7 @@ class SoftmaxGate:
 class _SoftmaxGated(MixtureOfExperts):
     """Abstract: the softmax gate, its parameters and its attributes."""
 
+    n_experts: int = field(default=2, kw_only=False)
     alpha_gate: float = 1.0
     inner_max_iter: int = 20
 
