@@ -11,7 +11,7 @@ WORKDIR = runs
 VENV := $(or $(VIRTUAL_ENV),.venv)
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.vae_moe_installed
-RUNS := $(foreach data,mnist fashion_mnist cifar10 digits spiral reuters reuters10k hhar,$(foreach model,dmvae vade dvmoe deepmoe vademoe,$(data)-$(model)))
+RUNS := $(foreach data,mnist fashion_mnist cifar10 digits spiral reuters reuters10k hhar,$(foreach model,dmvae hdmvae vade dvmoe deepmoe vademoe,$(data)-$(model)))
 
 .PHONY: help install check audit test mutations robustness clean tensorboard figures readme docs tutorial $(RUNS)
 .DEFAULT_GOAL := help

@@ -41,12 +41,17 @@ def summary(figures: dict) -> dict[str, str]:
 
 
 def _clustering(model, recipe: Recipe, test) -> dict[str, Any]:
+    import numpy as np
+
     from vae_moe import metrics
-    from vae_moe.training import health
+    from vae_moe.training import health, hierarchy
 
     signs = health.examine(model, test.x, seed=recipe.seed)
+    log_probs = model.c_log_proba(test.x)
+    tree = hierarchy.tree(log_probs, getattr(model.mixture, "branching", ()))
     return {
-        **metrics.clustering_scores(test.y, model.predict_proba(test.x)),
+        **metrics.clustering_scores(test.y, np.exp(log_probs)),
+        "dendrogram_purity": metrics.dendrogram_purity(test.y, log_probs.argmax(-1), tree),
         **_latent(model, recipe, test),
         **signs.figures,
         "troubles": list(signs.troubles),

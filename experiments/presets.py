@@ -132,7 +132,11 @@ _PAPER_NETWORKS: dict[str, dict[str, Any]] = {
     },
     "vade": {"z_encoder_sizes": (512, 256), "decoder_sizes": (256, 512), "prior_stddev": 5.0, "learn_weights": True},
 }
-_PAPER_NETWORKS |= {"dvmoe": _PAPER_NETWORKS["dmvae"], "vademoe": _PAPER_NETWORKS["vade"]}
+_PAPER_NETWORKS |= {
+    "hdmvae": _PAPER_NETWORKS["dmvae"],
+    "dvmoe": _PAPER_NETWORKS["dmvae"],
+    "vademoe": _PAPER_NETWORKS["vade"],
+}
 
 
 def _paper(dataset: str, model: str) -> Recipe:
@@ -243,7 +247,7 @@ def _latent_network(size: Size, model: str) -> dict[str, Any]:
         "latent_dim": 10,
         "z_encoder_sizes": size.encoder,
         "decoder_sizes": size.encoder[::-1],
-        **({"c_encoder_sizes": _GATE} if model in ("dmvae", "dvmoe") else {"learn_weights": True}),
+        **({"c_encoder_sizes": _GATE} if model in ("dmvae", "hdmvae", "dvmoe") else {"learn_weights": True}),
     }
 
 

@@ -38,6 +38,9 @@ MODELS = {
         relaxation="gumbel",
         regularization={"consistency": 2.0, "balance": 1.0},
     ),
+    "HDMVAE": lambda: models.HDMVAE(
+        6, n_components=4, branching=(2, 2), relaxation="gumbel", c_encoder_sizes=(8,), **SMALL_GATE
+    ),
     "VAE conv": lambda: models.VAE(6, **CONV),
     "VaDE conv": lambda: models.VaDE(6, n_components=3, likelihood="heteroscedastic_gaussian", **CONV),
     "DMVAE conv": lambda: models.DMVAE(
@@ -59,6 +62,7 @@ READOUTS = {
     "VAE": ("encode", "reconstruct", "elbo"),
     "VaDE": ("predict_proba", "encode", "reconstruct", "elbo"),
     "DMVAE": ("predict_proba", "encode", "reconstruct", "elbo"),
+    "HDMVAE": ("predict_proba", "encode", "reconstruct", "elbo"),
     "DeepMoE": ("gate_proba", "predict_mean"),
     "DVMoE": ("gate_proba", "predict_mean", "encode", "elbo"),
     "VaDEMoE": ("gate_proba", "predict_mean", "encode", "elbo"),
@@ -74,6 +78,8 @@ LAYERS = {
     "MixturePrior": (lambda: layers.MixturePrior(3, 2, True, seed=1), None),
     "BayesMixture": (lambda: layers.BayesMixture(6, **SMALL, learn_weights=True), 6),
     "NetworkMixture": (lambda: layers.NetworkMixture(6, **SMALL), 6),
+    "TreeMixture": (lambda: layers.TreeMixture(6, **SMALL), 6),
+    "TreeMLP": (lambda: layers.TreeMLP((8,), (3, 2), seed=1), 6),
 }
 
 

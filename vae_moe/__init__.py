@@ -3,6 +3,6 @@
 Importing the package registers its models and layers with Keras, so that ``keras.models.load_model`` finds them.
 """
 
-from vae_moe.models import DMVAE, VAE, DeepMoE, DVMoE, VaDE, VaDEMoE
+from vae_moe.models import DMVAE, HDMVAE, VAE, DeepMoE, DVMoE, VaDE, VaDEMoE
 
-__all__ = ["DMVAE", "VAE", "DVMoE", "DeepMoE", "VaDE", "VaDEMoE"]
+__all__ = ["DMVAE", "HDMVAE", "VAE", "DVMoE", "DeepMoE", "VaDE", "VaDEMoE"]

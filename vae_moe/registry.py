@@ -21,6 +21,7 @@ class Entry(NamedTuple):
 
 MODELS = {
     "dmvae": Entry("DMVAE", "clustering", "DMVAE"),
+    "hdmvae": Entry("HDMVAE", "clustering", "HDMVAE"),
     "vade": Entry("VaDE", "clustering", "VaDE"),
     "dvmoe": Entry("DVMoE", "experts", "DVMoE"),
     "deepmoe": Entry("DeepMoE", "experts", "DeepMoE"),

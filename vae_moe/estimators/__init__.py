@@ -5,7 +5,7 @@ from pathlib import Path
 from vae_moe.estimators import _persistence
 from vae_moe.estimators._base import KerasEstimator
 from vae_moe.estimators._persistence import LoadError, SaveError, VersionWarning
-from vae_moe.estimators.clusterings import DMVAEClustering, VaDEClustering
+from vae_moe.estimators.clusterings import DMVAEClustering, HDMVAEClustering, VaDEClustering
 from vae_moe.estimators.ensembles import EnsembleClassifier, EnsembleRegressor
 from vae_moe.estimators.experts import (
     DeepMoEClassifier,
@@ -25,6 +25,7 @@ __all__ = [
     "DeepMoERegressor",
     "EnsembleClassifier",
     "EnsembleRegressor",
+    "HDMVAEClustering",
     "LoadError",
     "SaveError",
     "VaDEClustering",
@@ -37,6 +38,7 @@ __all__ = [
 ESTIMATORS = (
     VaDEClustering,
     DMVAEClustering,
+    HDMVAEClustering,
     DVMoERegressor,
     DVMoEClassifier,
     VaDEMoERegressor,

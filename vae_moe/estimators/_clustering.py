@@ -109,7 +109,8 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self.history_ = fitted.history
         self.n_iter_ = len(self.history_["loss"])
         self.temperature_ = calibration.temperature(self.model_, x)
-        self.tree_ = hierarchy.tree(self.model_.c_log_proba(x) / self.temperature_)
+        branching = getattr(self.model_.mixture, "branching", ())
+        self.tree_ = hierarchy.tree(self.model_.c_log_proba(x) / self.temperature_, branching)
         every = self._scaling.apply(X)
         self.labels_, scores = self.model_.cluster(every), self._scores(every)
         low, high = np.quantile(scores[rows], (0.25, 0.75))

@@ -1,11 +1,12 @@
-"""VaDE and DMVAE as scikit-learn's clusterings."""
+"""VaDE, DMVAE and HDMVAE as scikit-learn's clusterings."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from vae_moe.estimators._clustering import C_LAYERS, KerasClustering
-from vae_moe.models import DMVAE, VaDE
+from vae_moe.models import DMVAE, HDMVAE, VaDE
 
 
 class VaDEClustering(KerasClustering):
@@ -120,3 +121,24 @@ class DMVAEClustering(KerasClustering):
     def _layers(self, n_rows: int) -> dict[str, Any]:
         sizes = C_LAYERS if self.hidden_layer_sizes is None else tuple(self.hidden_layer_sizes)
         return {**super()._layers(n_rows), "c_encoder_sizes": sizes}
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class HDMVAEClustering(DMVAEClustering):
+    """Clustering by a DMVAE whose components are the leaves of a tree, which `tree_` then is.
+
+    A `vae_moe.HDMVAE`. Parameters and attributes are those of `DMVAEClustering`, and one more.
+
+    Parameters
+    ----------
+    branching : tuple of int or None, default=None
+        Children of each node, the root's first, with `n_components` leaves; the start puts near clusters in one branch.
+        None: pairs, or, an odd number of components, children of the root.
+    """
+
+    branching: tuple[int, ...] | None = None
+
+    _MODEL = HDMVAE
+
+    def _layers(self, n_rows: int) -> dict[str, Any]:
+        return {**super()._layers(n_rows), "branching": self.branching or ()}

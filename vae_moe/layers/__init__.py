@@ -9,6 +9,7 @@ from vae_moe.layers.mixture_config import MixtureConfig
 from vae_moe.layers.mixture_prior import MixturePrior
 from vae_moe.layers.mlp import MLP
 from vae_moe.layers.regularization import Regularization
+from vae_moe.layers.tree_mixture import TreeMixture, TreeMLP
 
 __all__ = [
     "MLP",
@@ -23,4 +24,6 @@ __all__ = [
     "NetworkMixture",
     "Regularization",
     "SoftmaxGate",
+    "TreeMLP",
+    "TreeMixture",
 ]

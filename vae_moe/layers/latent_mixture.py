@@ -32,7 +32,7 @@ class LatentMixture(keras.layers.Layer):
     """
 
     #: The bound's terms, as ``call`` names them.
-    TERMS = ("recon", "kl_z", "kl_c")
+    TERMS: tuple[str, ...] = ("recon", "kl_z", "kl_c")
 
     def __init__(self, *arguments, dtype=None, **named):
         ours = {field.name: named.pop(field.name) for field in fields(MixtureConfig) if field.name in named}

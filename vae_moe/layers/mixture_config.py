@@ -24,6 +24,9 @@ class MixtureConfig:
     z_encoder_sizes: Sequence[int] = (256, 256, 512)
     #: Hidden layers of q(c|x), where a network gives it.
     c_encoder_sizes: Sequence[int] = (256, 512)
+    #: Of a tree of components: the children of each node, the root's first; of none given, the components are pairs,
+    #: or, an odd number of them, children of the root.
+    branching: Sequence[int] = ()
     #: Hidden layers of p(x|z); of a convolutional decoder: the dense ones it begins with.
     decoder_sizes: Sequence[int] = (512, 256)
     #: The trunk: "mlp", "conv", or a Keras layer (:mod:`vae_moe.layers.networks`); kept as its configuration.
@@ -70,7 +73,7 @@ class MixtureConfig:
         if self.input_dim < 1:
             raise ValueError(f"input_dim must be at least 1, got {self.input_dim!r}: it is the number of columns of x.")
         batch_part.check_share("bound_share", self.bound_share)
-        sizes = ("trunk_sizes", "z_encoder_sizes", "c_encoder_sizes", "decoder_sizes", "filters")
+        sizes = ("branching", "trunk_sizes", "z_encoder_sizes", "c_encoder_sizes", "decoder_sizes", "filters")
         plain = {
             "n_components": int(self.n_components),
             "latent_dim": int(self.latent_dim),

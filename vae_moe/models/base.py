@@ -20,7 +20,7 @@ READOUT_SAMPLES = 16
 #: The name of what layers add to the loss.
 LAYER_LOSSES = "layer_losses"
 #: Terms whose training weight is multiplied by ``kl_weight``.
-KL_TERMS = ("kl_z", "kl_c")
+KL_TERMS = ("kl_z", "kl_c", "kl_c2")
 
 
 class GatedModel(LoopingModel):
@@ -41,8 +41,7 @@ class GatedModel(LoopingModel):
     Weights: ``kl_weight``, a non-trainable scalar that a warm-up callback raises.
 
     Args:
-        term_weights: in training, of the model's terms by name; those of ``"kl_z"`` and ``"kl_c"`` are times
-            ``kl_weight``.
+        term_weights: in training, of the model's terms by name; those of ``KL_TERMS`` are times ``kl_weight``.
         regularization: of q(c|x) in training.
         seed: of the directions in which the adversarial change is sought.
         dtype: of the networks, a policy; all else is in the type of its variables. Default: Keras' global policy.

@@ -1,4 +1,4 @@
-"""VAE, VaDE and DMVAE: the clustering variational autoencoders, side by side.
+"""VAE, VaDE, DMVAE and HDMVAE: the clustering variational autoencoders, side by side.
 
 Their bound is the same (:class:`vae_moe.layers.LatentMixture`); they differ in where q(c|x) comes from, their ``GATE``.
 """
@@ -10,7 +10,7 @@ from types import MappingProxyType
 import keras
 import numpy as np
 
-from vae_moe.layers import BayesMixture, LatentMixture, NetworkMixture, Regularization
+from vae_moe.layers import BayesMixture, NetworkMixture, Regularization, TreeMixture
 from vae_moe.models.base import READOUT_SAMPLES, GatedModel
 from vae_moe.models.readouts import LatentReadouts
 
@@ -49,7 +49,7 @@ class MixtureVAE(LatentReadouts, GatedModel):
                 f"{type(self).__name__} takes input_dim alone by its place, got {', '.join(map(repr, unnamed))} too: "
                 "name the others, for instance n_components=10."
             )
-        terms = dict.fromkeys(LatentMixture.TERMS, 1.0)
+        terms = dict.fromkeys(self.GATE.TERMS, 1.0)
         regularization = Regularization.taken_from(arguments)
         super().__init__(terms, regularization, arguments.get("seed", 0), name=name, trainable=trainable, dtype=dtype)
         self.gate = self.GATE(input_dim, **self.FIXED, **arguments, dtype=self.network_policy, name="mixture")
@@ -120,3 +120,10 @@ class DMVAE(MixtureVAE):
     """Discrete mixture variational autoencoder (report, section 6): q(c|x) is an encoder network of its own."""
 
     GATE = NetworkMixture
+
+
+@keras.saving.register_keras_serializable("vae_moe")
+class HDMVAE(MixtureVAE):
+    """A DMVAE whose components are the leaves of a tree: c is a path, and q(c|x) a network's choice at each node."""
+
+    GATE = TreeMixture

@@ -10,7 +10,18 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullF
 
 from vae_moe.plots import drawing
 
-_CURVES = ("loss", "recon", "nll", "kl_z", "kl_c", "clustering_accuracy", "accuracy", "nmi", "ari")  # drawn first
+_CURVES = (
+    "loss",
+    "recon",
+    "nll",
+    "kl_z",
+    "kl_c",
+    "kl_c2",
+    "clustering_accuracy",
+    "accuracy",
+    "nmi",
+    "ari",
+)  # drawn first
 _COLUMN_COLOURS = ("0.75", "0.55", *drawing.COLOURS)  # bars: what is published is grey
 
 

@@ -12,6 +12,7 @@ CURES = {
     "recon": "scale x (images to [0, 1], tables to unit variance), or lower the learning rate",
     "kl_z": "lower the learning rate, use optimizer clipnorm, or warm the KL up (KLWarmUp)",
     "kl_c": "lower the learning rate or raise the temperature's floor",
+    "kl_c2": "lower the learning rate or raise the temperature's floor",
     "consistency": "lower its weight in regularization",
     "balance": "lower its weight in regularization, or raise batch_size",
     "entropy": "lower its weight in regularization",

@@ -18,7 +18,7 @@ from vae_moe.engine import threads
 from vae_moe.engine.pipelines import map_batches
 from vae_moe.engine.resume import Backup
 from vae_moe.layers import LatentMixture
-from vae_moe.training import consensus, graphs, initialization
+from vae_moe.training import consensus, graphs, hierarchy, initialization
 from vae_moe.training.graphs import Neighbors
 from vae_moe.training.plan import Plan, WarmStart
 
@@ -106,6 +106,8 @@ def start_gate(
     def clusters():
         z, neighbors = latents.z, latents.neighbors
         resp, core = cluster(x, z, neighbors, gate.n_components, start=stages.start, seed=seed)
+        if len(getattr(gate, "branching", ())) > 1:
+            resp = resp[:, hierarchy.order(z, resp)]
         return {"resp": resp if move is None else move(resp), "core": core}
 
     kept = backup.once("clusters", clusters)

@@ -13,7 +13,7 @@ from vae_moe.engine import threads
 from vae_moe.plots import cluster_plots, drawing, score_plots
 
 #: Of the columns of a history, those worth a panel.
-CURVES = ("loss", "recon", "kl_z", "kl_c", "nll")
+CURVES = ("loss", "recon", "kl_z", "kl_c", "kl_c2", "nll")
 EMBEDDED_ROWS = 2000
 TSNE_ITERATIONS = 500
 LEAST_ROWS = 10  # for t-SNE
