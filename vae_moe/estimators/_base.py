@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vae_moe import validation
 from vae_moe.engine.resume import Backup
-from vae_moe.estimators import _persistence
+from vae_moe.estimators import _export, _persistence
 from vae_moe.estimators._inputs import LIKELIHOODS, Scaling
 from vae_moe.estimators._persistence import SaveError
+from vae_moe.models import serving
 from vae_moe.training.plan import Plan
 from vae_moe.training.warm_start import STARTS
 
@@ -69,6 +71,27 @@ class KerasEstimator(BaseEstimator, ABC):
             name = type(self).__name__
             raise SaveError(f"{name} is a class of your own, which load() does not know. Pickle the {name} instead.")
         _persistence.save(self, Path(folder))
+
+    def export(self, folder: str | Path) -> None:
+        """Write what the fitted estimator tells of X as a SavedModel, which TensorFlow alone loads and serves.
+
+        X and y are in their own units: standardisation is inside, which an export of `model_` leaves out. The
+        signatures take one tensor `x`, float64 [B, D], and give dictionaries of tensors:
+
+        - "predict", the default one. Of a regression `y`, `low` and `high`, as `predict` and `predict_interval` give
+          them at level 0.9, and `gate_probabilities` [B, K]; of a classification `y`, `probabilities` [B, C] and
+          `gate_probabilities`; of a clustering `cluster` [B] and `probabilities` [B, K].
+        - "encode" of a clustering: `z_mean` [B, L], as `transform`.
+
+        Raises
+        ------
+        NotFittedError
+            If there is nothing to export.
+        FileExistsError
+            If the folder is there and is no SavedModel; one that is there is replaced.
+        """
+        check_is_fitted(self)
+        serving.write(folder, _export.signatures(self), (self.n_features_in_,), tf.float64)
 
     def _check_parameters(self) -> None:
         """Raise ValueError for a parameter out of its range."""

@@ -37,7 +37,7 @@ def calibrated(ranks: np.ndarray, level: float) -> np.ndarray:
     return ranks[places.astype(int)]
 
 
-def _stddevs(model: Any) -> np.ndarray:
+def stddevs_of(model: Any) -> np.ndarray:
     """The standard deviations of a Keras model's Gaussian experts, [K, O]."""
     return np.exp(0.5 * np.asarray(model.experts.log_vars, float))
 
@@ -62,12 +62,12 @@ class Predictive:
     def of_model(cls, model: Any, x: np.ndarray) -> "Predictive":
         """Of a Keras mixture of Gaussian experts at x [N, D]."""
         means = np.asarray(model.expert_predictions(x), float)
-        return cls(model.gate_proba(x), means, _stddevs(model))
+        return cls(model.gate_proba(x), means, stddevs_of(model))
 
     @classmethod
     def of(cls, estimator: Any, x: np.ndarray) -> "Predictive":
         """Of a fitted regressor at x [N, D]."""
-        stddevs = _stddevs(estimator.model_) * estimator.y_scale_  # [K, O]
+        stddevs = stddevs_of(estimator.model_) * estimator.y_scale_  # [K, O]
         means = np.asarray(estimator.expert_predictions(x), float)
         return cls(estimator.gate_proba(x), means, stddevs, not estimator.y_mean_.ndim)
 

@@ -191,8 +191,9 @@ class GatedModel(LoopingModel):
 
         Its signatures take one float32 tensor ``x``, [B, D], or [B, *image_shape] of images, for any B, and give
         dictionaries: "cluster" ``probabilities`` [B, K] and the most probable ``component`` [B]; of a latent mixture
-        "encode" and "reconstruct"; of a mixture of experts "predict" (:meth:`signatures`). The figures are those of the
-        methods in Python.
+        "encode" and "reconstruct"; of a mixture of experts "predict" (:meth:`signatures`), which is its default one.
+        The figures are those of the methods in Python: x, and y, are as the model saw them in training. What an
+        estimator's ``model_`` saw is standardised: ``export`` of the estimator has that inside.
 
         Args:
             filepath: the folder, written whole or not at all; a SavedModel that is there is replaced.

@@ -226,7 +226,7 @@ class MixtureOfExperts(GatedModel):
         }
 
     def signatures(self, noise):
-        """The gate's, and "predict": ``y_mean`` [B, O], or ``y_probabilities`` [B, C], and ``gate_probabilities``."""
+        """The gate's, and the default "predict": ``y_mean`` or ``y_probabilities`` [B, O], ``gate_probabilities``."""
         regression = self.experts.task == "regression"
         name = "y_mean" if regression else "y_probabilities"
 
@@ -238,7 +238,7 @@ class MixtureOfExperts(GatedModel):
             mean = mean if regression else normalised_tensor(mean)
             return {name: mean, "gate_probabilities": gate}
 
-        return {**super().signatures(noise), "predict": predict}
+        return {"predict": predict, **super().signatures(noise)}
 
     @tf.function(reduce_retracing=True)
     def _features(self, x):

@@ -1,0 +1,62 @@
+"""Exports of estimators and of the command's folders: the answers are those of ``predict``."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vae_moe import estimators
+
+pytestmark = pytest.mark.usefixtures("short_steps")
+SHORT = {"epochs": 2, "start": None, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def fitted(wine, diabetes):
+    """An estimator of each kind and each gate, and its X, of scales from 1 to 1000."""
+    X, y = wine
+    names = np.array(["Barolo", "Grignolino", "Barbera"])[y]
+    sugar, progression = diabetes[0] * 1000 + 40, diabetes[1]
+    return {
+        "clustering": (estimators.DMVAEClustering(3, **SHORT).fit(X), X),
+        "vade": (estimators.VaDEClustering(3, **SHORT).fit(X), X),
+        "classifier": (estimators.VaDEMoEClassifier(2, **SHORT).fit(X, names), X),
+        "regressor": (estimators.DVMoERegressor(2, **SHORT).fit(sugar, progression), sugar),
+        "two outputs": (
+            estimators.DeepMoERegressor(2, **SHORT).fit(sugar, np.stack([progression, -progression], 1)),
+            sugar,
+        ),
+    }
+
+
+def answers(estimator, X):
+    """What ``predict`` and its like give, by the names of an export."""
+    if hasattr(estimator, "temperature_"):
+        return {"cluster": estimator.predict(X), "probabilities": estimator.predict_proba(X)}
+    found = {"y": estimator.predict(X), "gate_probabilities": estimator.gate_proba(X)}
+    if hasattr(estimator, "classes_"):
+        return {**found, "probabilities": estimator.predict_proba(X)}
+    interval = estimator.predict_interval(X)
+    return {**found, "low": interval[..., 0], "high": interval[..., 1]}
+
+
+def assert_same(found, expected):
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        if value.dtype.kind in "iUO":
+            assert [str(each) for each in found[name]] == [str(each) for each in value]
+        else:
+            np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["clustering", "vade", "classifier", "regressor", "two outputs"])
+def test_a_saved_models_default_answers_are_those_of_predict(name, fitted, tmp_path):
+    estimator, X = fitted[name]
+    estimator.export(tmp_path / "served")
+    served = tf.saved_model.load(tmp_path / "served").signatures
+    found = {name: value.numpy() for name, value in served["serving_default"](x=tf.constant(X)).items()}
+    if "y" in found and found["y"].dtype.kind == "O":
+        found["y"] = [word.decode() for word in found["y"]]
+    assert_same(found, answers(estimator, X))
+    if hasattr(estimator, "temperature_"):
+        z_mean = served["encode"](x=tf.constant(X[:5]))["z_mean"]
+        np.testing.assert_allclose(z_mean, estimator.transform(X[:5]), rtol=1e-5, atol=1e-5)

@@ -1,0 +1,87 @@
+"""What a fitted estimator tells of X as functions of a tensor: standardisation, scale of y and intervals are inside."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from vae_moe.estimators.intervals import BISECTIONS, FAR, calibrated, stddevs_of
+from vae_moe.models.base import READOUT_SAMPLES
+from vae_moe.probabilities import normalised_tensor
+
+if TYPE_CHECKING:
+    from vae_moe.estimators._base import KerasEstimator
+
+LEVEL = 0.9
+
+
+def signatures(estimator: KerasEstimator) -> dict[str, Callable]:
+    """Return functions of X [B, D] float64 by name, as `KerasEstimator.export` tells of them."""
+    gate, scaling = estimator.model_.gate, estimator._scaling
+    noise = estimator.model_._noise(READOUT_SAMPLES, 0)
+
+    def scaled(X: Any) -> Any:
+        x = tf.clip_by_value((X - scaling.mean) / scaling.scale, -scaling.limit, scaling.limit)
+        return tf.cast(x, tf.float32)
+
+    def log_gate(x: Any) -> Any:
+        return tf.nn.log_softmax(tf.cast(gate.c_log_probs(x, noise), tf.float64))
+
+    if not hasattr(estimator.model_, "experts"):
+        return _of_clustering(estimator, scaled, log_gate)
+    return {"predict": _of_experts(estimator, scaled, log_gate)}
+
+
+def _of_clustering(estimator: Any, scaled: Callable, log_gate: Callable) -> dict[str, Callable]:
+    def predict(X: Any) -> dict[str, Any]:
+        probabilities = tf.nn.softmax(log_gate(scaled(X)) / estimator.temperature_)
+        return {"cluster": tf.argmax(probabilities, -1), "probabilities": probabilities}
+
+    return {"predict": predict, "encode": lambda X: {"z_mean": estimator.model_.gate.z_mean(scaled(X))}}
+
+
+def _of_experts(estimator: Any, scaled: Callable, log_gate: Callable) -> Callable:
+    experts = estimator.model_.experts
+
+    def parts(X: Any) -> tuple[Any, Any]:
+        x = scaled(X)
+        return tf.exp(log_gate(x)), tf.cast(experts.mean(experts(x)), tf.float64)  # [B, K], [B, K, O]
+
+    def classify(X: Any) -> dict[str, Any]:
+        gate, means = parts(X)
+        probabilities = normalised_tensor(tf.einsum("bk,bko->bo", gate, normalised_tensor(means)))
+        y = tf.gather(tf.constant(estimator.classes_.tolist()), tf.argmax(probabilities, -1))
+        return {"y": y, "probabilities": probabilities, "gate_probabilities": gate}
+
+    def regress(X: Any) -> dict[str, Any]:
+        gate, means = parts(X)
+        means = means * estimator.y_scale_ + estimator.y_mean_
+        low, high = (_quantile(level, gate, means, deviations) for level in levels)
+        found = {"y": tf.einsum("bk,bko->bo", gate, means), "low": low, "high": high}
+        if not estimator.y_mean_.ndim:
+            found = {name: value[:, 0] for name, value in found.items()}
+        return {**found, "gate_probabilities": gate}
+
+    if experts.task == "classification":
+        return classify
+    levels = calibrated(estimator.ranks_, LEVEL)  # [2], or [2, O]
+    deviations = stddevs_of(estimator.model_) * estimator.y_scale_  # [K, O]
+    return regress
+
+
+def _quantile(level: Any, gate: Any, means: Any, deviations: Any) -> Any:
+    """Return the y [B, O] below which a share of p(y | x) lies, as `Predictive.quantile` does."""
+    low = tf.reduce_min(means - FAR * deviations, 1)
+    high = tf.reduce_max(means + FAR * deviations, 1)
+
+    def halve(low: Any, high: Any) -> tuple[Any, Any]:
+        middle = (low + high) / 2
+        below = tf.math.erfc((means - middle[:, tf.newaxis]) / deviations / math.sqrt(2)) / 2
+        under = tf.einsum("bk,bko->bo", gate, below) < level
+        return tf.where(under, middle, low), tf.where(under, high, middle)
+
+    low, high = tf.while_loop(lambda *_: True, halve, (low, high), maximum_iterations=BISECTIONS)
+    return (low + high) / 2
