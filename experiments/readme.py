@@ -14,6 +14,7 @@ from experiments import (
     benchmark,
     clustering,
     convergence,
+    gaps,
     grids,
     label_efficiency,
     reproduction,
@@ -28,7 +29,7 @@ from experiments import (
 
 README = Path("README.md")
 #: The pages with generated sections.
-PAGES = (README, Path("docs/results.md"), robustness.PAGE, survey.PAGE, tables.PAGE, tabular.PAGE)
+PAGES = (README, Path("docs/results.md"), robustness.PAGE, survey.PAGE, tables.PAGE, tabular.PAGE, gaps.PAGE)
 #: Grids whose tables stand in these, by the name of their section.
 SECTIONS = {
     "clustering": clustering.GRID,
@@ -36,6 +37,7 @@ SECTIONS = {
     "table1": table1.GRID,
     "labels": label_efficiency.GRID,
     "survey": survey.GRID,
+    "gaps": gaps.GRID,
 }
 #: All grids; each one's table and picture lie beside its records.
 GRIDS = (convergence.GRID, tables.GRID, tabular.GRID, *SECTIONS.values())

@@ -3,6 +3,7 @@
 import hashlib
 import tempfile
 from abc import ABC
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,14 @@ import numpy as np
 import tensorflow as tf
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, check_X_y, validate_data
 
 from vae_moe import validation
 from vae_moe.engine.resume import Backup
 from vae_moe.estimators import _export, _persistence
-from vae_moe.estimators._inputs import LIKELIHOODS, Scaling
+from vae_moe.estimators._inputs import FAR, LIKELIHOODS, Scaling
 from vae_moe.estimators._persistence import SaveError
+from vae_moe.estimators._table import Table, as_frame, is_mixed
 from vae_moe.models import serving
 from vae_moe.training.plan import Plan
 from vae_moe.training.warm_start import STARTS
@@ -25,6 +27,7 @@ from vae_moe.training.warm_start import STARTS
 DTYPES = [np.float64, np.float32]  # what X may be held in; the networks compute in float32
 #: Layers multiply the seed by up to 10090, and Keras' initializers take seeds below 2^32.
 SEEDS = 2**16
+NO_TARGET = "no_validation"  # scikit-learn's word for a fit without y
 #: Seconds between what a fit keeps of a stage to go on from and the next time: to keep it takes a part of a second.
 KEEP_EVERY = 5.0
 #: Parameters that "auto" has found.
@@ -49,9 +52,11 @@ class KerasEstimator(BaseEstimator, ABC):
     resume_dir: str | None = None
     verbose: int = 0
     model_: Any = field(init=False)
+    likelihood_: str = field(init=False)
     x_mean_: np.ndarray = field(init=False)
     x_scale_: np.ndarray = field(init=False)
     x_limit_: float = field(init=False)
+    table_: dict[str, Any] | None = field(init=False)
 
     def save(self, folder: str | Path) -> None:
         """Write the fitted estimator to a folder, for `vae_moe.estimators.load`.
@@ -98,7 +103,7 @@ class KerasEstimator(BaseEstimator, ABC):
         values = self.get_params(deep=False)
         validation.check_numbers(values, FOUND)
         for name, options in _OPTIONS.items():
-            if name in values:
+            if name in values and not isinstance(values[name], Mapping):
                 validation.check_option(name, values[name], options)
         sizes: Any = () if self.hidden_layer_sizes is None else self.hidden_layer_sizes
         if np.ndim(sizes) != 1 or not all(isinstance(size, (int, np.integer)) and size > 0 for size in sizes):
@@ -145,12 +150,57 @@ class KerasEstimator(BaseEstimator, ABC):
     def _scaling(self) -> Scaling:
         return Scaling(self.x_mean_, self.x_scale_, self.x_limit_)
 
+    @property
+    def _table(self) -> Table | None:
+        """What the columns are; None where they are numbers without gaps."""
+        return None if self.table_ is None else Table.of(self.table_)
+
+    def _is_table(self, X: Any) -> bool:
+        """Whether the columns of X are taken for what each is, with gaps, and not for numbers alone."""
+        likelihood = getattr(self, "likelihood", None)
+        return likelihood == "mixed" or isinstance(likelihood, Mapping) or (likelihood == "auto" and is_mixed(X))
+
+    def _read(self, X: Any, y: Any = NO_TARGET, **options: Any) -> Any:
+        """Return the rows of a fit, checked, and y if it is one of a target, which options are of.
+
+        X becomes an array [N, D], or stays as it came if it is a table.
+        """
+        targets = {} if isinstance(y, str) and y == NO_TARGET else {"y": y, **options}
+        if not self._is_table(X):
+            checked = validate_data(self, X, dtype=DTYPES, ensure_min_samples=2, **targets)
+            validation.check_size("X", checked[0] if targets else checked)
+            return checked
+        validate_data(self, X, skip_check_array=True)
+        X = X if isinstance(X, np.ndarray) else as_frame(X)
+        numbers = np.arange(len(X))[:, np.newaxis]
+        if targets:
+            return X, check_X_y(numbers, ensure_min_samples=2, **targets)[1]
+        check_array(numbers, ensure_min_samples=2)
+        return X
+
+    def _learn_table(self, X: Any, rows: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
+        """Learn from some rows of a table what its columns are; return their x [N, D], and its likelihood."""
+        part = X[rows] if isinstance(X, np.ndarray) else X.iloc[rows]
+        likelihood = self.likelihood if isinstance(self.likelihood, Mapping) else None
+        table = Table.fit(part, likelihood)
+        self.likelihood_, self.table_ = "mixed", table.kept()
+        n_entries = len(table.column_of)
+        self.x_mean_, self.x_scale_, self.x_limit_ = np.zeros(n_entries), np.ones(n_entries), FAR
+        return table.encode(part), table.likelihood
+
     def _check_X(self, X: Any) -> np.ndarray:
         """Return x [N, D] of other rows X than those of the fit."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=DTYPES)
-        validation.check_size("X", X)
-        return self._scaling.apply(X)
+        if self.table_ is not None:
+            validate_data(self, X, reset=False, skip_check_array=True)
+        else:
+            X = validate_data(self, X, reset=False, dtype=DTYPES)
+            validation.check_size("X", X)
+        return self._encoded(X)
+
+    def _encoded(self, X: Any) -> np.ndarray:
+        """Return x [N, D] of checked rows X."""
+        return self._scaling.apply(X) if self._table is None else self._table.encode(X)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())

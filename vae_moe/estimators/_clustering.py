@@ -1,5 +1,6 @@
 """What the clusterings share: all but the model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -8,13 +9,15 @@ import tensorflow as tf
 from scipy.special import softmax
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, DensityMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from vae_moe import validation
 from vae_moe.engine import pipelines
-from vae_moe.estimators._base import DTYPES, KerasEstimator
-from vae_moe.estimators._inputs import NOISE, Scaling, choose_likelihood
+from vae_moe.estimators._base import KerasEstimator
+from vae_moe.estimators._gaps import GapFilling
+from vae_moe.estimators._inputs import HIDDEN_CELLS, NOISE, Scaling, choose_likelihood
 from vae_moe.estimators._persistence import in_float32
+from vae_moe.estimators._table import filled
 from vae_moe.training import calibration, hierarchy, how_many
 from vae_moe.training.fit import fit_clustering
 from vae_moe.training.graphs import FEW_COLUMNS
@@ -39,14 +42,16 @@ FAR_OUT = 3.0
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, DensityMixin, KerasEstimator):
+class KerasClustering(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, DensityMixin, GapFilling, KerasEstimator
+):
     """Abstract: a mixture of Gaussians in the latent space of a variational autoencoder."""
 
     _MODEL: ClassVar[type]
 
     n_components: int | str = field(default=8, kw_only=False)
     latent_dim: int = 10
-    likelihood: str = "auto"
+    likelihood: str | Mapping[Any, str] = "auto"
     image_shape: tuple[int, ...] | None = None
     encoder: str = "mlp"
     augment: bool = False
@@ -69,27 +74,26 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             If a term of the loss is no longer finite.
         """
         self._check_parameters()
-        X = validate_data(self, X, dtype=DTYPES, ensure_min_samples=2)
-        validation.check_size("X", X)
+        X = self._read(X)
         weight, rows = validation.weighted_rows(sample_weight, X)
         if not isinstance(self.n_components, str) and len(rows) < self.n_components:
             raise ValueError(
                 f"n_samples={len(rows)} is less than n_components={self.n_components}. Give more rows or fewer "
                 "components."
             )
-        self.likelihood_ = choose_likelihood(self.likelihood, X[rows])
-        standardise = self.likelihood_ == "gaussian"
-        x = self._scaled(X[rows], Scaling.robust(X[rows], weight) if standardise else Scaling.none(X.shape[1]))
+        x, likelihood = self._learn(X, rows, weight)
         backup, seed = self._backup(x, weight)
-        self._find_number(x, seed)
+        seen = filled(x, seed=seed)
+        self._find_number(seen, seed)
         plan = self._plan(len(x))
         terms = {name: self.regularization * share for name, share in TERMS.items()}
         self.model_ = self._MODEL(
             x.shape[1],
             n_components=self.n_components_,
             latent_dim=self.latent_dim,
-            likelihood=self.likelihood_,
+            likelihood=likelihood,
             stddev=NOISE,
+            hidden_cells=HIDDEN_CELLS,
             image_shape=self.image_shape,
             regularization=terms | ({"consistency": self.regularization} if self.augment else {}),
             adversarial_probe=PROBE,
@@ -101,6 +105,7 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             x,
             plan,
             seed=seed,
+            filled=seen,
             image_shape=self.image_shape,
             sample_weight=weight,
             backup=backup,
@@ -108,16 +113,27 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         )
         self.history_ = fitted.history
         self.n_iter_ = len(self.history_["loss"])
-        self.temperature_ = calibration.temperature(self.model_, x)
+        self.temperature_ = calibration.temperature(self.model_, x, seen)
         branching = getattr(self.model_.mixture, "branching", ())
         self.tree_ = hierarchy.tree(self.model_.c_log_proba(x) / self.temperature_, branching)
-        every = self._scaling.apply(X)
-        self.labels_, scores = self.model_.cluster(every), self._scores(every)
+        every = self._encoded(X)
+        self.labels_, scores = self.model_.cluster(every), self._scores(X, every)
         low, high = np.quantile(scores[rows], (0.25, 0.75))
         self.outlier_threshold_ = float(low - FAR_OUT * (high - low))
         self.outlier_ = scores < self.outlier_threshold_
         backup.remove()
         return self
+
+    def _learn(self, X: Any, rows: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, Any]:
+        """Learn from some rows of X what its columns are; return their x [N, D] and its likelihood."""
+        if self._is_table(X):
+            if self.encoder != "mlp" or self.augment:
+                raise ValueError("images with gaps need encoder='mlp' and augment=False. Fill the gaps, or take these.")
+            return self._learn_table(X, rows)
+        self.table_, self.likelihood_ = None, choose_likelihood(self.likelihood, X[rows])
+        standardise = self.likelihood_ == "gaussian"
+        scaling = Scaling.robust(X[rows], weight) if standardise else Scaling.none(X.shape[1])
+        return self._scaled(X[rows], scaling), self.likelihood_
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
         """Fit, and return `labels_` [N]."""
@@ -143,7 +159,8 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         Z = np.asarray(Z, dtype=np.float32)
         if Z.ndim != 2 or Z.shape[1] != self.latent_dim:
             raise ValueError(f"Z must be [N, {self.latent_dim}], got shape {Z.shape}. Give latents, as transform does.")
-        return self._scaling.undo(self.model_.decode(Z).reshape(len(Z), -1))
+        decoded = self.model_.decode(Z).reshape(len(Z), -1)
+        return self._scaling.undo(decoded) if self._table is None else self._table.decode(decoded)
 
     def sample(self, n_samples: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Draw components and points z of them from the prior, and return the means of p(x | z).
@@ -151,7 +168,8 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         Returns
         -------
         X : array [n_samples, D]
-            In units of the X of the fit, without the noise of p(x | z).
+            In units of the X of the fit, without the noise of p(x | z). Of a table of several kinds or with gaps they
+            are draws, in a frame of its types if it was one.
         components : array [n_samples]
             In ascending order, as in GaussianMixture.
         """
@@ -163,7 +181,10 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         weights = np.exp(np.asarray(prior.log_weights(), np.float64))
         counts = random_state.multinomial(n_samples, weights / weights.sum())
         z = [prior.sample(n, k, int(random_state.randint(2**31 - 1))) for k, n in enumerate(counts)]
-        return self.inverse_transform(np.concatenate(z)), np.repeat(np.arange(len(counts)), counts)
+        components, points = np.repeat(np.arange(len(counts)), counts), np.concatenate(z)
+        if self._table is None:
+            return self.inverse_transform(points), components
+        return self._table.decode(self.model_.draw(points, int(random_state.randint(2**31 - 1)))), components
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Return the evidence lower bound of each row, log p(x) at least, in nats, as [N].
@@ -172,13 +193,14 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         alone: numbers between count as probabilities, and the bound is a cross-entropy. Scores compare among fits of
         one `likelihood_`: by 'auto' the range of X decides which it is.
         """
-        return self._scores(self._check_X(X))
+        return self._scores(X, self._check_X(X))
 
-    def _scores(self, x: np.ndarray) -> np.ndarray:
-        """Return `score_samples` of rows x [N, D] as the model sees them."""
+    def _scores(self, X: Any, x: np.ndarray) -> np.ndarray:
+        """Return `score_samples` of rows X, which the model sees as x [N, D]."""
         noise = tf.random.stateless_normal([ELBO_SAMPLES, 1, self.model_.mixture.latent_dim], seed=[0, 0])
         bounds = [pipelines.map_batches(lambda rows, z=z: self.model_._elbo(rows, z), x) for z in noise]
-        return (np.mean(bounds, axis=0) - np.log(self.x_scale_).sum()).astype(np.float32)
+        shift = -np.log(self.x_scale_).sum() if self._table is None else self._table.log_jacobian(X)
+        return (np.mean(bounds, axis=0) + shift).astype(np.float32)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return the mean of `score_samples`."""
@@ -244,4 +266,5 @@ class KerasClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.allow_nan = tags.input_tags.categorical = True
         return tags

@@ -18,6 +18,7 @@ from vae_moe import validation
 from vae_moe.engine import pipelines, shared_steps
 from vae_moe.estimators._base import KerasEstimator
 from vae_moe.estimators._persistence import in_float32
+from vae_moe.estimators._table import filled
 from vae_moe.layers import Experts
 from vae_moe.training import how_many, plan
 from vae_moe.training.fit import fit_experts, refit_experts
@@ -40,8 +41,8 @@ class KerasMixtureOfExperts(KerasEstimator):
         """Return the untrained Keras model."""
 
     @abstractmethod
-    def _scale(self, X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
-        """Set the scaling of X [N, D], and return x."""
+    def _learn(self, X: Any, rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+        """Learn from some rows of X how the model is to see them, and return their x [N, D]."""
 
     def _calibrate(self, x: np.ndarray, y: np.ndarray) -> None:
         """Learn from rows that training did not see, x [M, D] and y as `_fit_model` takes it, how predictions err."""
@@ -57,7 +58,8 @@ class KerasMixtureOfExperts(KerasEstimator):
         task = "regression" if y.ndim == 2 else "classification"
         if held_out is None:
             held_out = _held_out(y, self.validation_fraction, seed)
-        self._find_number(x, y, n_outputs, task, weight, seed)
+        seen = filled(x, seed=seed)
+        self._find_number(seen, y, n_outputs, task, weight, seed)
         if len(x) < self.n_experts_:
             raise ValueError(
                 f"n_samples={len(x)} is less than n_experts={self.n_experts}. Give more rows or fewer experts."
@@ -65,7 +67,7 @@ class KerasMixtureOfExperts(KerasEstimator):
         self.model_ = self._make_model(x.shape[1], n_outputs, task, seed)
         given = replace(self._with_parameters(plan.EXPERTS), patience=self.patience)
         given = replace(given, adversarial_reach=self.adversarial_reach)
-        options = {"sample_weight": weight, "backup": backup, "verbose": self.verbose}
+        options = {"filled": seen, "sample_weight": weight, "backup": backup, "verbose": self.verbose}
         with shared_steps.twin(self.model_) as model:
             fitted = fit_experts(model, x, y, given, seed=seed, held_out=held_out, **options)
         self.history_, self.best_epoch_ = fitted.history, fitted.best_epoch + 1

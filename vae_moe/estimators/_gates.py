@@ -1,12 +1,13 @@
 """The two kinds of gates of the estimators: a clustering autoencoder, or a softmax network alone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
 from vae_moe.estimators._experts import KerasMixtureOfExperts
-from vae_moe.estimators._inputs import NOISE, Scaling, choose_likelihood
+from vae_moe.estimators._inputs import HIDDEN_CELLS, NOISE, Scaling, choose_likelihood
 from vae_moe.models import DeepMoE, DVMoE, VaDEMoE
 
 #: Terms that hold q(c | x) together, and their weights where `regularization` is 1.
@@ -22,7 +23,7 @@ class LatentGated(KerasMixtureOfExperts):
     n_experts: int | str = field(default="auto", kw_only=False)
     latent_dim: int = 5
     hidden_layer_sizes: tuple[int, ...] = (64, 64)
-    likelihood: str = "auto"
+    likelihood: str | Mapping[Any, str] = "auto"
     start_epochs: int = 30
     elbo_weight: float = 0.01
     regularization: float = 0.0
@@ -44,17 +45,25 @@ class LatentGated(KerasMixtureOfExperts):
             latent_dim=self.latent_dim,
             z_encoder_sizes=sizes,
             decoder_sizes=sizes[::-1],
-            likelihood=self.likelihood_,
+            likelihood=self.likelihood_ if self._table is None else self._table.likelihood,
             stddev=NOISE,
+            hidden_cells=HIDDEN_CELLS,
             elbo_weight=self.elbo_weight,
             regularization={name: self.regularization * weight for name, weight in TERMS.items()},
             seed=seed,
             **gate,
         )
 
-    def _scale(self, X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
-        self.likelihood_ = choose_likelihood(self.likelihood, X)
-        return self._scaled(X, _scaling(self.likelihood_, X, sample_weight))
+    def _learn(self, X: Any, rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+        if self._is_table(X):
+            return self._learn_table(X, rows)[0]
+        self.table_, self.likelihood_ = None, choose_likelihood(self.likelihood, X[rows])
+        return self._scaled(X[rows], _scaling(self.likelihood_, X[rows], weight))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.categorical = True
+        return tags
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -76,8 +85,9 @@ class SoftmaxGated(KerasMixtureOfExperts):
             n_columns, self.n_experts_, n_outputs, task, learn_variance=variance, hidden_sizes=sizes, seed=seed
         )
 
-    def _scale(self, X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
-        return self._scaled(X, _scaling(choose_likelihood("auto", X), X, sample_weight))
+    def _learn(self, X: Any, rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+        self.table_ = None
+        return self._scaled(X[rows], _scaling(choose_likelihood("auto", X[rows]), X[rows], weight))
 
 
 def _scaling(likelihood: str, X: np.ndarray, sample_weight: np.ndarray | None) -> Scaling:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
 #: Standard deviation of a Gaussian p(x | z), as a share of a column's: what varies less is noise to the model.
 NOISE = 0.3
+#: Of a mixed table's cells, hidden from the encoder in training, on average.
+HIDDEN_CELLS = 0.05
 #: Deviations from which on a value is as far as any, and a standard normal's interquartile range.
 FAR, NORMAL_QUARTILES = 10.0, 1.349
-LIKELIHOODS = ("auto", "bernoulli", "gaussian")
+LIKELIHOODS = ("auto", "bernoulli", "gaussian", "mixed")
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Scaling:
         return x.astype(np.float64) * self.scale + self.mean
 
 
-def choose_likelihood(likelihood: str, X: np.ndarray) -> str:
+def choose_likelihood(likelihood: Any, X: np.ndarray) -> str:
     """Return the likelihood of X [N, D]: as given, or of "auto" the one that its range asks for.
 
     Raises

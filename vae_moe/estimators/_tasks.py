@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d
 
 from vae_moe import validation
-from vae_moe.estimators._base import DTYPES
 from vae_moe.estimators._experts import KerasMixtureOfExperts
 from vae_moe.estimators._inputs import Scaling
 from vae_moe.estimators.intervals import Predictive, calibrated
@@ -41,8 +40,7 @@ class Regressor(RegressorMixin, KerasMixtureOfExperts):
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, held_out: np.ndarray | None = None) -> Regressor:
         """Do what `fit` does, with the rows numbered held_out [M] in place of some that are drawn."""
         self._check_parameters()
-        X, y = validate_data(self, X, y, dtype=DTYPES, multi_output=True, y_numeric=True, ensure_min_samples=2)
-        validation.check_size("X", X)
+        X, y = self._read(X, y, multi_output=True, y_numeric=True)
         validation.check_size("y", np.asarray(y))
         weight, rows = validation.weighted_rows(sample_weight, X)
         Y = np.asarray(y, dtype=np.float64)[rows].reshape(len(rows), -1)  # [N, O]
@@ -50,7 +48,7 @@ class Regressor(RegressorMixin, KerasMixtureOfExperts):
         shape = () if np.ndim(y) == 1 else (-1,)
         self.y_mean_, self.y_scale_ = scaling.mean.reshape(shape), scaling.scale.reshape(shape)
         held_out = None if held_out is None else np.flatnonzero(np.isin(rows, held_out))
-        self._fit_model(self._scale(X[rows], weight), scaling.apply(Y), Y.shape[1], weight, held_out)
+        self._fit_model(self._learn(X, rows, weight), scaling.apply(Y), Y.shape[1], weight, held_out)
         return self
 
     def _calibrate(self, x: np.ndarray, y: np.ndarray) -> None:
@@ -116,15 +114,14 @@ class Classifier(ClassifierMixin, KerasMixtureOfExperts):
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, held_out: np.ndarray | None = None) -> Classifier:
         """Do what `fit` does, with the rows numbered held_out [M] in place of some that are drawn."""
         self._check_parameters()
-        X, y = validate_data(self, X, y, dtype=DTYPES, ensure_min_samples=2)
-        validation.check_size("X", X)
+        X, y = self._read(X, y)
         check_classification_targets(y)
         weight, rows = validation.weighted_rows(sample_weight, X)
         self.classes_, codes = np.unique(column_or_1d(y, warn=True)[rows], return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y holds one class, {self.classes_.tolist()[0]!r}. Give rows of two classes at least.")
         held_out = None if held_out is None else np.flatnonzero(np.isin(rows, held_out))
-        self._fit_model(self._scale(X[rows], weight), codes.astype(np.int32), len(self.classes_), weight, held_out)
+        self._fit_model(self._learn(X, rows, weight), codes.astype(np.int32), len(self.classes_), weight, held_out)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:

@@ -24,10 +24,13 @@ class VaDEClustering(KerasClustering):
     hidden_layer_sizes : tuple of int or None, default=None
         Of the encoder; the decoder's are the same in reverse. None: (256, 512), and (512, 512, 512) of 20000 rows or
         more, or 5000 of more than 100 columns.
-    likelihood : {'auto', 'bernoulli', 'gaussian'}, default='auto'
-        Of X. 'auto' takes 'bernoulli' where X is in [0, 1], and 'gaussian' otherwise. With 'gaussian' the columns are
-        standardised inside, with 'bernoulli' they stay as they are: another model, whose scores compare with those of
-        its kind alone (`score_samples`), and in which a column of small numbers counts for little.
+    likelihood : {'auto', 'bernoulli', 'gaussian', 'mixed'} or dict, default='auto'
+        Of X. 'auto' takes 'mixed' where X has gaps or columns that are no numbers, else 'bernoulli' where it is in
+        [0, 1], and 'gaussian' otherwise. With 'mixed' each column has a likelihood of its kind ('gaussian', 'student',
+        'count', 'share', 'bernoulli', 'categorical', 'ordinal'), which a dictionary gives by the column's name; a gap
+        is a missing value of a frame, or NaN. With 'gaussian' the columns are standardised inside, with 'bernoulli'
+        they stay as they are: another model, whose scores compare with those of its kind alone (`score_samples`), and
+        in which a column of small numbers counts for little.
     image_shape : tuple of int or None, default=None
         (H, W) or (H, W, C) of the images that the rows of X are, which `encoder` and `augment` need.
     encoder : {'mlp', 'conv'}, default='mlp'
@@ -83,6 +86,8 @@ class VaDEClustering(KerasClustering):
         The `vae_moe.VaDE`, on scaled x.
     likelihood_ : str
         Of X, as chosen.
+    table_ : dict or None
+        What each column is, where the likelihood is 'mixed': its kind, type, levels, mean and scale.
     x_mean_, x_scale_ : array [D]
         x = (X - x_mean_) / x_scale_ is what the model sees.
     x_limit_ : float

@@ -20,10 +20,13 @@ class DVMoERegressor(Regressor, LatentGated):
         Entries of z.
     hidden_layer_sizes : tuple of int, default=(64, 64)
         Of the encoder and of the gate; the decoder's are the same in reverse.
-    likelihood : {'auto', 'bernoulli', 'gaussian'}, default='auto'
-        Of X. 'auto' takes 'bernoulli' where X is in [0, 1], and 'gaussian' otherwise. With 'gaussian' the columns are
-        standardised inside, with 'bernoulli' each is stretched to from 0 to 1; the experts' ridge is in units of each
-        column's variance either way. y is standardised always.
+    likelihood : {'auto', 'bernoulli', 'gaussian', 'mixed'} or dict, default='auto'
+        Of X. 'auto' takes 'mixed' where X has gaps or columns that are no numbers, else 'bernoulli' where it is in
+        [0, 1], and 'gaussian' otherwise. With 'mixed' each column has a likelihood of its kind ('gaussian', 'student',
+        'count', 'share', 'bernoulli', 'categorical', 'ordinal'), which a dictionary gives by the column's name; a gap
+        is a missing value of a frame, or NaN, and the experts see it as the gate's model fills it. With 'gaussian'
+        the columns are standardised inside, with 'bernoulli' each is stretched to from 0 to 1; the experts' ridge is in
+        units of each column's variance either way. y is standardised always.
     start : {'spectral', 'gmm'} or None, default='spectral'
         Clusters to start from: spectral ones of a graph of nearest neighbours (in X up to 100 columns or 1000 rows,
         else among an autoencoder's latents), or Gaussian mixtures, as for `VaDEClustering`. EM with a linear gate moves
@@ -60,6 +63,8 @@ class DVMoERegressor(Regressor, LatentGated):
         The `vae_moe.DVMoE`, on scaled x and y.
     likelihood_ : str
         Of X, as chosen.
+    table_ : dict or None
+        What each column is, as of `VaDEClustering`.
     x_mean_, x_scale_ : array [D]
         x = (X - x_mean_) / x_scale_ is what the model sees.
     y_mean_, y_scale_ : array [O], or scalar

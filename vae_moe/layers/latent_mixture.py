@@ -11,7 +11,7 @@ from vae_moe.layers.gumbel_softmax import GumbelSoftmax
 from vae_moe.layers.mixture_config import MixtureConfig
 from vae_moe.layers.mixture_prior import MixturePrior
 from vae_moe.layers.mlp import MLP
-from vae_moe.layers.noise import normal
+from vae_moe.layers.noise import normal, uniform
 
 #: Upper bound of the log-variances of q(z|x): a row of e^20 times the usual KL is the whole gradient of a batch.
 LOG_VAR_BOUND = 10.0
@@ -44,6 +44,7 @@ class LatentMixture(keras.layers.Layer):
         self.n_components, self.latent_dim = config.n_components, config.latent_dim
         self.likelihood, self.seed = config.likelihood, config.seed
         self.x_likelihood = likelihoods.get(config.likelihood, config.stddev)
+        self.mixed = self.x_likelihood if isinstance(self.x_likelihood, likelihoods.MixedColumns) else None
         self.seed_generator = keras.random.SeedGenerator(config.seed)
         encoder, decoder = (
             given if isinstance(given := ours.get(name), keras.layers.Layer) else networks.get(getattr(config, name))
@@ -79,8 +80,10 @@ class LatentMixture(keras.layers.Layer):
 
     def build(self, input_shape):
         """Build every part for x [B, D]."""
-        self.trunk.build(input_shape)
-        hidden_shape = self.trunk.compute_output_shape(input_shape)
+        n_seen = input_shape[-1] + (0 if self.mixed is None else len(self.mixed.columns))
+        seen_shape = (*input_shape[:-1], n_seen)
+        self.trunk.build(seen_shape)
+        hidden_shape = self.trunk.compute_output_shape(seen_shape)
         self.z_encoder.build(hidden_shape)
         if self.c_encoder is not None:
             self.c_encoder.build(hidden_shape)
@@ -102,7 +105,7 @@ class LatentMixture(keras.layers.Layer):
             ``{"c_logits": [B, K], "features": z_mean [B, L], "terms": {"recon", "kl_z", "kl_c": each [B] in nats}}``.
             The ELBO is minus the sum of the terms (on average over the batch, where ``bound_share`` is below 1).
         """
-        hidden = self.trunk(x)
+        hidden = self.hidden(x, self.config.hidden_cells if training else 0.0)
         q = self._posterior(hidden, noise)
         outputs = {"c_logits": q["c_logits"], "features": q["z_mean"]}
         if not training or self.config.bound_share == 1:
@@ -123,7 +126,33 @@ class LatentMixture(keras.layers.Layer):
         Returns:
             ``{"z_mean", "z_log_var", "z": each [B, L], "c_logits": [B, K]}``, the last normalised: log q(c|x).
         """
-        return self._posterior(self.trunk(x), noise)
+        return self._posterior(self.hidden(x), noise)
+
+    @property
+    def takes_gaps(self) -> bool:
+        """Whether NaN in x is a cell without a value."""
+        return self.mixed is not None
+
+    def hidden(self, x, hidden_cells: float = 0.0):
+        """The trunk's output, [B, H], for x [B, D]; of x with gaps it sees 0 there, and which cells have a value.
+
+        Args:
+            x: [B, D].
+            hidden_cells: share of the cells that are gaps too here, on average: of each row between 0 and twice it.
+        """
+        if self.mixed is None:
+            return self.trunk(x)
+        observed = self.mixed.observed(x)  # [B, C]
+        if hidden_cells:
+            share = uniform((tf.shape(x)[0], 1), 0.0, self.seed_generator, self.variable_dtype)  # of each row
+            drawn = uniform(tf.shape(observed), 0.0, self.seed_generator, self.variable_dtype)
+            observed &= drawn >= 2 * hidden_cells * share
+        entries = tf.where(tf.gather(observed, self.mixed.column_of, axis=-1), x, tf.zeros((), x.dtype))
+        return self.trunk(tf.concat([entries, tf.cast(observed, x.dtype)], -1))
+
+    def completed(self, x):
+        """x [B, D] with each gap filled by the mean of p(x|z) at the mean of q(z|x); nothing learns from how."""
+        return tf.where(tf.math.is_nan(x), tf.stop_gradient(self.decode(self.z_mean(x))), x)
 
     @property
     def n_features(self) -> int:
@@ -142,9 +171,9 @@ class LatentMixture(keras.layers.Layer):
         """
         raise NotImplementedError
 
-    def z_mean(self, x):
-        """Mean of q(z|x), x [B, D] -> [B, L]."""
-        return self._z_params(self.trunk(x))[0]
+    def z_mean(self, x, hidden_cells: float = 0.0):
+        """Mean of q(z|x), x [B, D] -> [B, L]; hidden_cells as of :meth:`hidden`."""
+        return self._z_params(self.hidden(x, hidden_cells))[0]
 
     def features(self, x):
         """The gate's features, z_mean."""
@@ -152,7 +181,7 @@ class LatentMixture(keras.layers.Layer):
 
     def decode(self, z):
         """Mean of p(x|z), z [B, L] -> [B, D]."""
-        return self.x_likelihood.distribution(self.decoder(z)).mean()
+        return self.x_likelihood.mean(self.decoder(z))
 
     def get_config(self):
         """The constructor's arguments."""
@@ -221,7 +250,7 @@ class BayesMixture(LatentMixture):
 
     def c_log_probs(self, x, noise):
         """log of p(c|z) averaged over q(z|x); arguments as in :class:`LatentMixture`."""
-        hidden = self.trunk(x)
+        hidden = self.hidden(x)
         z_mean, z_log_var = self._z_params(hidden)
         noise = tf.cast(noise, z_mean.dtype)
         z = z_mean + tf.exp(0.5 * z_log_var) * noise[:, tf.newaxis]  # [S, B, L]
@@ -241,7 +270,7 @@ class NetworkMixture(LatentMixture):
 
     def c_log_probs(self, x, noise):
         """The network's log q(c|x), [B, K]; the noise is not used."""
-        return tf.nn.log_softmax(self.c_encoder(self.trunk(x)))
+        return tf.nn.log_softmax(self.c_encoder(self.hidden(x)))
 
     def c_logits(self, hidden, z):
         """The network's output, [B, K]; z is not used."""

@@ -1,7 +1,8 @@
 """The arguments of a latent mixture, each written once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from vae_moe.layers import batch_part, networks
 from vae_moe.layers.conv import FILTERS
@@ -37,8 +38,9 @@ class MixtureConfig:
     image_shape: Sequence[int] | None = None
     #: Channels of each block of convolutional networks.
     filters: Sequence[int] = FILTERS
-    #: Of x: "bernoulli", "gaussian" or "heteroscedastic_gaussian" (:mod:`vae_moe.likelihoods`).
-    likelihood: str = "bernoulli"
+    #: Of x: "bernoulli", "gaussian" or "heteroscedastic_gaussian", or what each column of a mixed table is, which may
+    #: have gaps (:mod:`vae_moe.likelihoods`).
+    likelihood: str | Sequence[Mapping[str, Any]] = "bernoulli"
     #: Of the likelihood "gaussian", in units of x. Columns of variance 1 need a smaller one: what varies less than the
     #: noise is not worth its KL, and z is ignored.
     stddev: float = 1.0
@@ -59,6 +61,8 @@ class MixtureConfig:
     #: Share of each training batch, its first rows, on which the bound is computed; q(c|x) is on all of it. If rows
     #: come in random order its gradient stays unbiased, and costs less.
     bound_share: float = 1.0
+    #: Of a mixed table's cells, hidden from the encoder in training, on average: so it learns to do without them.
+    hidden_cells: float = 0.0
     #: Of weights and samples.
     seed: int = 0
 
@@ -76,6 +80,9 @@ class MixtureConfig:
         sizes = ("branching", "trunk_sizes", "z_encoder_sizes", "c_encoder_sizes", "decoder_sizes", "filters")
         plain = {
             "n_components": int(self.n_components),
+            "likelihood": self.likelihood
+            if isinstance(self.likelihood, str)
+            else [dict(each) for each in self.likelihood],
             "latent_dim": int(self.latent_dim),
             "image_shape": networks.check_image_shape(self.image_shape, self.input_dim),
             **{name: tuple(map(int, getattr(self, name))) for name in sizes},

@@ -274,8 +274,9 @@ def check_rows(x, gate) -> np.ndarray:
         cure = "" if gate.image_shape else ": flatten images to rows, or give the model their image_shape"
         raise ValueError(f"x must be {wanted} with N >= 1, got shape {x.shape}{cure}.")
     x = x.reshape(len(x), -1)
-    if not np.isfinite(x).all():
-        row, column = np.argwhere(~np.isfinite(x))[0]
+    usable = np.isfinite(x) | np.isnan(x) if getattr(gate, "takes_gaps", False) else np.isfinite(x)
+    if not usable.all():
+        row, column = np.argwhere(~usable)[0]
         raise ValueError(
             f"x has NaN or infinite entries, the first at row {row}, column {column}: impute or drop them."
         )

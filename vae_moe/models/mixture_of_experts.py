@@ -121,7 +121,7 @@ class MixtureOfExperts(GatedModel):
         """The gate's output for x and the experts' parameters, ``y_params`` [B, K, P]; inputs x, or {"x", "view"}."""
         inputs = self.row_inputs(inputs)
         outputs = self.gate_outputs(inputs, training)
-        expert_inputs = outputs["features"] if self.expert_input == "features" else inputs["x"]
+        expert_inputs = outputs["features"] if self.expert_input == "features" else self._completed(inputs["x"])
         return {**outputs, "y_params": self.experts(expert_inputs)}
 
     def loss_terms(self, y, y_pred):
@@ -152,7 +152,9 @@ class MixtureOfExperts(GatedModel):
     def expert_inputs(self, x) -> np.ndarray:
         """What the experts see, x [N, D] -> [N, F]: x, or the gate's features."""
         x = check_rows(x, self.gate)
-        return map_batches(self._features, x) if self.expert_input == "features" else x
+        if self.expert_input == "features":
+            return map_batches(self._features, x)
+        return map_batches(tf.function(self._completed, reduce_retracing=True), x) if np.isnan(x).any() else x
 
     def expert_params(self, x) -> np.ndarray:
         """Parameters of every expert's likelihood, x [N, D] -> [N, K, P]."""
@@ -232,13 +234,17 @@ class MixtureOfExperts(GatedModel):
 
         def predict(x):
             gate = normalised_tensor(tf.exp(self.gate.c_log_probs(x, noise)))  # [B, K]
-            inputs = self.gate.features(x) if self.expert_input == "features" else x
+            inputs = self.gate.features(x) if self.expert_input == "features" else self._completed(x)
             means = self.experts.mean(self.experts(inputs))  # [B, K, O]
             mean = tf.einsum("bk,bko->bo", gate, means)
             mean = mean if regression else normalised_tensor(mean)
             return {name: mean, "gate_probabilities": gate}
 
         return {"predict": predict, **super().signatures(noise)}
+
+    def _completed(self, x):
+        """x [B, D] with its gaps filled, by a gate that takes them."""
+        return self.gate.completed(x) if getattr(self.gate, "takes_gaps", False) else x
 
     @tf.function(reduce_retracing=True)
     def _features(self, x):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from vae_moe.engine.pipelines import map_batches
 from vae_moe.layers import LatentMixture
-from vae_moe.models.base import check_rows
+from vae_moe.models.base import READOUT_SAMPLES, check_rows
 from vae_moe.probabilities import normalised_logs
 
 
@@ -34,6 +34,36 @@ class LatentReadouts:
         """Mean of p(x|z), z [N, L] -> [N, D], or images [N, *image_shape] if the mixture has an ``image_shape``."""
         decoded = map_batches(self._decode, np.asarray(z, np.float32))  # [N, D]
         return decoded.reshape(len(z), *(self.mixture.image_shape or [-1]))
+
+    def expected(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:
+        """E[x | cells of x that have a value], as q(z|x) has it: the mean of p(x|z) over samples of z.
+
+        Args:
+            x: [N, D], NaN where a cell has no value.
+            n_samples: of z; the same noise for every row.
+            seed: of those samples.
+
+        Returns:
+            [N, D], of a category its probabilities; of the cells that have a value too.
+        """
+        x = check_rows(x, self.mixture)
+        noise = np.random.default_rng(seed).standard_normal((n_samples, 1, self.mixture.latent_dim), np.float32)
+        return np.mean([map_batches(lambda rows, z=z: self._expected(rows, z), x) for z in noise], 0)
+
+    def draws(self, x, n: int = 1, seed: int = 0) -> np.ndarray:
+        """Samples of x given the cells of x that have a value, of q(z|x) and p(x|z): [N, D] -> [n, N, D]."""
+        x = check_rows(x, self.mixture)
+        rng, made = np.random.default_rng(seed), []
+        for number in range(n):
+            noise = rng.standard_normal((len(x), self.mixture.latent_dim), np.float32)
+            z = map_batches(self._z, x, noise)
+            made.append(self.draw(z, seed=seed * n + number))
+        return np.stack(made)
+
+    def draw(self, z, seed: int = 0) -> np.ndarray:
+        """A sample of p(x|z) at each z, [N, L] -> [N, D]."""
+        mixture = self.mixture
+        return np.asarray(mixture.x_likelihood.sample(mixture.decoder(tf.convert_to_tensor(z)), seed))
 
     def generate(self, n: int, component: int | None = None, seed: int = 0) -> np.ndarray:
         """Mean of p(x|z) at n points z from the prior, or from one component of it, as ``decode`` gives it.
@@ -94,6 +124,14 @@ class LatentReadouts:
     def _posterior(self, x, noise):
         q = self.mixture.infer(x, noise)
         return tf.concat([q["z_mean"], q["z_log_var"], q["c_logits"]], -1)
+
+    @tf.function(reduce_retracing=True)
+    def _expected(self, x, noise):
+        return self.mixture.decode(self.mixture.infer(x, noise)["z"])
+
+    @tf.function(reduce_retracing=True)
+    def _z(self, x, noise):
+        return self.mixture.infer(x, noise)["z"]
 
     @tf.function(reduce_retracing=True)
     def _z_mean(self, x):

@@ -16,7 +16,7 @@ MOST_ROWS = 10_000
 TEMPERATURES = 1.0, 20.0
 
 
-def temperature(model, x: np.ndarray) -> float:
+def temperature(model, x: np.ndarray, filled: np.ndarray | None = None) -> float:
     """Return the temperature T of q(c|x), at least 1, at which it is as sure as it ought to be.
 
     q(c|x) to the power of 1/T, normalised, names the same components. Guo et al. (2017) fit T to classes; no labels are
@@ -27,11 +27,13 @@ def temperature(model, x: np.ndarray) -> float:
     Args:
         model: a VaDE or DMVAE.
         x: [N, D], of which ``MOST_ROWS`` at most, evenly spaced, are looked at.
+        filled: x with its gaps filled; None: it has none.
     """
-    x = x[:: -(-len(x) // MOST_ROWS)]  # rows may be in an order
+    filled = x if filled is None else filled
+    x, filled = (rows[:: -(-len(rows) // MOST_ROWS)] for rows in (x, filled))  # rows may be in an order
     log_q = model.c_log_proba(x).astype(np.float64)
     if x.shape[1] <= FEW_COLUMNS:
-        return as_sure_as(log_q, posterior_of_gaussians(x, np.exp(log_q)))
+        return as_sure_as(log_q, posterior_of_gaussians(filled, np.exp(log_q)))
     return nearest_to(log_q, posterior_of_the_bound(model, x))
 
 

@@ -53,6 +53,7 @@ def fit_clustering(
     plan: Plan,
     *,
     seed: int = 0,
+    filled: np.ndarray | None = None,
     validation: np.ndarray | None = None,
     image_shape: Sequence[int] | None = None,
     sample_weight: np.ndarray | None = None,
@@ -68,6 +69,7 @@ def fit_clustering(
         x: [N, D].
         plan: what to do.
         seed: of clusters, orders and views.
+        filled: x with its gaps filled, for what compares rows; None: it has none.
         validation: [M, D], whose loss is logged, and chooses the epoch where the plan wants the best.
         image_shape: (H, W) or (H, W, C) of the images that rows are, where the plan augments them.
         sample_weight: [N], of each row's loss.
@@ -79,11 +81,11 @@ def fit_clustering(
     Raises:
         FloatingPointError: a term of the loss is no longer finite.
     """
-    backup = backup or Backup()
+    backup, filled = backup or Backup(), x if filled is None else filled
     latents, components = None, None
     if plan.warm_start is not None:
         latents, components = start_gate(
-            model, model.mixture, x, plan, seed=seed, cache=cache, backup=backup, verbose=verbose
+            model, model.mixture, x, plan, seed=seed, filled=filled, cache=cache, backup=backup, verbose=verbose
         )
     warm_start_seconds = backup.seconds
     data = batches(
@@ -91,14 +93,14 @@ def fit_clustering(
         None,
         plan,
         seed,
-        radius=_radius(model, x, plan, latents),
+        radius=_radius(model, filled, plan, latents),
         components=components,
         image_shape=image_shape,
         sample_weight=sample_weight,
     )
     best = "val_loss" if plan.checkpoint == "best" and validation is not None else None
     seen = None if validation is None else pipelines.in_order(validation)
-    history = _train(model, x, data, plan, best, observers, backup, validation_data=seen, verbose=verbose)
+    history = _train(model, filled, data, plan, best, observers, backup, validation_data=seen, verbose=verbose)
     return Fitted(history.history, history.best_epoch, backup.seconds, warm_start_seconds, _shared(latents))
 
 
@@ -109,6 +111,7 @@ def fit_experts(
     plan: Plan,
     *,
     seed: int = 0,
+    filled: np.ndarray | None = None,
     held_out: np.ndarray | None = None,
     validation: tuple[np.ndarray, np.ndarray] | None = None,
     start_mixture: LatentMixture | None = None,
@@ -127,6 +130,7 @@ def fit_experts(
         y: [N, O] outputs, NaN where there are none, or [N] classes, -1 where there is none.
         plan: what to do.
         seed: of clusters, orders and views.
+        filled: as of :func:`fit_clustering`; the experts see what the gate's own model fills gaps with.
         held_out: [M] numbers of rows whose y chooses the epoch and nothing else, the start's clusters excepted.
         validation: further rows and their y, whose loss is logged, and chooses the epoch where no rows are held out
             and the plan wants the best.
@@ -136,7 +140,7 @@ def fit_experts(
     Raises:
         FloatingPointError: a term of the loss is no longer finite.
     """
-    backup = backup or Backup()
+    backup, filled = backup or Backup(), x if filled is None else filled
     by_em = plan.experts
     rows = np.delete(np.arange(len(x)), [] if held_out is None else held_out)
     weights = np.ones(len(x)) if sample_weight is None else sample_weight
@@ -145,11 +149,11 @@ def fit_experts(
         move = None
         if by_em is not None and by_em.moved_start:
             move = functools.partial(
-                expert_em.move_clusters, model.experts, x, y, weights, rows, reg_variance=by_em.reg_variance
+                expert_em.move_clusters, model.experts, filled, y, weights, rows, reg_variance=by_em.reg_variance
             )
         mixture: Any = getattr(model, "mixture", start_mixture)
         latents, components = start_gate(
-            model, mixture, x, plan, seed=seed, move=move, cache=cache, backup=backup, verbose=verbose
+            model, mixture, x, plan, seed=seed, filled=filled, move=move, cache=cache, backup=backup, verbose=verbose
         )
     if plan.gate_epochs:
         _train_gate(model, x, plan, seed, backup, verbose)
@@ -164,7 +168,7 @@ def fit_experts(
     warm_start_seconds = backup.seconds
     history, best_epoch = {}, -1
     if held_out is None or len(held_out):  # without rows that choose the epoch, the gate stays as it started
-        radius = _radius(model, x, plan, latents)
+        radius = _radius(model, filled, plan, latents)
         data = batches(
             x[rows],
             y[rows],
@@ -179,7 +183,7 @@ def fit_experts(
         best = judge or best
         seen = validation and pipelines.in_order(*validation)
         observers = [*m_steps, *observers]
-        kept = _train(model, x, data, plan, best, observers, backup, validation_data=seen, verbose=verbose)
+        kept = _train(model, filled, data, plan, best, observers, backup, validation_data=seen, verbose=verbose)
         history, best_epoch = kept.history, kept.best_epoch
     model.experts.trainable = True
     if by_em is not None and history:  # compiled anew for whoever trains it further

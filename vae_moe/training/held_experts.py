@@ -15,7 +15,9 @@ logger = logging.getLogger(__name__)
 
 def options(model, x, y, weights, by_em: ExpertsByEM) -> dict[str, Any]:
     """Return how ``expert_em`` fits the experts to rows, before training and after each epoch."""
-    center = None if by_em.ridges else expert_em.shared_kernel(model.experts, x, y, weights)  # [D, O]
+    center = (
+        None if by_em.ridges else expert_em.shared_kernel(model.experts, model.expert_inputs(x), y, weights)
+    )  # [D, O]
     return {"center": center, "reg_variance": by_em.reg_variance, "sample_weight": weights}
 
 

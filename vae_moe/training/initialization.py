@@ -67,7 +67,7 @@ def pretrain_autoencoder(
     """
 
     def reconstruct(inputs):
-        return mixture.decoder(mixture.z_mean(inputs))
+        return mixture.decoder(mixture.z_mean(inputs, mixture.config.hidden_cells))
 
     x = x.reshape(len(x), -1)
     data = batches(x, batch_size=batch_size, seed=seed, least_steps=least_steps)
@@ -214,7 +214,7 @@ def distill(
         )
     else:
         hidden = map_batches(
-            tf.function(gate.trunk, reduce_retracing=True), x.reshape(len(x), -1)
+            tf.function(gate.hidden, reduce_retracing=True), x.reshape(len(x), -1)
         )  # [N, H]: the trunk stays
         inputs, layers, network = hidden, [gate.c_encoder], gate.c_encoder
     resp = resp.astype(np.float32)

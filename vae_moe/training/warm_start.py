@@ -62,6 +62,7 @@ def start_gate(
     plan: Plan,
     *,
     seed: int,
+    filled: np.ndarray | None = None,
     move: Callable[[np.ndarray], np.ndarray] | None = None,
     cache: StartCache | None = None,
     backup: Backup,
@@ -75,6 +76,7 @@ def start_gate(
         x: [N, D].
         plan: with a warm start.
         seed: of everything random.
+        filled: x with its gaps filled, for what compares rows; None: it has none.
         move: gives other responsibilities [N, K] for those that were found.
         cache: of latents.
         backup: what an earlier process did is taken from it.
@@ -84,6 +86,7 @@ def start_gate(
         The latents, and the components [N] that q(c|x) is held to, -1 where to none; None if the plan holds nothing.
     """
     gate: Any = model.gate_layer()
+    filled = x if filled is None else filled
     stages = plan.warm_start
     assert stages is not None
     options = {
@@ -95,17 +98,17 @@ def start_gate(
         "verbose": verbose,
     }
     if mixture is None:
-        latents = Latents(x, graphs.nearest_neighbors(x, stages.n_neighbors))
+        latents = Latents(filled, graphs.nearest_neighbors(filled, stages.n_neighbors))
     else:
 
         def make() -> Latents:
-            return _learn_latents(mixture, x, stages, **options)
+            return _learn_latents(mixture, x, filled, stages, **options)
 
         latents = make() if cache is None else cache.get(mixture, x, stages, seed, make)
 
     def clusters():
         z, neighbors = latents.z, latents.neighbors
-        resp, core = cluster(x, z, neighbors, gate.n_components, start=stages.start, seed=seed)
+        resp, core = cluster(filled, z, neighbors, gate.n_components, start=stages.start, seed=seed)
         if len(getattr(gate, "branching", ())) > 1:
             resp = resp[:, hierarchy.order(z, resp)]
         return {"resp": resp if move is None else move(resp), "core": core}
@@ -124,7 +127,9 @@ def start_gate(
     return latents, np.where(held, resp.argmax(-1), -1) if plan.hold_start else None
 
 
-def _learn_latents(mixture: LatentMixture, x: np.ndarray, stages: WarmStart, *, backup: Backup, **options) -> Latents:
+def _learn_latents(
+    mixture: LatentMixture, x: np.ndarray, filled: np.ndarray, stages: WarmStart, *, backup: Backup, **options
+) -> Latents:
     """Train the autoencoder, and find each row's nearest neighbours."""
     logger.info("autoencoder, %d epochs", stages.autoencoder_epochs)
     started = time.perf_counter()
@@ -133,7 +138,7 @@ def _learn_latents(mixture: LatentMixture, x: np.ndarray, stages: WarmStart, *, 
 
     def latents():
         z = map_batches(tf.function(mixture.z_mean, reduce_retracing=True), x)
-        return {"z": z, **graphs.nearest_neighbors(z if near == "z" else x, stages.n_neighbors)._asdict()}
+        return {"z": z, **graphs.nearest_neighbors(z if near == "z" else filled, stages.n_neighbors)._asdict()}
 
     kept = backup.once("latents", latents)
     neighbors = Neighbors(kept["rows"], kept["distances"])

@@ -5,34 +5,19 @@ The distribution is built from tensors at each call: one built once would hold s
 """
 
 import math
-from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_probability as tfp
+
+from vae_moe.likelihoods.base import Likelihood
+from vae_moe.likelihoods.mixed import MixedColumns
 
 tfd = tfp.distributions
 
 #: Given variances are at least e to the minus this, a standard deviation of 2e-9: below, float32 ends in infinities.
 LOG_VAR_BOUND = 40.0
-
-
-class Likelihood(ABC):
-    """Parameters [..., P] -> distribution over events [..., D] (or [...] for a categorical)."""
-
-    #: Rows of parameters a network has to give for each entry of the event.
-    parameters_per_entry = 1
-
-    def params_size(self, event_size: int) -> int:
-        """Number P of parameters for an event of ``event_size`` entries."""
-        return self.parameters_per_entry * event_size
-
-    @abstractmethod
-    def distribution(self, params):
-        """Args: params [..., P]. Returns: a ``tfd.Distribution`` with batch shape [...]."""
-
-    @abstractmethod
-    def log_prob(self, params, value):
-        """log p(value | params) in nats, [...]."""
 
 
 class Bernoulli(Likelihood):
@@ -118,16 +103,19 @@ _LIKELIHOODS: dict[str, type[Likelihood]] = {
 }
 
 
-def get(name: str, stddev: float = 1.0) -> Likelihood:
-    """The likelihood of a name: "bernoulli", "gaussian", "heteroscedastic_gaussian" or "categorical".
+def get(likelihood: str | Sequence[Mapping[str, Any]], stddev: float = 1.0) -> Likelihood:
+    """Give the likelihood of a name, or of the columns of a mixed table.
 
     Args:
-        name: of the likelihood.
+        likelihood: "bernoulli", "gaussian", "heteroscedastic_gaussian" or "categorical"; or what each column is, as
+            :class:`MixedColumns` takes it.
         stddev: of "gaussian", in units of the data.
 
     Raises:
-        ValueError: for any other name.
+        ValueError: for any other name, or a column of no kind.
     """
-    if name not in _LIKELIHOODS:
-        raise ValueError(f"unknown likelihood {name!r}: choose one of {', '.join(_LIKELIHOODS)}.")
-    return Gaussian(stddev) if name == "gaussian" else _LIKELIHOODS[name]()
+    if not isinstance(likelihood, str):
+        return MixedColumns(likelihood)
+    if likelihood not in _LIKELIHOODS:
+        raise ValueError(f"unknown likelihood {likelihood!r}: choose one of {', '.join(_LIKELIHOODS)}.")
+    return Gaussian(stddev) if likelihood == "gaussian" else _LIKELIHOODS[likelihood]()
