@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_diabetes, load_wine
@@ -185,6 +186,10 @@ def test_a_class_is_predicted_from_a_table(frame, rng, tmp_path):
     table = gaps_in(frame.drop(columns="word"), rng, 0.5)
     assert estimators.load(tmp_path / "kept").predict_proba(table) == pytest.approx(fitted.predict_proba(table))
     assert set(fitted.predict(table)) <= {"red", "green", "blue"}
+    fitted.export(tmp_path / "served")
+    served = tf.saved_model.load(tmp_path / "served").signatures["predict"]
+    told = served(x=tf.constant(fitted.table_entries(table), tf.float64))["probabilities"].numpy()
+    assert told == pytest.approx(fitted.predict_proba(table), abs=1e-5)
 
 
 def test_a_table_of_polars_kind_is_read_by_the_interchange(frame):

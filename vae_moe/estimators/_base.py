@@ -88,6 +88,8 @@ class KerasEstimator(BaseEstimator, ABC):
           `gate_probabilities`; of a clustering `cluster` [B] and `probabilities` [B, K].
         - "encode" of a clustering: `z_mean` [B, L], as `transform`.
 
+        A tensor holds no categories: where the likelihood is 'mixed', x is what `table_entries` makes of X.
+
         Raises
         ------
         NotFittedError
@@ -96,7 +98,12 @@ class KerasEstimator(BaseEstimator, ABC):
             If the folder is there and is no SavedModel; one that is there is replaced.
         """
         check_is_fitted(self)
-        serving.write(folder, _export.signatures(self), (self.n_features_in_,), tf.float64)
+        serving.write(folder, _export.signatures(self), (len(self.x_mean_),), tf.float64)
+
+    def table_entries(self, X: Any) -> np.ndarray:
+        """Return X [N, C] as what the model sees [N, D]: standardised numbers and a column of 0 and 1 a level, NaN for
+        gaps where the likelihood is 'mixed'."""
+        return self._check_X(X)
 
     def _check_parameters(self) -> None:
         """Raise ValueError for a parameter out of its range."""

@@ -48,7 +48,9 @@ def _of_experts(estimator: Any, scaled: Callable, log_gate: Callable) -> Callabl
 
     def parts(X: Any) -> tuple[Any, Any]:
         x = scaled(X)
-        return tf.exp(log_gate(x)), tf.cast(experts.mean(experts(x)), tf.float64)  # [B, K], [B, K, O]
+        return tf.exp(log_gate(x)), tf.cast(
+            experts.mean(experts(estimator.model_._completed(x))), tf.float64
+        )  # [B, K], [B, K, O]
 
     def classify(X: Any) -> dict[str, Any]:
         gate, means = parts(X)
