@@ -1,8 +1,11 @@
 """Exports of estimators and of the command's folders: the answers are those of ``predict``."""
 
+import copy
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from own_files import numpy_alone
 
 from vae_moe import estimators
 
@@ -48,7 +51,10 @@ def assert_same(found, expected):
             np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["clustering", "vade", "classifier", "regressor", "two outputs"])
+KINDS = pytest.mark.parametrize("name", ["clustering", "vade", "classifier", "regressor", "two outputs"])
+
+
+@KINDS
 def test_a_saved_models_default_answers_are_those_of_predict(name, fitted, tmp_path):
     estimator, X = fitted[name]
     estimator.export(tmp_path / "served")
@@ -60,3 +66,37 @@ def test_a_saved_models_default_answers_are_those_of_predict(name, fitted, tmp_p
     if hasattr(estimator, "temperature_"):
         z_mean = served["encode"](x=tf.constant(X[:5]))["z_mean"]
         np.testing.assert_allclose(z_mean, estimator.transform(X[:5]), rtol=1e-5, atol=1e-5)
+
+
+@KINDS
+def test_numpy_alone_gives_the_same_answers(name, fitted, tmp_path):
+    estimator, X = fitted[name]
+    estimator.export(tmp_path / "served", "numpy")
+    np.save(tmp_path / "X.npy", X)
+    assert_same(numpy_alone(tmp_path / "served", "np.load('../X.npy')"), answers(estimator, X))
+
+
+@KINDS
+def test_onnx_gives_the_same_answers_without_intervals(name, fitted, tmp_path):
+    pytest.importorskip("onnx")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    estimator, X = fitted[name]
+    estimator.export(tmp_path / "served", "onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "served" / "model.onnx")
+    found = dict(zip([output.name for output in session.get_outputs()], session.run(None, {"x": X}), strict=True))
+    expected = {name: value for name, value in answers(estimator, X).items() if name not in ("low", "high")}
+    assert_same(found, expected)
+
+
+def test_what_a_form_has_not_is_said(fitted, tmp_path):
+    estimator, _ = fitted["clustering"]
+    mixed = copy.copy(estimator)
+    mixed.table_ = {"fields": [], "is_frame": False}
+    with pytest.raises(estimators.ExportError, match=r"this form has no likelihood='mixed'\. Export a SavedModel"):
+        mixed.export(tmp_path / "served", "onnx")
+    with pytest.raises(ValueError, match="form must be one of tf_saved_model, numpy, onnx, got 'csv'"):
+        estimator.export(tmp_path / "served", "csv")
+    (tmp_path / "thesis.tex").write_text("all of it")
+    for form in ("tf_saved_model", "numpy"):
+        with pytest.raises(FileExistsError, match="remove it, or export to another folder"):
+            estimator.export(tmp_path, form)

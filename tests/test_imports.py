@@ -11,13 +11,14 @@ MAY_IMPORT = {
     **dict.fromkeys(GROUND, GROUND),
     "layers": GROUND,
     "engine": set(),
+    "exported": set(),
     "em": GROUND | {"engine"},  # engine.threads alone
     "models": GROUND | {"layers", "engine"},
     "training": GROUND | {"layers", "engine", "models", "em"},
-    "estimators": GROUND | {"layers", "engine", "models", "em", "training"},
+    "estimators": GROUND | {"layers", "engine", "models", "em", "training", "exported"},
     "data": {"validation", "engine"},  # engine.files alone
     "plots": {"metrics"},
-    "app": GROUND | {"engine", "models", "training", "estimators", "data", "plots"},
+    "app": GROUND | {"engine", "models", "training", "estimators", "data", "plots", "exported"},
 }
 
 

@@ -77,6 +77,18 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("--overwrite", action="store_true", help="replace an earlier --out")
     _add_common(predict)
 
+    export = commands.add_parser("export", help="write what was trained for programs without this package")
+    export.add_argument("folder", type=Path, metavar="DIR", help="the --out of cluster or experts")
+    export.add_argument("out", type=Path, metavar="OUT", help="folder to write: a SavedModel, and prepare.py for rows")
+    form = export.add_mutually_exclusive_group()
+    form.add_argument(
+        "--numpy", dest="form", action="store_const", const="numpy", help="arrays and a module of NumPy alone"
+    )
+    form.add_argument("--onnx", dest="form", action="store_const", const="onnx", help="an ONNX file, without intervals")
+    export.set_defaults(form="tf_saved_model")
+    export.add_argument("--overwrite", action="store_true", help="replace an earlier export")
+    _add_common(export)
+
     report = commands.add_parser("report", help="write report.html again, or of a run of experiments.train")
     report.add_argument("folder", type=Path, metavar="DIR", help="the --out of cluster or experts, or a run's folder")
     report.add_argument("--data", type=Path, metavar="DATA", help="where the rows of the training are now")

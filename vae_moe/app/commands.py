@@ -18,7 +18,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from vae_moe import registry
-from vae_moe.app import folder, inputs, predictions, startup, targets, trained
+from vae_moe.app import exports, folder, inputs, predictions, startup, targets, trained
 from vae_moe.app.measured import Measured
 from vae_moe.app.report.page import Page
 from vae_moe.app.trained import Trained
@@ -97,6 +97,12 @@ def predict(options: Namespace) -> None:
         found = predictions.of_experts(estimator, x, config)
     predictions.write(options.out, pd.DataFrame({"row": source.rows, **found}))
     logger.info("%d rows: %s", len(source.rows), options.out)
+
+
+def export(options: Namespace) -> None:
+    """Write what was trained for programs without this package."""
+    exports.write(options.folder, options.out, options.form, options.overwrite)
+    logger.info("%s", readable(options.out))
 
 
 def report(options: Namespace) -> None:
@@ -241,4 +247,4 @@ def _check_rows(path: Path, n_rows: int, n_groups: int | str) -> None:
         raise DatasetError(f"{path} has {n_rows} rows, {least} at least for {n_groups}. Give more, or ask for fewer.")
 
 
-COMMANDS = {"cluster": cluster, "experts": experts, "predict": predict, "report": report}
+COMMANDS = {"cluster": cluster, "experts": experts, "predict": predict, "export": export, "report": report}

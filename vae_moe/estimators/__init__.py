@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from vae_moe.estimators import _persistence
+from vae_moe.estimators._arrays import ExportError
 from vae_moe.estimators._base import KerasEstimator
 from vae_moe.estimators._persistence import LoadError, SaveError, VersionWarning
 from vae_moe.estimators.clusterings import DMVAEClustering, HDMVAEClustering, VaDEClustering
@@ -25,6 +26,7 @@ __all__ = [
     "DeepMoERegressor",
     "EnsembleClassifier",
     "EnsembleRegressor",
+    "ExportError",
     "HDMVAEClustering",
     "LoadError",
     "SaveError",

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, check_X_y, validate_data
@@ -20,7 +19,6 @@ from vae_moe.estimators import _export, _persistence
 from vae_moe.estimators._inputs import FAR, LIKELIHOODS, Scaling
 from vae_moe.estimators._persistence import SaveError
 from vae_moe.estimators._table import Table, as_frame, is_mixed
-from vae_moe.models import serving
 from vae_moe.training.plan import Plan
 from vae_moe.training.warm_start import STARTS
 
@@ -77,11 +75,13 @@ class KerasEstimator(BaseEstimator, ABC):
             raise SaveError(f"{name} is a class of your own, which load() does not know. Pickle the {name} instead.")
         _persistence.save(self, Path(folder))
 
-    def export(self, folder: str | Path) -> None:
-        """Write what the fitted estimator tells of X as a SavedModel, which TensorFlow alone loads and serves.
+    def export(self, folder: str | Path, form: str = "tf_saved_model") -> None:
+        """Write what the fitted estimator tells of X for programs without this package.
 
-        X and y are in their own units: standardisation is inside, which an export of `model_` leaves out. The
-        signatures take one tensor `x`, float64 [B, D], and give dictionaries of tensors:
+        The folder holds a SavedModel; or with `form="numpy"` `arrays.npz`, `model.json` and `model.py`, a module of
+        NumPy alone; or with `form="onnx"` `model.onnx`, which has no intervals. X and y are in their own units:
+        standardisation is inside, which an export of `model_` leaves out. All give the same dictionaries. The
+        signatures of a SavedModel take one tensor `x`, float64 [B, D]:
 
         - "predict", the default one. Of a regression `y`, `low` and `high`, as `predict` and `predict_interval` give
           them at level 0.9, and `gate_probabilities` [B, K]; of a classification `y`, `probabilities` [B, C] and
@@ -95,10 +95,13 @@ class KerasEstimator(BaseEstimator, ABC):
         NotFittedError
             If there is nothing to export.
         FileExistsError
-            If the folder is there and is no SavedModel; one that is there is replaced.
+            If the folder is there and is no such export; one that is there is replaced.
+        ExportError
+            If this form needs the package onnx, or has no convolutional networks and no 'mixed' likelihood.
         """
         check_is_fitted(self)
-        serving.write(folder, _export.signatures(self), (len(self.x_mean_),), tf.float64)
+        validation.check_option("form", form, tuple(_export.FORMS))
+        _export.write(self, Path(folder), form)
 
     def table_entries(self, X: Any) -> np.ndarray:
         """Return X [N, C] as what the model sees [N, D]: standardised numbers and a column of 0 and 1 a level, NaN for

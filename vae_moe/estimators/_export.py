@@ -1,21 +1,49 @@
-"""What a fitted estimator tells of X as functions of a tensor: standardisation, scale of y and intervals are inside."""
+"""Estimators as SavedModels, as NumPy's arrays and as ONNX: standardisation, scale of y and intervals are inside."""
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tensorflow as tf
 
+from vae_moe.engine.files import whole_folder
+from vae_moe.estimators import _arrays, _onnx
 from vae_moe.estimators.intervals import BISECTIONS, FAR, calibrated, stddevs_of
+from vae_moe.exported import model as numpy_model
+from vae_moe.exported.model import LEVEL
+from vae_moe.models import serving
 from vae_moe.models.base import READOUT_SAMPLES
 from vae_moe.probabilities import normalised_tensor
 
 if TYPE_CHECKING:
     from vae_moe.estimators._base import KerasEstimator
 
-LEVEL = 0.9
+#: Forms, and the file by which an export of each is known.
+FORMS = {"tf_saved_model": "saved_model.pb", "numpy": "model.json", "onnx": "model.onnx"}
+
+
+def write(estimator: KerasEstimator, folder: Path, form: str) -> None:
+    """Write an estimator in one of `FORMS`, as `KerasEstimator.export` tells."""
+    if form == "tf_saved_model":
+        serving.write(folder, signatures(estimator), (len(estimator.x_mean_),), tf.float64)
+        return
+    if folder.exists() and any(folder.iterdir()) and not (folder / FORMS[form]).is_file():
+        raise FileExistsError(f"{folder} is there and is no such export: remove it, or export to another folder.")
+    description, arrays = _arrays.of_estimator(estimator)
+    graph = _onnx.graph(description, arrays) if form == "onnx" else None
+    with whole_folder(folder) as made:
+        if graph is not None:
+            (made / "model.onnx").write_bytes(graph.SerializeToString())
+            return
+        (made / "model.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        np.savez(made / "arrays.npz", **arrays)  # type: ignore[arg-type]
+        shutil.copyfile(str(numpy_model.__file__), made / "model.py")
 
 
 def signatures(estimator: KerasEstimator) -> dict[str, Callable]:
@@ -48,9 +76,8 @@ def _of_experts(estimator: Any, scaled: Callable, log_gate: Callable) -> Callabl
 
     def parts(X: Any) -> tuple[Any, Any]:
         x = scaled(X)
-        return tf.exp(log_gate(x)), tf.cast(
-            experts.mean(experts(estimator.model_._completed(x))), tf.float64
-        )  # [B, K], [B, K, O]
+        means = experts.mean(experts(estimator.model_._completed(x)))
+        return tf.exp(log_gate(x)), tf.cast(means, tf.float64)  # [B, K], [B, K, O]
 
     def classify(X: Any) -> dict[str, Any]:
         gate, means = parts(X)

@@ -84,7 +84,7 @@ class TreeMixture(NetworkMixture):
         terms = super()._terms(x, q, training)
         if len(self.branching) == 1:
             return terms
-        log_q, log_p = (self._steps(each)[0] for each in (q["c_logits"], self.prior.log_weights()[tf.newaxis]))
+        log_q, log_p = self._steps(q["c_logits"])[0], self._steps(self.prior.log_weights()[tf.newaxis])[0]
         first = tf.reduce_sum(tf.exp(log_q) * (log_q - log_p), -1)  # [B, 1]
         return {**terms, "kl_c": first[:, 0], "kl_c2": terms["kl_c"] - first[:, 0]}
 
@@ -95,11 +95,12 @@ class TreeMixture(NetworkMixture):
         return self.prior.relaxed_kl(q["z_mean"], q["z_log_var"], zeta)
 
     def _steps(self, log_probs):
-        """Logits of each step given those before, [B, nodes, children], of log-probabilities of the leaves, [B, K]."""
+        """Log-probabilities of leaves, [B, K], as those of each step given those before, [B, nodes, children] each."""
         steps = []
         for children in reversed(self.branching):
-            steps.append(tf.reshape(log_probs, [-1, log_probs.shape[-1] // children, children]))
-            log_probs = tf.reduce_logsumexp(steps[-1], -1)  # [B, nodes]
+            siblings = tf.reshape(log_probs, [-1, log_probs.shape[-1] // children, children])
+            log_probs = tf.reduce_logsumexp(siblings, -1)  # [B, nodes]
+            steps.append(siblings - log_probs[..., tf.newaxis])
         return steps[::-1]
 
 

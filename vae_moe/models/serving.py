@@ -26,7 +26,7 @@ def write(
         FileExistsError: if something else is there.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder / "saved_model.pb").is_file():
+    if folder.exists() and any(folder.iterdir()) and not (folder / "saved_model.pb").is_file():
         raise FileExistsError(f"{folder} is there and is no SavedModel: remove it, or export to another folder.")
     archive = keras.export.ExportArchive()
     spec = tf.TensorSpec([None, *x_shape], dtype, name="x")

@@ -1,0 +1,106 @@
+"""The arrays of an estimator as an ONNX graph: what its `predict` tells, but for intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from vae_moe.estimators._arrays import ExportError
+from vae_moe.exported.model import LOG_VAR_BOUND
+
+OPSET = 18
+
+
+class _Graph:
+    """Nodes and constants, to which each operation adds one and gives the name of what it computes."""
+
+    def __init__(self, onnx: Any) -> None:
+        self.onnx, self.nodes, self.constants = onnx, [], []  # type: Any, list[Any], list[Any]
+
+    def constant(self, value: Any) -> str:
+        self.constants.append(self.onnx.numpy_helper.from_array(np.asarray(value), f"constant_{len(self.constants)}"))
+        return self.constants[-1].name
+
+    def __call__(self, operation: str, *inputs: Any, **attributes: Any) -> str:
+        names = [each if isinstance(each, str) else self.constant(each) for each in inputs]
+        outputs = [f"value_{len(self.nodes)}"]
+        self.nodes.append(self.onnx.helper.make_node(operation, names, outputs, **attributes))
+        return outputs[0]
+
+
+def graph(description: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+    """Return an ONNX model of what `_arrays.of_estimator` gives: `x`, double [N, D] -> the outputs of a SavedModel.
+
+    Raises
+    ------
+    ExportError
+        If the package onnx is not there.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise ExportError("ONNX needs the package onnx. pip install 'vae_moe[onnx]'.") from error
+    g, task, a = _Graph(onnx), description["task"], {name: _single(array) for name, array in arrays.items()}
+    limit = min(float(arrays["x_limit"]), np.finfo(np.float32).max.item())
+    x = g("Div", g("Sub", "x", arrays["x_mean"]), arrays["x_scale"])
+    x = g("Cast", g("Clip", x, np.array(-limit), np.array(limit)), to=onnx.TensorProto.FLOAT)
+    logits = _gate(g, description["gate_activations"], a, x)
+    if task == "clustering":
+        probabilities = g("Softmax", g("Div", logits, a["temperature"]))
+        return _model(g, {"cluster": g("ArgMax", probabilities, axis=-1, keepdims=0), "probabilities": probabilities})
+    gate = g("Softmax", logits)
+    n_features, n_experts, n_outputs = a["expert_kernels"].shape
+    params = g("MatMul", x, a["expert_kernels"].reshape(n_features, -1))
+    params = g("Add", g("Reshape", params, np.array([-1, n_experts, n_outputs])), a["expert_biases"])
+    params = g("Softmax", params) if task == "classification" else params
+    mean = g("ReduceSum", g("Mul", g("Unsqueeze", gate, np.array([2])), params), np.array([1]), keepdims=0)
+    if task == "classification":
+        y = g("Gather", a["classes"], g("ArgMax", mean, axis=-1, keepdims=0))
+        return _model(g, {"y": y, "probabilities": mean, "gate_probabilities": gate})
+    y = g("Add", g("Mul", mean, a["y_scale"]), a["y_mean"])
+    y = g("Squeeze", y, np.array([1])) if description["one_output"] else y
+    return _model(g, {"y": y, "gate_probabilities": gate})
+
+
+def _single(array: np.ndarray) -> np.ndarray:
+    """Return floats as float32, texts as ONNX takes them."""
+    return array.astype({"f": np.float32, "U": object}.get(array.dtype.kind, array.dtype))
+
+
+def _gate(g: _Graph, activations: Sequence[str], a: dict[str, np.ndarray], x: str) -> str:
+    """Return the logits of p(c | x), [N, K]."""
+    for i, activation in enumerate(activations):
+        x = g("Add", g("MatMul", x, a[f"gate_{i}_kernel"]), a[f"gate_{i}_bias"])
+        x = g("Relu", x) if activation == "relu" else x
+    if "noise" not in a:
+        return x
+    n_latent = a["noise"].shape[-1]
+    z_mean = g("Slice", x, np.array([0]), np.array([n_latent]), np.array([1]))
+    log_var = g("Slice", x, np.array([n_latent]), np.array([2 * n_latent]), np.array([1]))
+    deviation = g("Exp", g("Mul", g("Min", log_var, np.float32(LOG_VAR_BOUND)), np.float32(0.5)))
+    z = g("Add", z_mean, g("Mul", deviation, a["noise"][:, np.newaxis]))  # [S, N, L]
+    z = g("Unsqueeze", z, np.array([2]))  # [S, N, 1, L]
+    squares = g("Mul", g("Pow", g("Sub", z, a["prior_means"]), np.float32(2)), np.exp(-a["prior_log_vars"]))
+    distances = g("ReduceSum", g("Add", squares, a["prior_log_vars"]), np.array([3]), keepdims=0)
+    log_probs = g("LogSoftmax", g("Sub", a["prior_log_weights"], g("Mul", distances, np.float32(0.5))))
+    return g("ReduceLogSumExp", log_probs, np.array([0]), keepdims=0)
+
+
+def _model(g: _Graph, outputs: dict[str, str]) -> Any:
+    onnx, helper, proto = g.onnx, g.onnx.helper, g.onnx.TensorProto
+    for name, value in outputs.items():
+        g.nodes.append(helper.make_node("Identity", [value], [name]))
+    infos = [onnx.ValueInfoProto(name=name) for name in outputs]
+    width = len(g.onnx.numpy_helper.to_array(g.constants[0]))
+    x = helper.make_tensor_value_info("x", proto.DOUBLE, [None, width])
+    made = helper.make_graph(g.nodes, "predict", [x], infos, g.constants)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
+    model = onnx.shape_inference.infer_shapes(model)
+    inferred = {info.name: info for info in model.graph.value_info}
+    for info in model.graph.output:
+        if not info.HasField("type") and info.name in inferred:
+            info.CopyFrom(inferred[info.name])
+    onnx.checker.check_model(model)
+    return model

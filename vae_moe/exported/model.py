@@ -1,0 +1,91 @@
+"""A trained model in NumPy alone: what its ``predict`` gives, from the arrays and ``model.json`` beside this file."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+LEVEL = 0.9  # of intervals
+BISECTIONS, FAR = 60, 10.0  # of a quantile; standard deviations beyond which none is looked for
+LOG_VAR_BOUND = 10.0
+_erfc = np.vectorize(math.erfc, otypes=[float])
+
+
+class Model:
+    """A mixture of experts, or a clustering.
+
+    Args:
+        folder: with ``model.json`` and ``arrays.npz``.
+    """
+
+    def __init__(self, folder=HERE):
+        self.description = json.loads((Path(folder) / "model.json").read_text(encoding="utf-8"))
+        with np.load(Path(folder) / "arrays.npz", allow_pickle=False) as arrays:
+            self.arrays = dict(arrays)
+
+    def predict(self, X):
+        """What is told of rows.
+
+        Args:
+            X: [N, D] in the units of training; of a table ``prepare.py`` makes them.
+
+        Returns:
+            A dictionary of arrays. Of a regression ``y``, ``low`` and ``high`` [N] or [N, O], between which nine in ten
+            lie, and ``gate_probabilities`` [N, K]; of a classification ``y`` [N], ``probabilities`` [N, C] and
+            ``gate_probabilities``; of a clustering ``cluster`` [N] and ``probabilities`` [N, K].
+        """
+        a, task = self.arrays, self.description["task"]
+        x = (np.asarray(X, float) - a["x_mean"]) / a["x_scale"]
+        x = np.clip(x, -a["x_limit"], a["x_limit"]).astype(np.float32).astype(float)
+        logits = self._gate(x)
+        if task == "clustering":
+            probabilities = _softmax(logits / a["temperature"])
+            return {"cluster": probabilities.argmax(-1), "probabilities": probabilities}
+        gate = _softmax(logits)  # [N, K]
+        params = np.einsum("nf,fko->nko", x, a["expert_kernels"]) + a["expert_biases"]
+        if task == "classification":
+            probabilities = np.einsum("nk,nko->no", gate, _softmax(params))
+            y = a["classes"][probabilities.argmax(-1)]
+            return {"y": y, "probabilities": probabilities, "gate_probabilities": gate}
+        means = params * a["y_scale"] + a["y_mean"]
+        low, high = (_quantile(level, gate, means, a["stddevs"]) for level in a["levels"])
+        found = {"y": np.einsum("nk,nko->no", gate, means), "low": low, "high": high}
+        if self.description["one_output"]:
+            found = {name: value[:, 0] for name, value in found.items()}
+        return {**found, "gate_probabilities": gate}
+
+    def _gate(self, x):
+        """Logits of p(c|x), [N, K]."""
+        a, hidden = self.arrays, x
+        for i, activation in enumerate(self.description["gate_activations"]):
+            hidden = hidden @ a[f"gate_{i}_kernel"] + a[f"gate_{i}_bias"]
+            hidden = np.maximum(hidden, 0) if activation == "relu" else hidden
+        if "noise" not in a:
+            return hidden
+        z_mean, z_log_var = np.split(hidden, 2, -1)
+        deviation = np.exp(np.minimum(z_log_var, LOG_VAR_BOUND) / 2)
+        mean_of_samples = 0.0
+        for noise in a["noise"]:  # Bayes' rule at a few samples of z, the same for every row
+            z = (z_mean + deviation * noise)[:, np.newaxis]  # [N, 1, L]
+            squares = np.square(z - a["prior_means"]) * np.exp(-a["prior_log_vars"]) + a["prior_log_vars"]
+            mean_of_samples = mean_of_samples + _softmax(a["prior_log_weights"] - squares.sum(-1) / 2)
+        with np.errstate(divide="ignore"):
+            return np.log(mean_of_samples)
+
+
+def _softmax(logits):
+    parts = np.exp(logits - logits.max(-1, keepdims=True))
+    return parts / parts.sum(-1, keepdims=True)
+
+
+def _quantile(level, gate, means, stddevs):
+    """The y below which a share of the mixture of Gaussians lies, [N, O]."""
+    low, high = (means - FAR * stddevs).min(1), (means + FAR * stddevs).max(1)
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        below = _erfc((means - middle[:, np.newaxis]) / stddevs / math.sqrt(2)) / 2
+        under = np.einsum("nk,nko->no", gate, below) < level
+        low, high = np.where(under, middle, low), np.where(under, high, middle)
+    return (low + high) / 2
