@@ -66,6 +66,24 @@ def test_the_objective_of_the_experts_is_the_evidence(rng):
     assert better > objective
 
 
+def test_variances_are_best_under_their_prior(rng):
+    """With all else as it is; also that which they have in common."""
+    leaf = np.arange(60) % 6
+    X, Y = rng.normal(size=(60, 2)), rng.normal(size=(60, 1)) * (1.0 + leaf[:, None])
+    log_resp = np.log(0.9 * np.eye(6)[leaf] + 0.1 / 6)
+    fitted = GaussianTree(0.0, 1e-6, branching=TREE)
+    for _ in range(200):
+        fitted = fitted.fit(X, Y, log_resp)
+
+    def objective(variances):
+        moved = replace(fitted, variances=variances)
+        return (np.exp(log_resp) * moved.log_prob(X, Y)).sum() + moved.log_penalty()
+
+    for change in [*np.eye(6), np.ones(6)]:
+        for step in (1e-3, -1e-3):
+            assert objective(fitted.variances * np.exp(step * change)[:, None]) < objective(fitted.variances)
+
+
 def test_inner_nodes_of_classes_are_where_the_ridge_is_least(rng):
     X, log_resp = rng.normal(size=(90, 2)), np.log(rng.dirichlet(np.ones(6), 90))
     fitted = CategoricalTree(3, 2.0, 5, branching=TREE).fit(X, np.arange(90) % 3, log_resp)

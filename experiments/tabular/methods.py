@@ -21,6 +21,7 @@ LEVEL, SPARE = 0.9, 0.2
 METHODS = {
     "ensemble": "DVMoE, ensemble",
     **{model: recipes.TITLES[model] for model in recipes.EXPERTS},
+    "dvmoe-16": "DVMoE, 16 experts",
     "gmm-em": "GMM-EM",
     "softmax-em": "softmax-EM",
     "softmax-em-16": "softmax-EM, 16 experts",
@@ -65,6 +66,7 @@ def estimator(method: str, n_classes: int | None, seed: int) -> Any:
     made: dict[str, Callable[[], Any]] = {
         "ensemble": lambda: getattr(estimators, f"Ensemble{task}")(random_state=seed),
         "dvmoe": lambda: getattr(estimators, f"DVMoE{task}")(random_state=seed),
+        "dvmoe-16": lambda: getattr(estimators, f"DVMoE{task}")(16, random_state=seed),
         "vademoe": lambda: getattr(estimators, f"VaDEMoE{task}")(random_state=seed),
         "deepmoe": lambda: getattr(estimators, f"DeepMoE{task}")(random_state=seed),
         "gmm-em": lambda: getattr(em, f"GMMGated{task}")(random_state=seed),

@@ -25,6 +25,8 @@ GENERALIZED_EM, RUN_EM = "vae_moe/training/expert_em.py", "vae_moe/em/_em.py"
 GATE, EM_EXPERTS = "vae_moe/em/_gaussian_gate.py", "vae_moe/em/_experts.py"
 EVIDENCE, COORDINATES = "vae_moe/em/_evidence.py", "vae_moe/training/coordinates.py"
 SOFTMAX, MOMENTS = "vae_moe/em/_softmax_regression.py", "vae_moe/em/_numerics.py"
+TREES, HIERARCHY = "vae_moe/em/_trees.py", "vae_moe/em/hierarchical.py"
+TREE_MIXTURE = "vae_moe/layers/tree_mixture.py"
 
 #: Names of the tests that each file's mutants have to pass, those that know it best first.
 TESTS = {
@@ -39,6 +41,9 @@ TESTS = {
     OBJECTIVES: ["mixture_of_experts"],
     GENERALIZED_EM: ["generalized_em", "mixture_of_experts"],
     COORDINATES: ["generalized_em"],
+    TREES: ["hmoe", "em"],
+    HIERARCHY: ["hmoe", "em"],
+    TREE_MIXTURE: ["tree_mixture"],
     **{
         path: ["em", "evidence", "em_estimators", "generalized_em"]
         for path in (RUN_EM, GATE, EM_EXPERTS, EVIDENCE, SOFTMAX, MOMENTS)
@@ -132,6 +137,29 @@ MUTANTS = [
     (EVIDENCE, "block - self.x_means[k]", "block"),
     (EVIDENCE, "self.alpha * traces - log_dets", "self.alpha * traces + log_dets"),
     (EM_EXPERTS, "float(-0.5 * self.alpha * np.square", "float(0.5 * self.alpha * np.square"),
+    (TREES, "given_parent = G + precisions", "given_parent = G - precisions"),
+    (TREES, "gain = precisions[level] * inverse", "gain = inverse"),
+    (TREES, "inverse, h + precisions[level] * parents", "inverse, h"),
+    (TREES, "inverse + moved @ doubts @ moved", "inverse - moved @ doubts @ moved"),
+    (TREES, "inverse + precisions[level] ** 2", "inverse + precisions[level]"),
+    (TREES, "best = n_maps / ", "best = "),
+    (TREES, "_residual_squares(X, Y, resp) + doubt", "_residual_squares(X, Y, resp)"),
+    (TREES, "(squares + PRIOR_ROWS * common)", "(squares)"),
+    (TREES, "log_prob[rows] -= 0.5 * np.einsum", "log_prob[rows] += 0.5 * np.einsum"),
+    (TREES, "self.variances + bias_doubt + self._doubts", "bias_doubt + self._doubts"),
+    (TREES, "- self.log_dets - self.precisions", "+ self.log_dets - self.precisions"),
+    (TREES, "maps.sum() + PRIOR_ROWS", "maps.sum() - PRIOR_ROWS"),
+    (TREES, "1 / (1 / variances).mean", "variances.mean"),
+    (TREES, "sums / weight, weight / (weight + 1)", "sums / weight, weight"),
+    (TREES, "(sums + _children(levels[-1], branching)) / (weight + 1)", "sums / weight"),
+    (TREES, "return -0.5 * self.alpha * float(sum(apart))", "return 0.5 * self.alpha * float(sum(apart))"),
+    (HIERARCHY, "above[:, None] + g.log_prob(X)", "g.log_prob(X)"),
+    (HIERARCHY, "gate.fit(X[rows], parts[rows])", "gate.fit(X[rows], 0 * parts[rows])"),
+    (HIERARCHY, "return sum(gate.log_penalty()", "return -sum(gate.log_penalty()"),
+    (TREE_MIXTURE, "log_probs[..., tf.newaxis] + choices", "log_probs[..., tf.newaxis] - choices"),
+    (TREE_MIXTURE, "tf.exp(log_q) * (log_q - log_p)", "tf.exp(log_q) * (log_q + log_p)"),
+    (TREE_MIXTURE, 'terms["kl_c"] - first[:, 0]', 'terms["kl_c"]'),
+    (TREE_MIXTURE, "zeta[..., tf.newaxis] * self.gumbel", "self.gumbel"),
     (SOFTMAX, "np.exp(log_prob) - self.targets", "np.exp(log_prob) + self.targets"),
     (SOFTMAX, "0.5 * (ridge * distance).sum() - fit", "(ridge * distance).sum() - fit"),
     (SOFTMAX, "(slope + ridge).ravel()", "(slope - ridge).ravel()"),

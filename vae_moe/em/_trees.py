@@ -177,8 +177,8 @@ class GaussianTree(GaussianExperts):
         maps = nodes * (1 + np.log(self.precisions)) - self.log_dets - self.precisions * self.spreads
         if self.variance is not None:
             return 0.5 * float(maps.sum())
-        ratios = _common(self.variances) / self.variances
-        return 0.5 * float(maps.sum() + PRIOR_ROWS * (np.log(ratios) - ratios).sum())
+        log_ratios = np.log(_common(self.variances) / self.variances)  # the ratios sum to K
+        return 0.5 * float(maps.sum() + PRIOR_ROWS * log_ratios.sum())
 
 
 def _common(variances: np.ndarray) -> np.ndarray:

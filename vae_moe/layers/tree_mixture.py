@@ -84,7 +84,7 @@ class TreeMixture(NetworkMixture):
         terms = super()._terms(x, q, training)
         if len(self.branching) == 1:
             return terms
-        log_q, log_p = self._steps(q["c_logits"])[0], self._steps(self.prior.log_weights()[tf.newaxis])[0]
+        log_q, log_p = (self._steps(each)[0] for each in (q["c_logits"], self.prior.log_weights()[tf.newaxis]))
         first = tf.reduce_sum(tf.exp(log_q) * (log_q - log_p), -1)  # [B, 1]
         return {**terms, "kl_c": first[:, 0], "kl_c2": terms["kl_c"] - first[:, 0]}
 
@@ -95,12 +95,11 @@ class TreeMixture(NetworkMixture):
         return self.prior.relaxed_kl(q["z_mean"], q["z_log_var"], zeta)
 
     def _steps(self, log_probs):
-        """Log-probabilities of leaves, [B, K], as those of each step given those before, [B, nodes, children] each."""
+        """Logits of each step given those before, [B, nodes, children], of log-probabilities of the leaves, [B, K]."""
         steps = []
         for children in reversed(self.branching):
-            siblings = tf.reshape(log_probs, [-1, log_probs.shape[-1] // children, children])
-            log_probs = tf.reduce_logsumexp(siblings, -1)  # [B, nodes]
-            steps.append(siblings - log_probs[..., tf.newaxis])
+            steps.append(tf.reshape(log_probs, [-1, log_probs.shape[-1] // children, children]))
+            log_probs = tf.reduce_logsumexp(steps[-1], -1)  # [B, nodes]
         return steps[::-1]
 
 
