@@ -61,9 +61,8 @@ def fill(method: str, frame: pd.DataFrame, seed: int, **short: Any) -> tuple[pd.
     entries = table.encode(frame)
     if method == "median":  # of levels the most frequent
         means = np.nanmean(entries, 0)
-        numbers = np.array([table.fields[column].kind in ("gaussian", "student", "count", "share")
-                            for column in table.column_of])  # fmt: skip
-        filled = np.where(np.isnan(entries), np.where(numbers, np.nanmedian(entries, 0), means), entries)
+        middle = np.where(table.is_number, np.nanmedian(entries, 0), means)
+        filled = np.where(np.isnan(entries), middle, entries)
     else:
         filled = imputer.fit_transform(entries)
     return table.fill(frame, filled), None

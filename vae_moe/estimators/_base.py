@@ -191,8 +191,7 @@ class KerasEstimator(BaseEstimator, ABC):
     def _learn_table(self, X: Any, rows: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """Learn from some rows of a table what its columns are; return their x [N, D], and its likelihood."""
         part = X[rows] if isinstance(X, np.ndarray) else X.iloc[rows]
-        likelihood = self.likelihood if isinstance(self.likelihood, Mapping) else None
-        table = Table.fit(part, likelihood)
+        table = Table.fit(part, self.likelihood)
         self.likelihood_, self.table_ = "mixed", table.kept()
         n_entries = len(table.column_of)
         self.x_mean_, self.x_scale_, self.x_limit_ = np.zeros(n_entries), np.ones(n_entries), FAR

@@ -83,6 +83,7 @@ class KerasClustering(
             )
         x, likelihood = self._learn(X, rows, weight)
         backup, seed = self._backup(x, weight)
+        truth, (x, hidden) = x, self._hide(x, seed)
         seen = filled(x, seed=seed)
         self._find_number(seen, seed)
         plan = self._plan(len(x))
@@ -121,6 +122,7 @@ class KerasClustering(
         low, high = np.quantile(scores[rows], (0.25, 0.75))
         self.outlier_threshold_ = float(low - FAR_OUT * (high - low))
         self.outlier_ = scores < self.outlier_threshold_
+        self._measure_spread(x, hidden, truth)
         backup.remove()
         return self
 

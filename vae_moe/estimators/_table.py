@@ -12,7 +12,7 @@ from pandas.api import types
 from sklearn.impute import KNNImputer
 
 from vae_moe import validation
-from vae_moe.estimators._fields import KINDS, Field, typed
+from vae_moe.estimators._fields import KINDS, NUMBERS, Field, typed
 
 #: Rows that gaps are filled from for a start, at most, and how many of the nearest.
 MOST_DONORS, NEAREST = 5_000, 10
@@ -33,15 +33,20 @@ class Table:
     is_frame: bool
 
     @classmethod
-    def fit(cls, X: Any, likelihood: Mapping[Any, str] | None = None) -> Table:
-        """Return what the columns of X [N, C], a frame or an array, are; some are given by name or number.
+    def fit(cls, X: Any, likelihood: Any = "mixed") -> Table:
+        """Return what the columns of X [N, C], a frame or an array, are.
+
+        A likelihood that is a dictionary gives the kinds of some, by name or number. With "auto" a table of numbers
+        alone is one of Gaussian ones, as it would be without gaps.
 
         Raises
         ------
         ValueError
             If a kind is none, or its column is not there or cannot be of it.
         """
-        frame, given = as_frame(X), dict(likelihood or {})
+        frame, given = as_frame(X), dict(likelihood) if isinstance(likelihood, Mapping) else {}
+        if isinstance(likelihood, str) and likelihood == "auto" and all(map(types.is_numeric_dtype, frame.dtypes)):
+            given = {name: "gaussian" for name in frame.columns if not _is_flag(frame[name])}
         for name, kind in given.items():
             validation.check_option(f"likelihood[{name!r}]", kind, KINDS)
         if unknown := set(given) - set(frame.columns):
@@ -67,6 +72,11 @@ class Table:
     def column_of(self) -> np.ndarray:
         """The column of each entry of x, [D]."""
         return np.repeat(np.arange(len(self.fields)), [field.column.size for field in self.fields])
+
+    @property
+    def is_number(self) -> np.ndarray:
+        """Which entries of x are those of numbers, [D]."""
+        return np.array([self.fields[column].kind in NUMBERS for column in self.column_of])
 
     def encode(self, X: Any) -> np.ndarray:
         """Return x [N, D] as float32, NaN in the entries of cells without a value, for X [N, C]."""
@@ -114,6 +124,10 @@ def is_mixed(X: Any) -> bool:
         return bool(frame.isna().any(axis=None)) or not all(map(types.is_numeric_dtype, frame.dtypes))
     values = np.asarray(X) if isinstance(X, (np.ndarray, Sequence)) and not isinstance(X, str) else np.zeros(0)
     return values.ndim == 2 and values.dtype.kind == "f" and bool(np.isnan(values).any())
+
+
+def _is_flag(values: pd.Series) -> bool:
+    return bool(values.dropna().isin((0, 1)).all())
 
 
 def as_frame(X: Any) -> pd.DataFrame:

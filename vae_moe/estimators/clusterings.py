@@ -86,6 +86,9 @@ class VaDEClustering(KerasClustering):
         The `vae_moe.VaDE`, on scaled x.
     likelihood_ : str
         Of X, as chosen.
+    spread_ : float
+        Of a mixed table: how much farther from their mean numbers are drawn than p(x | z) says. A twentieth of them,
+        which training did not see, tells.
     table_ : dict or None
         What each column is, where the likelihood is 'mixed': its kind, type, levels, mean and scale.
     x_mean_, x_scale_ : array [D]
