@@ -1,6 +1,6 @@
 """The records of the benchmark as tables of ranks and of figures, and as a picture of critical differences."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -24,7 +24,9 @@ def _names(classes: bool | None = None, half: str | None = None) -> list[str]:
     return [t.name for tables in halves for t in tables if classes is None or t.classes == classes]
 
 
-def ranks(records: grids.Records, names: Sequence[str], key: str) -> dict[str, np.ndarray]:
+def ranks(
+    records: grids.Records, names: Sequence[str], key: str, methods: Iterable[str] = METHODS
+) -> dict[str, np.ndarray]:
     """Ranks of the methods on tables, 1 the best, ties sharing theirs: {method: [tables]}.
 
     Of the tables that have records of the linear model, and of the methods that have records of all of these.
@@ -32,7 +34,7 @@ def ranks(records: grids.Records, names: Sequence[str], key: str) -> dict[str, n
     from scipy.stats import rankdata
 
     there = [name for name in names if mean(records, name, "linear", key) is not None]
-    found = {method: [mean(records, name, method, key) for name in there] for method in METHODS}
+    found = {method: [mean(records, name, method, key) for name in there] for method in methods}
     whole = {method: values for method, values in found.items() if there and None not in values}
     if not whole:
         return {}
@@ -62,7 +64,8 @@ def _task(records: grids.Records, task: str) -> str:
     error = "error" if classes else "RMSE"
     for key, score in (("fold_error", error), ("fold_nll", "NLL")):
         for half in HALVES:
-            found = ranks(records, _names(classes, half), key)
+            among = ranks(records, _names(classes), key)  # the same in both halves
+            found = ranks(records, _names(classes, half), key, among)
             heads.append(f"{half}: rank by {score}")
             columns.append(_ranks_shown(found, methods))
     found = ranks(records, _names(classes), "fold_error")
@@ -118,7 +121,7 @@ def overall(records: grids.Records) -> str:
     heads, columns, methods = ["all tables"], [], list(ranks(records, _names(), "fold_error"))
     for key, score in SCORES.items():
         for half in (*HALVES, None):
-            found = ranks(records, _names(half=half), key)
+            found = ranks(records, _names(half=half), key, methods)
             heads.append(f"{half or 'both'}: rank by {score}")
             columns.append(_ranks_shown(found, methods))
     return grids.markdown(heads, [[METHODS[m], *cells] for m, *cells in zip(methods, *columns, strict=True)])
