@@ -84,15 +84,13 @@ def test_near_clusters_are_put_next_to_each_other():
     assert {*order[:2]} in ({0, 2}, {1, 3})
 
 
-def test_an_estimator_has_the_tree_of_its_model(rng, tmp_path):
+def test_an_estimator_has_the_tree_of_its_model(rng):
     centres = np.array([[0, 0], [9, 9], [0, 1.5], [9, 7.5]])
     X = (centres[np.arange(120) % 4] + 0.1 * rng.normal(size=(120, 2))).astype("f")
-    short = {"start_epochs": 5, "epochs": 2, "hidden_layer_sizes": (16,), "latent_dim": 2, "random_state": 0}
+    short = {"start_epochs": 15, "epochs": 1, "hidden_layer_sizes": (32,), "latent_dim": 2, "random_state": 0}
     model = estimators.HDMVAEClustering(4, branching=(2, 2), **short).fit(X)
     branches = cut_tree(model.tree_, 2)[model.labels_, 0]
     assert len({*branches[::2]}) == len({*branches[1::2]}) == 1  # near centres are siblings
     assert {"kl_c", "kl_c2"} <= set(model.history_)
-    model.save(tmp_path / "kept")
-    np.testing.assert_array_equal(estimators.load(tmp_path / "kept").predict(X), model.labels_)
     with pytest.raises(ValueError, match="branching must have n_components=4 leaves"):
         estimators.HDMVAEClustering(4, branching=(3, 2), **short).fit(X)
