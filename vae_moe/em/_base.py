@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from vae_moe import fitting
 from vae_moe.em._em import EMResult, Experts, Gate, initial_log_resp, run_em
 from vae_moe.em._experts import CategoricalExperts, GaussianExperts
 from vae_moe.em._numerics import diagonal_scatter, row_blocks
@@ -111,7 +112,7 @@ class MixtureOfExperts(BaseEstimator, ABC):
                 f"EM did not converge: after max_iter={self.max_iter} iterations the objective per sample still "
                 f"gained {gain:.3g}, tol={self.tol:.3g}. Increase max_iter or tol, or scale the features.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def _limits(self, X: np.ndarray, Y: np.ndarray, resp: np.ndarray) -> dict[str, tuple[float, str]]:
@@ -130,7 +131,7 @@ class MixtureOfExperts(BaseEstimator, ABC):
                 warnings.warn(
                     f"{name}={value:.3g} is above {limit:.3g}, {what}, and leaves next to nothing of it. Standardise "
                     f"the data (StandardScaler), or give a smaller {name}.",
-                    stacklevel=4,
+                    stacklevel=5,
                 )
 
     def _check_count(self, n_samples: int) -> None:
@@ -194,6 +195,7 @@ class MixtureOfRegressors(RegressorMixin, MixtureOfExperts):
         variance = diagonal_scatter(Y - Y[0], resp).max() / resp.sum()  # 0 of a constant, without rounding
         return {**super()._limits(X, Y, resp), "reg_variance": (variance, "the greatest variance of an output")}
 
+    @fitting.whole
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "MixtureOfRegressors":
         """Fit to the inputs X [N, D] and the targets y [N] or [N, O]; an output that is constant is predicted so.
 
@@ -249,6 +251,7 @@ class MixtureOfClassifiers(ClassifierMixin, MixtureOfExperts):
     def _make_experts(self) -> CategoricalExperts:
         return CategoricalExperts(len(self.classes_), self.alpha, self.inner_max_iter)
 
+    @fitting.whole
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "MixtureOfClassifiers":
         """Fit to the inputs X [N, D] and the class labels y [N].
 

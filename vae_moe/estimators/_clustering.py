@@ -11,7 +11,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, DensityM
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from vae_moe import validation
+from vae_moe import fitting, validation
 from vae_moe.engine import pipelines
 from vae_moe.estimators._base import KerasEstimator
 from vae_moe.estimators._gaps import GapFilling
@@ -58,6 +58,7 @@ class KerasClustering(
     regularization: float = 100.0
     adversarial_reach: float = 0.25
 
+    @fitting.whole
     @in_float32()
     @pipelines.own_seeds
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> "KerasClustering":

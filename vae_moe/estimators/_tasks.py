@@ -9,7 +9,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from vae_moe import validation
+from vae_moe import fitting, validation
 from vae_moe.estimators._experts import KerasMixtureOfExperts
 from vae_moe.estimators._inputs import Scaling
 from vae_moe.estimators.intervals import Predictive, calibrated
@@ -37,6 +37,7 @@ class Regressor(RegressorMixin, KerasMixtureOfExperts):
         """
         return self._fit(X, y, sample_weight)
 
+    @fitting.whole
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, held_out: np.ndarray | None = None) -> Regressor:
         """Do what `fit` does, with the rows numbered held_out [M] in place of some that are drawn."""
         self._check_parameters()
@@ -111,6 +112,7 @@ class Classifier(ClassifierMixin, KerasMixtureOfExperts):
         """
         return self._fit(X, y, sample_weight)
 
+    @fitting.whole
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, held_out: np.ndarray | None = None) -> Classifier:
         """Do what `fit` does, with the rows numbered held_out [M] in place of some that are drawn."""
         self._check_parameters()

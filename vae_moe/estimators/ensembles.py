@@ -10,6 +10,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from vae_moe import fitting
 from vae_moe.estimators._base import SEEDS
 from vae_moe.estimators._experts import LEAST_HELD_OUT
 from vae_moe.estimators._tasks import Classifier, Regressor
@@ -91,6 +92,7 @@ class EnsembleRegressor(RegressorMixin, _Ensemble):
 
     _MEMBER, _DEFAULT, _SPLITTER = Regressor, DVMoERegressor, KFold
 
+    @fitting.whole
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> EnsembleRegressor:
         """Fit to the inputs X [N, D] and the targets y [N] or [N, O], with weights [N] of rows."""
         self._members(X, np.asarray(y), sample_weight)
@@ -127,6 +129,7 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
 
     _MEMBER, _DEFAULT, _SPLITTER = Classifier, DVMoEClassifier, StratifiedKFold
 
+    @fitting.whole
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> EnsembleClassifier:
         """Fit to the inputs X [N, D] and the class labels y [N], with weights [N] of rows."""
         self._members(X, np.asarray(y), sample_weight)
@@ -140,4 +143,5 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class as [N]."""
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        probabilities = self.predict_proba(X)  # checks the fit before classes_ is read
+        return self.classes_[probabilities.argmax(1)]
