@@ -11,6 +11,7 @@ import pytest
 from own_files import in_a_process, run
 
 from vae_moe.app import trained
+from vae_moe.data import reading
 from vae_moe.estimators.intervals import Predictive, calibrated
 
 pytestmark = pytest.mark.usefixtures("short_steps")
@@ -74,7 +75,7 @@ def test_new_rows_with_unknown_values_are_clustered(wine, data, tmp_path, capsys
     assert "'alcohol' has gaps" not in caplog.text
     found = pd.read_csv(tmp_path / "found.csv")
     probabilities = [f"probability_{cluster}" for cluster in range(3)]
-    assert found.columns.tolist() == ["row", "cluster", "probability", *probabilities]
+    assert found.columns.tolist() == ["row", "cluster", "probability", *probabilities, "outside"]
     np.testing.assert_allclose(found[probabilities].sum(1), 1, atol=1e-12)
     np.testing.assert_array_equal(found[probabilities].to_numpy().argmax(1), found.cluster)
     np.testing.assert_array_equal(found[probabilities].max(axis=1), found.probability)
@@ -141,11 +142,43 @@ def test_predictions_go_to_standard_output(diabetes, data, tmp_path, capsys, mon
     assert len(found) == 442 and "predicted_progression_low" in found and not list(tmp_path.iterdir())
 
 
-def test_predictions_are_csv_alone(diabetes, data, tmp_path, capsys):
-    for name in ("p.xlsx", "p", "p.csv.gz"):
+def test_predictions_are_written_in_the_form_of_their_name_or_refused(diabetes, data, tmp_path, capsys):
+    for name in ("p.xlsx", "p", "p.txt"):
         assert run("predict", diabetes, data / "diabetes.csv", "--out", tmp_path / name) == 2
-        assert "predictions are CSV. Give a name that ends in .csv, or - for" in capsys.readouterr().err
+        assert "predictions are .csv, .csv.gz, .parquet. Give such a name, or - for" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+    for name in ("p.csv", "p.csv.gz", "p.parquet"):
+        assert run("predict", diabetes, data / "diabetes.csv", "--out", tmp_path / name, "--quiet") == 0
+    found = pd.read_csv(tmp_path / "p.csv", dtype={"row": str})
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "p.csv.gz", dtype={"row": str}), found)
+    kept = pd.read_parquet(tmp_path / "p.parquet").replace({"outside": {"": np.nan}})
+    pd.testing.assert_frame_equal(kept, found, check_dtype=False)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_large_tables_are_predicted_part_by_part(ending, wine, data, tmp_path, monkeypatch, capsys, caplog):
+    frame = pd.read_csv(data / "wine.csv").assign(bottle=lambda frame: 1000 + frame.index)
+    frame.loc[120, ["alcohol", "region"]] = [99.0, "Mars"]
+    path = tmp_path / f"new.{ending}"
+    write = frame.to_parquet if ending == "parquet" else frame.to_csv
+    write(path, index=False)
+    assert run("predict", wine, path, "--out", tmp_path / "whole.csv", "--id", "bottle") == 0
+    monkeypatch.setattr(reading, "LARGE_BYTES", 0)
+    monkeypatch.setattr(reading, "PART", 50)
+    whole, caplog_text = pd.read_csv(tmp_path / "whole.csv"), caplog.text
+    caplog.clear()
+    assert run("predict", wine, path, "--out", tmp_path / "parts.csv", "--id", "bottle") == 0
+    assert caplog.text.count("99 in row 121, far from") == caplog_text.count("99 in row 121, far from") == 1
+    found = pd.read_csv(tmp_path / "parts.csv")
+    pd.testing.assert_frame_equal(found, whole, rtol=1e-5)
+    assert found.columns[:2].tolist() == ["row", "bottle"] and found.bottle.tolist() == frame.bottle.tolist()
+    assert found.outside.dropna().to_dict() == {120: "alcohol; region"}
+    if ending == "csv":
+        frame.astype({"hue": object}).assign(hue=[*frame.hue[:-1], "much"]).to_csv(path, index=False)
+        assert run("predict", wine, path, "--out", tmp_path / "others.csv") == 2
+        error = capsys.readouterr().err
+        assert "(rows are counted from row 151 on): column 'hue' is numbers, and has 'much' in row 28" in error
+        assert not (tmp_path / "others.csv").exists()
 
 
 def test_intervals_are_quantiles_of_the_experts_mixture(rng):

@@ -72,7 +72,14 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("folder", type=Path, metavar="DIR", help="the --out of cluster or experts")
     predict.add_argument("data", type=Path, help=_DATA)
     predict.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="a .csv file, one line a row, or - for standard output"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="a .csv, .csv.gz or .parquet file, or - for standard output",
+    )
+    predict.add_argument(
+        "--id", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to carry over, to know rows by"
     )
     predict.add_argument("--overwrite", action="store_true", help="replace an earlier --out")
     _add_common(predict)

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from vae_moe import registry
-from vae_moe.app import exports, folder, inputs, predictions, startup, targets, trained
+from vae_moe.app import exports, folder, inputs, scoring, startup, targets, trained
 from vae_moe.app.measured import Measured
 from vae_moe.app.report.page import Page
 from vae_moe.app.trained import Trained
@@ -75,28 +74,6 @@ def experts(options: Namespace) -> None:
         options,
         _train(options, config, source, x, preparation, name, (train, test), target.y, n_experts=options.experts),
     )
-
-
-def predict(options: Namespace) -> None:
-    """Write the clusters, or the predicted targets, of new rows."""
-    config = folder.trained(options.folder)
-    predictions.check(options.out, options.overwrite)
-    preparation = inputs.preparation(options.folder, config)
-    source, x = inputs.prepare_again(options.data, config, preparation)
-    for name, new in (preparation.unseen(source.frame) if preparation else {}).items():
-        shown = ", ".join(map(repr, new[:5])) + (", ..." if len(new) > 5 else "")
-        logger.warning("column %r has values that training did not see, taken as rare ones: %s", name, shown)
-    for name, n_gaps in (preparation.new_gaps(source.frame) if preparation else {}).items():
-        logger.warning("column %r has gaps, which training had none of: its median is taken, rows: %d", name, n_gaps)
-    for words in Measured.of(source, preparation).far_from(config["ranges"]):
-        logger.warning("%s", words)
-    estimator = trained.estimator(options.folder, config)
-    if config["kind"] == "cluster":
-        found = predictions.of_clusters(estimator, x)
-    else:
-        found = predictions.of_experts(estimator, x, config)
-    predictions.write(options.out, pd.DataFrame({"row": source.rows, **found}))
-    logger.info("%d rows: %s", len(source.rows), options.out)
 
 
 def export(options: Namespace) -> None:
@@ -247,4 +224,4 @@ def _check_rows(path: Path, n_rows: int, n_groups: int | str) -> None:
         raise DatasetError(f"{path} has {n_rows} rows, {least} at least for {n_groups}. Give more, or ask for fewer.")
 
 
-COMMANDS = {"cluster": cluster, "experts": experts, "predict": predict, "export": export, "report": report}
+COMMANDS = {"cluster": cluster, "experts": experts, "predict": scoring.predict, "export": export, "report": report}

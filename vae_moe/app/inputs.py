@@ -28,16 +28,20 @@ class Source:
         path: of the file or folder.
         frame: the table; of images a column ``folder`` if they have classes.
         images: or None.
+        first: number of the first row of a table.
     """
 
     path: Path
     frame: pd.DataFrame
     images: Images | None
+    first: int = 1
 
     @property
     def rows(self) -> list[str]:
         """N names: numbers from 1, or files."""
-        return [str(row) for row in range(1, len(self.frame) + 1)] if self.images is None else self.images.names
+        if self.images is not None:
+            return self.images.names
+        return list(map(str, range(self.first, self.first + len(self.frame))))
 
     @property
     def image_shape(self) -> list[int] | None:
@@ -135,6 +139,26 @@ def prepare_again(path: Path, config: dict[str, Any], preparation: Preparation |
     return source, prepared(source, preparation)
 
 
+def parts(
+    path: Path, config: dict[str, Any], preparation: Preparation | None
+) -> Iterator[tuple[Source, np.ndarray, float]]:
+    """Read and prepare new rows, those of large tables part by part; arguments as of ``prepare_again``.
+
+    Yields:
+        What was read, x [N, D] float32, and the share of the file that is read by then.
+    """
+    if preparation is None or not reading.is_large(path):
+        yield (*prepare_again(path, config, preparation), 1.0)
+        return
+    first = 1
+    for frame, share in reading.parts(path, preparation.written):
+        source = Source(path, frame, None, first)
+        with naming(path, first):
+            x = preparation.transform(frame)
+        yield source, x, share
+        first += len(frame)
+
+
 def prepared(source: Source, preparation: Preparation | None) -> np.ndarray:
     """Rows of a table as it was learned to prepare them, or of images: x [N, D] float32."""
     if preparation is None:
@@ -145,9 +169,10 @@ def prepared(source: Source, preparation: Preparation | None) -> np.ndarray:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Names the file in errors that its columns raise."""
+def naming(path: Path, first: int = 1) -> Iterator[None]:
+    """Names the file in errors that its columns raise, and the row from which on these count."""
     try:
         yield
     except DatasetError as error:
-        raise DatasetError(f"{path}: {error}") from error
+        counted = f" (rows are counted from row {first} on)" if first > 1 else ""
+        raise DatasetError(f"{path}{counted}: {error}") from error

@@ -32,8 +32,9 @@ class Measured:
     @classmethod
     def of(cls, source: Source, preparation: Preparation | None, rows: np.ndarray | None = None) -> "Measured":
         """Of the rows of these positions, or of all; images have neither numbers nor dates."""
-        rows = np.arange(len(source.rows)) if rows is None else rows
-        names = [source.rows[row] for row in rows]
+        every = source.rows
+        rows = np.arange(len(every)) if rows is None else rows
+        names = [every[row] for row in rows]
         if preparation is None:
             return cls(pd.DataFrame(index=range(len(rows))), names, {})
         found = replace(preparation.columns, categories=[])
@@ -59,19 +60,23 @@ class Measured:
             name: [float(np.nanmin(self._column(name))), float(np.nanmax(self._column(name)))] for name in self.shown
         }
 
-    def far_from(self, ranges: Mapping[str, Sequence[float]]) -> list[str]:
-        """What is far outside of the ranges of training: a sentence a column."""
-        sentences = []
+    def beyond(self, name: str, ranges: Mapping[str, Sequence[float]], far: float = 0.0) -> np.ndarray:
+        """Which values of a column are outside of its range in training, by more than ``far`` such ranges, [N]."""
+        column, (low, high) = self._column(name), ranges.get(name, (-np.inf, np.inf))
+        return np.maximum(low - column, column - high) > (far and far * (high - low))
+
+    def far_from(self, ranges: Mapping[str, Sequence[float]]) -> dict[str, str]:
+        """What is far outside of the ranges of training: a sentence a column, by its name."""
+        sentences = {}
         for name, show in self.shown.items():
-            column, (low, high) = self._column(name), ranges.get(name, (-np.inf, np.inf))
-            far = np.maximum(low - column, column - high) > FAR * (high - low)
+            far = self.beyond(name, ranges, FAR)
             if not far.any():
                 continue
-            first = int(far.argmax())
+            first, (low, high) = int(far.argmax()), ranges[name]
             others = f", and {far.sum() - 1} more rows are" if far.sum() > 1 else ""
-            sentences.append(
-                f"column {name!r} has {show(column[first])} in row {self.rows[first]}, far from the {show(low)} to "
-                f"{show(high)} of training{others}: what is predicted there is a guess"
+            sentences[name] = (
+                f"column {name!r} has {show(self._column(name)[first])} in row {self.rows[first]}, far from the "
+                f"{show(low)} to {show(high)} of training{others}: what is predicted there is a guess"
             )
         return sentences
 

@@ -1,6 +1,9 @@
 """The file of predictions: a line a row."""
 
+import gzip
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from vae_moe.engine.files import whole_file
 
 LEVEL = 0.9  # of the intervals of a regression
 STANDARD_OUTPUT = Path("-")
+ENDINGS = (".csv", ".csv.gz", ".parquet")
 
 
 def check(out: Path, overwrite: bool) -> None:
@@ -20,26 +24,72 @@ def check(out: Path, overwrite: bool) -> None:
         return
     if out.is_dir() or not out.parent.is_dir():
         raise DatasetError(f"--out {out} is a folder, or is in none that is there. Give a file name.")
-    if out.suffix.lower() != ".csv":
+    if not out.name.lower().endswith(ENDINGS):
         raise DatasetError(
-            f"--out {out} has the ending {out.suffix!r}, and predictions are CSV. Give a name that ends in .csv, or - "
-            "for standard output."
+            f"--out {out} has the ending {out.suffix!r}, and predictions are {', '.join(ENDINGS)}. Give such a name, "
+            "or - for standard output."
         )
     if out.exists() and not overwrite:
         raise DatasetError(f"--out {out} is there already. Give another file, or --overwrite.")
 
 
-def write(out: Path, predicted: pd.DataFrame) -> None:
-    """Write predictions to a file, whole or not at all, or to standard output."""
-    text = predicted.to_csv(index=False)
+@contextmanager
+def writer(out: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """Write predictions part by part: a file whole or not at all, or to standard output.
+
+    Yields:
+        A function that takes the next rows.
+
+    Raises:
+        DatasetError: Parquet is wanted, and pyarrow is not there.
+    """
     if out == STANDARD_OUTPUT:
-        sys.stdout.write(text)
-    else:
-        with whole_file(out) as temporary:
-            temporary.write_bytes(text.encode())
+        yield _lines(sys.stdout)
+        return
+    with whole_file(out) as temporary:
+        if out.suffix.lower() == ".parquet":
+            with _parquet(out, temporary) as write:
+                yield write
+            return
+        opening = gzip.open if out.suffix.lower() == ".gz" else open
+        with opening(temporary, "wt", encoding="utf-8", newline="") as file:
+            yield _lines(file)
 
 
-def of_clusters(estimator: Any, x: np.ndarray) -> dict[str, np.ndarray]:
+def _lines(file: Any) -> Callable[[pd.DataFrame], None]:
+    first = True
+
+    def write(rows: pd.DataFrame) -> None:
+        nonlocal first
+        rows.to_csv(file, index=False, header=first, lineterminator="\n")
+        first = False
+
+    return write
+
+
+@contextmanager
+def _parquet(out: Path, temporary: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise DatasetError(f"--out {out} needs pyarrow. pip install 'vae_moe[tables]', or write a .csv.") from error
+    opened: list[Any] = []
+
+    def write(rows: pd.DataFrame) -> None:
+        kept = pa.Table.from_pandas(rows, schema=opened[0].schema if opened else None, preserve_index=False)
+        if not opened:
+            opened.append(parquet.ParquetWriter(temporary, kept.schema))
+        opened[0].write_table(kept)
+
+    try:
+        yield write
+    finally:
+        for each in opened:
+            each.close()
+
+
+def of_clusters(estimator: Any, x: np.ndarray, config: dict[str, Any] | None = None) -> dict[str, np.ndarray]:
     """Columns: the cluster of each row of x [N, D], its probability, and that of every cluster."""
     probs = estimator.predict_proba(x)
     every = {f"probability_{cluster}": column for cluster, column in enumerate(probs.T)}

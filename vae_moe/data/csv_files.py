@@ -7,10 +7,11 @@ import re
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,40 +41,38 @@ def read(path: str | Path, as_text: Sequence[str] = ()) -> pd.DataFrame:
         DatasetError: no such table; it says which line and what to do.
     """
     path = Path(path)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            sample = file.read(MAX_COLUMNS * 100)
-        if "\0" in sample:
-            raise DatasetError(
-                f"{path} has characters that are none (NUL): it is UTF-16, or damaged. Save it as UTF-8."
-            )
-        hint = SEPARATOR_LINE.match(sample)
-        sample = sample[hint.end() :] if hint else sample
-        delimiter = hint["separator"] if hint else max(DELIMITERS, key=lambda delimiter: _regularity(sample, delimiter))
-        records = _records(sample, delimiter)
-        names = [composed(name.strip()) for name in records[0]] if records else []
-        _check_header(path, names, records)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # surplus cells in the first line
-            parse = partial(
-                pd.read_csv,
-                path,
-                sep=delimiter,
-                names=names or None,
-                header=0,
-                skiprows=bool(hint) + sample[: -len(sample.lstrip()) or None].count("\n"),
-                skip_blank_lines=len(names) > 1,
-                encoding="utf-8-sig",
-                na_values=MISSING,
-                skipinitialspace=True,
-                index_col=False,
-                low_memory=False,
-            )
-            frame = parse(dtype=dict.fromkeys(as_text, str))
+    with _named_errors(path):
+        parse, names, delimiter = _parser(path)
+        frame = parse(dtype=dict.fromkeys(as_text, str))
         _check_quotes(path, frame, delimiter)
         with path.open("rb") as binary, mmap.mmap(binary.fileno(), 0, access=mmap.ACCESS_READ) as content:
             frame = _as_written(frame, parse, coded=LEADING_ZERO.search(content) is not None)
             return frame.iloc[: len(frame) - n_blank] if len(names) == 1 and (n_blank := _blank_end(content)) else frame
+
+
+def parts(path: Path, n_rows: int, as_text: Sequence[str] = ()) -> Iterator[tuple[pd.DataFrame, float]]:
+    """Read a table in parts of n_rows, with the share of the file that is read by then; errors as of ``read``.
+
+    Pandas finds out what columns are in each part by itself, but for those that are ``as_text``.
+    """
+    with _named_errors(path):
+        parse, _, delimiter = _parser(path)
+        n_bytes, checked = path.stat().st_size, False
+        with path.open("rb") as file, parse(file, dtype=dict.fromkeys(as_text, str), chunksize=n_rows) as found:
+            for frame in found:
+                if not checked and _has_line_ends(frame):
+                    _check_quotes(path, frame, delimiter)  # of the whole file
+                    checked = True
+                yield frame.reset_index(drop=True), min(file.tell() / n_bytes, 1.0)
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    """Raises what a broken CSV file raises as DatasetError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # surplus cells in the first line
+            yield
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path} is not UTF-8 at byte {error.start}. Save it as UTF-8.") from error
     except pd.errors.EmptyDataError as error:
@@ -83,6 +82,38 @@ def read(path: str | Path, as_text: Sequence[str] = ()) -> pd.DataFrame:
     except (pd.errors.ParserError, csv.Error) as error:
         reason = str(error).removeprefix("Error tokenizing data. C error: ").strip()
         raise DatasetError(f"{path} is no sound CSV file: {reason}. Correct that line.") from error
+
+
+def _parser(path: Path) -> tuple[Callable[..., Any], list[str], str]:
+    """What parses a file, the names of its columns, and what separates them."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        sample = file.read(MAX_COLUMNS * 100)
+    if "\0" in sample:
+        raise DatasetError(f"{path} has characters that are none (NUL): it is UTF-16, or damaged. Save it as UTF-8.")
+    hint = SEPARATOR_LINE.match(sample)
+    sample = sample[hint.end() :] if hint else sample
+    delimiter = hint["separator"] if hint else max(DELIMITERS, key=lambda delimiter: _regularity(sample, delimiter))
+    records = _records(sample, delimiter)
+    names = [composed(name.strip()) for name in records[0]] if records else []
+    _check_header(path, names, records)
+
+    def parse(source: Any = path, **options: Any) -> Any:
+        return pd.read_csv(
+            source,
+            sep=delimiter,
+            names=names or None,
+            header=0,
+            skiprows=bool(hint) + sample[: -len(sample.lstrip()) or None].count("\n"),
+            skip_blank_lines=len(names) > 1,
+            encoding="utf-8-sig",
+            na_values=MISSING,
+            skipinitialspace=True,
+            index_col=False,
+            low_memory=False,
+            **options,
+        )
+
+    return parse, names, delimiter
 
 
 def _records(sample: str, delimiter: str) -> list[list[str]]:
@@ -129,8 +160,7 @@ def _is_row(names: Sequence[str]) -> bool:
 
 def _check_quotes(path: Path, frame: pd.DataFrame, delimiter: str) -> None:
     """Raise DatasetError if a quote that is not closed takes the next lines into its cell: where a cell has several."""
-    texts = frame.select_dtypes(exclude="number")
-    if not any(column.astype("str").str.contains("\n", regex=False).any() for _, column in texts.items()):
+    if not _has_line_ends(frame):
         return
     spaced = re.compile(rf'" +(?={re.escape(delimiter)}|\r?$)')  # a quote is closed before spaces, too
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -146,6 +176,12 @@ def _check_quotes(path: Path, frame: pd.DataFrame, delimiter: str) -> None:
                 f"{path} has a quote in line {first} that is not closed there: up to line {lines.line_num} all is one "
                 f'row ({error}). Close it, or write "" for a quote within quotes.'
             ) from error
+
+
+def _has_line_ends(frame: pd.DataFrame) -> bool:
+    """Whether a cell is of several lines."""
+    texts = frame.select_dtypes(exclude="number")
+    return any(column.astype("str").str.contains("\n", regex=False).any() for _, column in texts.items())
 
 
 def _as_written(frame: pd.DataFrame, parse: Callable[..., pd.DataFrame], coded: bool) -> pd.DataFrame:

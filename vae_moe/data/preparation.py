@@ -6,6 +6,7 @@ value; rare values share one, as do values that ``fit`` did not see, and a missi
 """
 
 import json
+import re
 import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -27,6 +28,7 @@ from vae_moe.data.columns import MAX_CATEGORIES, OTHER, Columns
 from vae_moe.data.files import DatasetError
 
 MAX_ENTRIES = 500_000_000  # rows times features: 4 GB as float64
+CODE = re.compile(r"0\d+|\d+\.\d*0")  # of which numbers would keep less
 PARTS = ("year", "month", "weekday", "hour", "seconds", "missing")
 #: What skops may build besides what it trusts itself.
 TRUSTED = ["numpy.dtype", "vae_moe.data.preparation.DateParts"]
@@ -136,6 +138,15 @@ class Preparation:
             name = self.features[feature].column
             raise DatasetError(f"column {name!r} is too large a number in row {row + 1}: correct or empty it.")
         return x
+
+    @property
+    def written(self) -> list[str]:
+        """The columns whose cells have to be read as they are written: numbers of other forms, and codes such as 01."""
+        if not self.columns.categories:
+            return list(self.columns.forms)
+        known = zip(self.columns.categories, self.transformer.named_transformers_["category"].categories_, strict=True)
+        coded = [name for name, seen in known if any(CODE.fullmatch(str(each)) for each in seen)]
+        return [*self.columns.forms, *coded]
 
     def unseen(self, frame: pd.DataFrame) -> dict[str, list[str]]:
         """The categories of a frame that ``fit`` did not see, by column; they count as rare ones."""

@@ -5,9 +5,11 @@ What a file may hold is bounded before it is read into memory. Nothing is unpick
 
 import sys
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,8 @@ from vae_moe.data.image_folder import Images
 
 MAX_BYTES = 2 * 2**30  # of a file, and of what an NPZ holds
 MAX_ENTRIES = 300_000_000  # rows times columns: 1.2 GB as float32
+LARGE_BYTES = 64 * 2**20  # of a table from which on new rows are read part by part
+PART = 50_000  # rows
 ENDINGS = ".csv, .parquet, .npy, .npz"
 
 
@@ -62,25 +66,63 @@ def read(
     return found if isinstance(found, Images) else _checked(path, found)
 
 
-def _parquet(path: Path) -> pd.DataFrame:
+def is_large(path: Path) -> bool:
+    """Whether a file is better read by ``parts``."""
+    return path.suffix.lower() in (".csv", ".parquet") and path.is_file() and path.stat().st_size > LARGE_BYTES
+
+
+def parts(path: Path, as_text: Sequence[str] = ()) -> Iterator[tuple[pd.DataFrame, float]]:
+    """Read a .csv or .parquet file of any size in parts of ``PART`` rows.
+
+    Args:
+        path: of the file.
+        as_text: as of ``read``. What cells of other columns are is found out part by part.
+
+    Yields:
+        The rows, and the share of the file that is read by then.
+
+    Raises:
+        DatasetError: as ``read``.
+    """
+    if path.suffix.lower() == ".csv":
+        yield from csv_files.parts(path, PART, as_text)
+        return
+    with _parquet_file(path) as file:
+        done = 0
+        for batch in file.iter_batches(PART):
+            done += batch.num_rows
+            yield _plain_index(batch.to_pandas()), done / file.metadata.num_rows
+
+
+@contextmanager
+def _parquet_file(path: Path) -> Iterator[Any]:
     try:
         from pyarrow import parquet
     except ImportError as error:
         raise DatasetError(f"{path} needs pyarrow. pip install 'vae_moe[tables]', or give a CSV file.") from error
     try:
         with parquet.ParquetFile(path) as file:
-            _check_size(path, file.metadata.num_rows, file.metadata.num_columns)
             check_names(path, file.schema_arrow.names)
-        frame = pd.read_parquet(path)
-        if not isinstance(frame.index, pd.RangeIndex):  # columns to all but pandas
-            frame = frame.reset_index(names=["" if name is None else name for name in frame.index.names])
-        return frame.reset_index(drop=True).set_axis([composed(str(name)) for name in frame.columns], axis=1)
+            yield file
     except DatasetError:
         raise
     except Exception as error:  # damaged notes of pandas' in the file make it raise anything
         raise DatasetError(
             f"{path} cannot be read as Parquet: {str(error)[:200]}. Put a sound copy in its place."
         ) from error
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    with _parquet_file(path) as file:
+        _check_size(path, file.metadata.num_rows, file.metadata.num_columns)
+        return _plain_index(pd.read_parquet(path))
+
+
+def _plain_index(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame whose index, that is columns to all but pandas, is columns."""
+    if not isinstance(frame.index, pd.RangeIndex):
+        frame = frame.reset_index(names=["" if name is None else name for name in frame.index.names])
+    return frame.reset_index(drop=True).set_axis([composed(str(name)) for name in frame.columns], axis=1)
 
 
 def _npy(path: Path) -> pd.DataFrame | Images:
