@@ -261,3 +261,10 @@ def test_readouts_of_many_models_are_quiet(caplog, monkeypatch):
     for _ in range(8):
         map_batches(tf.function(lambda rows: 3.0 * rows), rows)
     assert not caplog.records
+
+
+def test_the_number_of_components_may_be_given_by_its_place():
+    sizes = {"z_encoder_sizes": (4,), "c_encoder_sizes": (4,), "decoder_sizes": (4,)}
+    assert DMVAE(8, 3, **sizes).gate.n_components == 3
+    with pytest.raises(TypeError, match="VAE has one component, got n_components=3: leave it"):
+        VAE(8, 3)

@@ -3,6 +3,9 @@
 Importing the package registers its models and layers with Keras, so that ``keras.models.load_model`` finds them.
 """
 
+from importlib import metadata
+
 from vae_moe.models import DMVAE, HDMVAE, VAE, DeepMoE, DVMoE, VaDE, VaDEMoE
 
 __all__ = ["DMVAE", "HDMVAE", "VAE", "DVMoE", "DeepMoE", "VaDE", "VaDEMoE"]
+__version__ = metadata.version("vae_moe")

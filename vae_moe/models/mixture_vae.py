@@ -25,11 +25,12 @@ class MixtureVAE(LatentReadouts, GatedModel):
 
     Args:
         input_dim: D, columns of x, or entries of an image.
+        n_components: K; None: the default of :class:`MixtureConfig`.
         held: names of layers, its own and its gate's, that are not trained: what a saved model keeps of their
             ``trainable = False``.
         name: of the Keras model.
         dtype: of the networks, a policy; all else is in the type of its variables. Default: Keras' global policy.
-        arguments: those of :class:`MixtureConfig` that ``FIXED`` leaves open: n_components, latent_dim, encoder, layer
+        arguments: those of :class:`MixtureConfig` that ``FIXED`` leaves open: latent_dim, encoder, layer
             sizes, likelihood, seed and the rest; and ``regularization``, the weights of :class:`Regularization`, with
             its settings.
     """
@@ -37,18 +38,20 @@ class MixtureVAE(LatentReadouts, GatedModel):
     def __init__(
         self,
         input_dim: int,
-        *unnamed,
+        n_components: int | None = None,
+        *,
         held: Sequence[str] = (),
         name: str | None = None,
         trainable: bool = True,
         dtype=None,
         **arguments,
     ):
-        if unnamed:
-            raise TypeError(
-                f"{type(self).__name__} takes input_dim alone by its place, got {', '.join(map(repr, unnamed))} too: "
-                "name the others, for instance n_components=10."
-            )
+        if n_components is not None:
+            if "n_components" in self.FIXED:
+                raise TypeError(
+                    f"{type(self).__name__} has one component, got n_components={n_components!r}: leave it."
+                )
+            arguments["n_components"] = n_components
         terms = dict.fromkeys(self.GATE.TERMS, 1.0)
         regularization = Regularization.taken_from(arguments)
         super().__init__(terms, regularization, arguments.get("seed", 0), name=name, trainable=trainable, dtype=dtype)
