@@ -5,7 +5,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-GROUND = {"fitting", "likelihoods", "metrics", "probabilities", "registry", "validation"}
+GROUND = {"extremes", "fitting", "likelihoods", "metrics", "probabilities", "registry", "validation"}
 #: Room -> the rooms that it may import beside itself.
 MAY_IMPORT = {
     **dict.fromkeys(GROUND, GROUND),

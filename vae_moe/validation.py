@@ -84,13 +84,15 @@ def check_option(name: str, value: Any, options: tuple[str | None, ...]) -> None
 
 
 def check_size(name: str, values: np.ndarray) -> None:
-    """Raise ValueError if a finite entry of values [N, ...] is beyond LARGEST."""
-    if values.size and max(values.max(), -values.min()) > LARGEST:
-        place = tuple(int(i) for i in np.argwhere(np.abs(values) > LARGEST)[0])
+    """Raise ValueError if an entry of values [N, ...] is beyond LARGEST, or NaN, as `assume_finite` lets it be."""
+    if values.size and not max(values.max(), -values.min()) <= LARGEST:
+        place = tuple(int(i) for i in np.argwhere(~(np.abs(values) <= LARGEST))[0])
         columns = f", column {place[1]}" if len(place) > 1 else ""
+        found = f"{name} has {values[place]:.3g} in row {place[0]}{columns}, counted from 0"
+        if np.isnan(values[place]):
+            raise ValueError(f"{found}. Fill it, or leave the row out.")
         raise ValueError(
-            f"{name} has {values[place]:.3g} in row {place[0]}{columns}, counted from 0, which is too large: "
-            f"{LARGEST:g} is the most. Correct it, or give the column in another unit."
+            f"{found}, which is too large: {LARGEST:g} is the most. Correct it, or give the column in another unit."
         )
 
 

@@ -9,6 +9,7 @@ import logging
 import shutil
 import sys
 import time
+import warnings
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from vae_moe import registry
+from vae_moe import extremes, registry
 from vae_moe.app import exports, folder, inputs, scoring, startup, targets, trained
 from vae_moe.app.measured import Measured
 from vae_moe.app.report.page import Page
@@ -145,7 +146,9 @@ def _train(
     logger.info("%s on %d rows of %d numbers", name, *x[train].shape)
     started = time.perf_counter()
     try:
-        estimator.fit(x[train]) if y is None else estimator.fit(x[train], y[train])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", extremes.ExtremesWarning)  # the table's own columns were told of
+            estimator.fit(x[train]) if y is None else estimator.fit(x[train], y[train])
     except FloatingPointError:  # the same command would come to the same batch
         shutil.rmtree(resume_dir, ignore_errors=True)
         raise
@@ -184,8 +187,8 @@ def _config(
 ) -> dict[str, Any]:
     """What was asked for and read, and warnings of it, which are logged; ``train``: the rows to learn from, or all."""
     measured = Measured.of(source, preparation, train)
-    warnings = [*measured.ruled, *Measured.of(source, preparation).numbering]
-    for words in warnings:
+    told = [*measured.ruled, *Measured.of(source, preparation).numbering]
+    for words in told:
         logger.warning("%s", words)
     return {
         "made_by": folder.MADE_BY,
@@ -201,7 +204,7 @@ def _config(
         "image_shape": source.image_shape,
         "image_white": source.images and source.images.white,
         "n_rows": len(source.rows),
-        "warnings": warnings,
+        "warnings": told,
         "ranges": measured.ranges,
         "versions": folder.versions(),
     }

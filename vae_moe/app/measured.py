@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from vae_moe import extremes
 from vae_moe.app.inputs import Source
 from vae_moe.app.report.traits import number
-from vae_moe.data import columns, extremes
+from vae_moe.data import columns
 from vae_moe.data.preparation import Preparation, day
 
 #: Ranges of a column in training that a new value is outside of its range where it is far.
@@ -44,7 +45,10 @@ class Measured:
     @property
     def ruled(self) -> list[str]:
         """What rules columns: a sentence each, as ``extremes.ruled``."""
-        sentences = [extremes.ruled(name, self._column(name), self.rows, show) for name, show in self.shown.items()]
+        sentences = [
+            extremes.ruled(name, self._column(name), self.rows, show, f"--drop {name!r}")
+            for name, show in self.shown.items()
+        ]
         return [sentence for sentence in sentences if sentence]
 
     @property

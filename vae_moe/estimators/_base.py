@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+import warnings
 from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, check_X_y, validate_data
 
-from vae_moe import validation
+from vae_moe import extremes, validation
 from vae_moe.engine.resume import Backup
 from vae_moe.estimators import _export, _persistence
 from vae_moe.estimators._inputs import FAR, LIKELIHOODS, Scaling
@@ -121,10 +122,31 @@ class KerasEstimator(BaseEstimator, ABC):
                 f"hidden_layer_sizes must be a tuple of positive integers, got {sizes!r}. Give one for each layer."
             )
 
-    def _scaled(self, X: np.ndarray, scaling: Scaling) -> np.ndarray:
-        """Set the scaling of X [N, D], and return x."""
+    def _scaled(self, X: np.ndarray, rows: np.ndarray, scaling: Scaling) -> np.ndarray:
+        """Set the scaling of X [N, D], and return x of some rows."""
         self.x_mean_, self.x_scale_, self.x_limit_ = scaling.mean, scaling.scale, scaling.limit
-        return scaling.apply(X)
+        self._warn_of_extremes(X, rows)
+        return scaling.apply(X[rows])
+
+    def _warn_of_extremes(self, X: np.ndarray, rows: np.ndarray) -> None:
+        """Warn of columns that few of some rows of X [N, D] rule, within the limits of its scaling.
+
+        What is from 0 to 1 in all columns, as pixels are, has none.
+        """
+        reach = self.x_limit_ * self.x_scale_
+        seen = np.clip(X[rows], self.x_mean_ - reach, self.x_mean_ + reach)
+        if seen.min() >= 0 and seen.max() <= 1:
+            return
+        names = getattr(self, "feature_names_in_", range(X.shape[1]))
+
+        def told(name: Any, values: np.ndarray) -> str | None:
+            return extremes.ruled(name, values, rows, "{:.4g}".format, "leave the column out")
+
+        ruled = [told(name, X[rows, i]) for i, name in enumerate(names) if told(name, seen[:, i])]
+        if found := [words for words in ruled if words]:
+            more = f" {len(found) - 1} more columns are like it." if len(found) > 1 else ""
+            words = f"{found[0]}{more} Rows are counted from 0. Once standardised, all others look nearly the same."
+            warnings.warn(words, extremes.ExtremesWarning, stacklevel=2)
 
     def _with_parameters(self, plan: Plan) -> Plan:
         """Return a plan with the parameters that this estimator was given."""

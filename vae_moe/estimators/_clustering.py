@@ -136,7 +136,7 @@ class KerasClustering(
         self.table_, self.likelihood_ = None, choose_likelihood(self.likelihood, X[rows])
         standardise = self.likelihood_ == "gaussian"
         scaling = Scaling.robust(X[rows], weight) if standardise else Scaling.none(X.shape[1])
-        return self._scaled(X[rows], scaling), self.likelihood_
+        return self._scaled(X, rows, scaling), self.likelihood_
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
         """Fit, and return `labels_` [N]."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -30,6 +30,8 @@ LEAST_HELD_OUT = 10
 class KerasMixtureOfExperts(KerasEstimator):
     """Abstract: gate and affine experts; subclasses give the gate, and what y is."""
 
+    #: What scikit-learn is told of y when it reads it.
+    _TARGET: ClassVar[dict[str, bool]] = {}
     n_experts: int | str
     start: str | None
     validation_fraction: float

@@ -58,7 +58,7 @@ class LatentGated(KerasMixtureOfExperts):
         if self._is_table(X):
             return self._learn_table(X, rows)[0]
         self.table_, self.likelihood_ = None, choose_likelihood(self.likelihood, X[rows])
-        return self._scaled(X[rows], _scaling(self.likelihood_, X[rows], weight))
+        return self._scaled(X, rows, _scaling(self.likelihood_, X[rows], weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -87,7 +87,7 @@ class SoftmaxGated(KerasMixtureOfExperts):
 
     def _learn(self, X: Any, rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
         self.table_ = None
-        return self._scaled(X[rows], _scaling(choose_likelihood("auto", X[rows]), X[rows], weight))
+        return self._scaled(X, rows, _scaling(choose_likelihood("auto", X[rows]), X[rows], weight))
 
 
 def _scaling(likelihood: str, X: np.ndarray, sample_weight: np.ndarray | None) -> Scaling:

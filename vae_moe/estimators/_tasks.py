@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
@@ -18,6 +18,7 @@ from vae_moe.estimators.intervals import Predictive, calibrated
 class Regressor(RegressorMixin, KerasMixtureOfExperts):
     """Abstract: Gaussian experts, of one output or several."""
 
+    _TARGET: ClassVar[dict[str, bool]] = {"multi_output": True, "y_numeric": True}
     y_mean_: np.ndarray
     y_scale_: np.ndarray
     ranks_: np.ndarray
@@ -41,12 +42,13 @@ class Regressor(RegressorMixin, KerasMixtureOfExperts):
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, held_out: np.ndarray | None = None) -> Regressor:
         """Do what `fit` does, with the rows numbered held_out [M] in place of some that are drawn."""
         self._check_parameters()
-        X, y = self._read(X, y, multi_output=True, y_numeric=True)
-        validation.check_size("y", np.asarray(y))
+        X, y = self._read(X, y, **self._TARGET)
+        y = np.asarray(y, dtype=np.float64)
+        validation.check_size("y", y)
         weight, rows = validation.weighted_rows(sample_weight, X)
-        Y = np.asarray(y, dtype=np.float64)[rows].reshape(len(rows), -1)  # [N, O]
+        Y = y[rows].reshape(len(rows), -1)  # [N, O]
         scaling = Scaling.of(Y, weight)
-        shape = () if np.ndim(y) == 1 else (-1,)
+        shape = () if y.ndim == 1 else (-1,)
         self.y_mean_, self.y_scale_ = scaling.mean.reshape(shape), scaling.scale.reshape(shape)
         held_out = None if held_out is None else np.flatnonzero(np.isin(rows, held_out))
         self._fit_model(self._learn(X, rows, weight), scaling.apply(Y), Y.shape[1], weight, held_out)

@@ -10,7 +10,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from vae_moe import fitting
+from vae_moe import fitting, validation
 from vae_moe.estimators._base import SEEDS
 from vae_moe.estimators._experts import LEAST_HELD_OUT
 from vae_moe.estimators._tasks import Classifier, Regressor
@@ -30,7 +30,7 @@ class _Ensemble(BaseEstimator):
         self.n_estimators = n_estimators
         self.random_state = random_state
 
-    def _members(self, X: Any, y: np.ndarray, sample_weight: Any) -> None:
+    def _members(self, X: Any, y: Any, sample_weight: Any) -> None:
         """Fit the members to X and y, each with its part of the rows held out."""
         template = self._DEFAULT() if self.estimator is None else self.estimator
         if not isinstance(template, self._MEMBER):
@@ -41,11 +41,12 @@ class _Ensemble(BaseEstimator):
         if not isinstance(self.n_estimators, (int, np.integer)) or self.n_estimators < 2:
             raise ValueError(f"n_estimators must be an integer in [2, inf), got {self.n_estimators!r}. Give 2 or more.")
         seeds = check_random_state(self.random_state).randint(SEEDS, size=self.n_estimators + 1)
-        rows = np.arange(len(y))
+        _, target = clone(template)._read(X, y, **template._TARGET)
+        rows = validation.weighted_rows(sample_weight, target)[1]
         parts = [rows[:0]] * self.n_estimators
-        if len(y) >= LEAST_HELD_OUT * self.n_estimators:
-            split = self._SPLITTER(self.n_estimators, shuffle=True, random_state=int(seeds[-1])).split(rows, y)
-            parts = [part for _, part in split]
+        if len(rows) >= LEAST_HELD_OUT * self.n_estimators:
+            splitter = self._SPLITTER(self.n_estimators, shuffle=True, random_state=int(seeds[-1]))
+            parts = [rows[part] for _, part in splitter.split(rows, target[rows])]
         self.estimators_: list[Any] = []
         for part, seed in zip(parts, seeds, strict=False):
             member = clone(template).set_params(random_state=int(seed))
@@ -62,6 +63,7 @@ class EnsembleRegressor(RegressorMixin, _Ensemble):
 
     p(y | x) is the mean of the regressors' densities. Each regressor chooses when its training ends by a part of the
     rows of its own, and learns from all others; its errors there calibrate the intervals (cross-conformal, Vovk 2015).
+    pickle keeps it, or `save` each of `estimators_`.
 
     Parameters
     ----------
@@ -94,8 +96,8 @@ class EnsembleRegressor(RegressorMixin, _Ensemble):
 
     @fitting.whole
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> EnsembleRegressor:
-        """Fit to the inputs X [N, D] and the targets y [N] or [N, O], with weights [N] of rows."""
-        self._members(X, np.asarray(y), sample_weight)
+        """Fit to the inputs X [N, D] and the targets y [N] or [N, O], with weights [N], rows of 0 left out."""
+        self._members(X, y, sample_weight)
         self.ranks_ = np.sort(np.concatenate([each.ranks_ for each in self.estimators_]), axis=0)
         return self
 
@@ -131,8 +133,8 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
 
     @fitting.whole
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> EnsembleClassifier:
-        """Fit to the inputs X [N, D] and the class labels y [N], with weights [N] of rows."""
-        self._members(X, np.asarray(y), sample_weight)
+        """Fit to the inputs X [N, D] and the class labels y [N], with weights [N], rows of 0 left out."""
+        self._members(X, y, sample_weight)
         self.classes_ = self.estimators_[0].classes_
         return self
 
