@@ -140,7 +140,7 @@ class KerasEstimator(BaseEstimator, ABC):
         names = getattr(self, "feature_names_in_", range(X.shape[1]))
 
         def told(name: Any, values: np.ndarray) -> str | None:
-            return extremes.ruled(name, values, rows, "{:.4g}".format, "leave the column out")
+            return extremes.ruled(name, values, rows.tolist(), "{:.4g}".format, "leave the column out")
 
         ruled = [told(name, X[rows, i]) for i, name in enumerate(names) if told(name, seen[:, i])]
         if found := [words for words in ruled if words]:

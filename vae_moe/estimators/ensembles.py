@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from vae_moe import fitting, validation
 from vae_moe.estimators._base import SEEDS
-from vae_moe.estimators._experts import LEAST_HELD_OUT
+from vae_moe.estimators._experts import LEAST_HELD_OUT, KerasMixtureOfExperts
 from vae_moe.estimators._tasks import Classifier, Regressor
 from vae_moe.estimators.experts import DVMoEClassifier, DVMoERegressor
 from vae_moe.estimators.intervals import Predictive, calibrated
@@ -21,7 +21,7 @@ from vae_moe.estimators.intervals import Predictive, calibrated
 class _Ensemble(BaseEstimator):
     """Abstract: mixtures of experts whose densities or probabilities are averaged."""
 
-    _MEMBER: type
+    _MEMBER: type[KerasMixtureOfExperts]
     _DEFAULT: type
     _SPLITTER: type
 
