@@ -127,6 +127,7 @@ def sections() -> dict[str, str]:
         "tables-means": tables.means(grids.read(tables.FOLDER)),
         "tables-each": tables.each(grids.read(tables.FOLDER)),
         "tabular-ranks": tabular.shown.overall(grids.read(tabular.FOLDER)),
+        "tabular-gates": tabular.shown.gates(grids.read(tabular.FOLDER)),
         "tabular-means": tabular.shown.means(grids.read(tabular.FOLDER)),
         "tabular-each": tabular.shown.each(grids.read(tabular.FOLDER)),
     }

@@ -127,6 +127,28 @@ def overall(records: grids.Records) -> str:
     return grids.markdown(heads, [[METHODS[m], *cells] for m, *cells in zip(methods, *columns, strict=True)])
 
 
+def gates(records: grids.Records, gate: str = "dvmoe", other: str = "deepmoe") -> str:
+    """A Markdown table of two gates of the same experts, by the tables that have records of both: a row a task."""
+    rows = []
+    for task, classes in TASKS.items():
+        cells = [task]
+        for key in SCORES:
+            pairs = [[mean(records, name, method, key) for method in (gate, other)] for name in _names(classes)]
+            own, others = np.array([pair for pair in pairs if None not in pair], float).reshape(-1, 2).T
+            if not len(own):
+                return ""
+            gain = own - others if key == "fold_nll" else 100 * (own / np.maximum(others, 1e-9) - 1)
+            median, error = np.median(gain), gain.std(ddof=1) / np.sqrt(len(gain))
+            digits = 3 if key == "fold_nll" else 1
+            cells += [f"{(own < others).sum()} of {len(own)}", f"{median:+.{digits}f}"]
+            cells += [f"{gain.mean():+.{digits}f} ± {error:.{digits}f}"] if key == "fold_nll" else []
+        rows.append(cells)
+    heads = ["", "error lower, tables", "median change, %", "NLL lower, tables", "median change, nats"]
+    what = f"{METHODS[gate]} against {METHODS[other]}, with the same experts, start and EM"
+    used = [record for record in records if record["method"] in (gate, other)]
+    return grids.markdown([*heads, "mean ± standard error"], rows) + "\n\n" + grids.footnote(used, what, "")
+
+
 def _of(records: grids.Records, classes: bool) -> grids.Records:
     return [record for record in records if TABLES[record["table"]].classes == classes]
 
