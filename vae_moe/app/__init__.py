@@ -96,6 +96,12 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--overwrite", action="store_true", help="replace an earlier export")
     _add_common(export)
 
+    serve = commands.add_parser("serve", help="answer requests for predictions over HTTP")
+    serve.add_argument("folder", type=Path, metavar="DIR", help="the --out of cluster or experts, of a table")
+    serve.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine alone")
+    serve.add_argument("--port", type=_positive, default=8000, help="default: 8000")
+    _add_common(serve)
+
     report = commands.add_parser("report", help="write report.html again, or of a run of experiments.train")
     report.add_argument("folder", type=Path, metavar="DIR", help="the --out of cluster or experts, or a run's folder")
     report.add_argument("--data", type=Path, metavar="DATA", help="where the rows of the training are now")

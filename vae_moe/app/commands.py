@@ -18,7 +18,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from vae_moe import extremes, registry
-from vae_moe.app import exports, folder, inputs, scoring, startup, targets, trained
+from vae_moe.app import exports, folder, inputs, scoring, startup, targets, trained, web
 from vae_moe.app.measured import Measured
 from vae_moe.app.report.page import Page
 from vae_moe.app.trained import Trained
@@ -227,4 +227,11 @@ def _check_rows(path: Path, n_rows: int, n_groups: int | str) -> None:
         raise DatasetError(f"{path} has {n_rows} rows, {least} at least for {n_groups}. Give more, or ask for fewer.")
 
 
-COMMANDS = {"cluster": cluster, "experts": experts, "predict": scoring.predict, "export": export, "report": report}
+COMMANDS = {
+    "cluster": cluster,
+    "experts": experts,
+    "predict": scoring.predict,
+    "export": export,
+    "serve": web.serve,
+    "report": report,
+}
