@@ -2,7 +2,7 @@
 
 No one way is best on all tables: a neighbour graph follows curved clusters and cuts off a handful of far rows, Gaussian
 mixtures find clusters that lie across each other, k-means finds round ones. Where the graph alone tells the clusters
-apart it decides; elsewhere all ways do.
+apart, or the graph and the most likely mixture do, they decide; elsewhere all ways do.
 """
 
 import functools
@@ -13,6 +13,7 @@ import scipy.sparse
 import scipy.sparse.csgraph
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, pairwise_distances_argmin_min
+from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 
 from vae_moe.training import cuts
@@ -34,6 +35,8 @@ MIXTURE_STARTS = 5
 #: Least adjusted Rand index of one way's clusters with what all agree on, and with its own in resamples, to be taken.
 ALIKE, STABLE = 0.7, 0.8
 RESAMPLES, PART = 3, 0.8
+#: Adjusted Rand index from which on two ways found the same clusters.
+SAME = 0.95
 #: Share of the votes from which on a row is surely of a cluster.
 SURE = 0.5
 #: Rows that a mixture is fitted to, at most; the others are told by it.
@@ -46,7 +49,8 @@ def agreed(
     """Choose clusters without labels.
 
     One way's clusters are taken where the neighbour graph tells them apart, and where they are found again in resamples
-    and other ways find much the same. Elsewhere it is what all ways agree on.
+    and other ways find much the same; another's where the graph tells those, or also tells the likeliest mixture's
+    (:func:`told_by_both`). Elsewhere it is what all ways agree on.
 
     Args:
         x: [N, D].
@@ -70,8 +74,11 @@ def agreed(
     first = _one_hot(cluster(np.arange(len(x))))
     if told_by_graph(x, neighbors, graph, first):
         return first, core(neighbors, first)
-    found = [first, *clusterings(x, first, seed=seed)]
-    told = [resp for resp in found[1:] if told_by_graph(x, neighbors, graph, resp)]
+    others, likeliest = clusterings(x, first, seed=seed)
+    found = [first, *others]
+    told = [resp for resp in others if told_by_graph(x, neighbors, graph, resp)]
+    if told_by_both(graph, likeliest, found):
+        told.append(likeliest)
     if told:
         resp = min(told, key=lambda resp: cuts.normalised_cut(graph, resp))
         return resp, core(neighbors, resp)
@@ -108,7 +115,7 @@ def scattered(x: np.ndarray, neighbors: Neighbors, graph) -> np.ndarray:
     """Find rows that are far from all others, and not near each other: no cluster, however few they are.
 
     They are single rows that no link of the neighbour graph joins to others, and unconnected parts of less than
-    ``FEW_ROWS`` of the rows that are not apart (``GAP``) from the rest.
+    ``FEW_ROWS`` of the rows, and no more than a row has neighbours, that are not apart (``GAP``) from the rest.
 
     Args:
         x: [N, D].
@@ -121,10 +128,27 @@ def scattered(x: np.ndarray, neighbors: Neighbors, graph) -> np.ndarray:
     _, parts = scipy.sparse.csgraph.connected_components(graph)
     sizes = np.bincount(parts)
     found = np.zeros(len(x), bool)
-    for part in np.flatnonzero(sizes < FEW_ROWS * len(x)):
+    for part in np.flatnonzero((sizes < FEW_ROWS * len(x)) & (sizes <= neighbors.rows.shape[1])):
         inside = parts == part
         found |= inside & (sizes[part] == 1 or not _is_apart(x, neighbors, inside))
     return found if found.mean() < 0.5 else np.zeros(len(x), bool)
+
+
+def told_by_both(graph, likeliest: np.ndarray, found: Sequence[np.ndarray]) -> bool:
+    """Whether the graph, too, tells the clusters of the mixture of most evidence from all others that were found.
+
+    So it does where they cut by far fewer links (``cuts.SAME_CUT``): densities and neighbours, neither of which has a
+    preferred size, say the same.
+
+    Args:
+        graph: adjacency [N, N], symmetric.
+        likeliest: one-hot clusters [N, K].
+        found: these and others, [N, K] each; those much the same (``SAME``) do not count.
+    """
+    clusters = likeliest.argmax(-1)
+    others = [resp for resp in found if adjusted_rand_score(resp.argmax(-1), clusters) < SAME]
+    least = min((cuts.normalised_cut(graph, resp) for resp in others), default=0.0)
+    return cuts.SAME_CUT * cuts.normalised_cut(graph, likeliest) < least
 
 
 def told_by_graph(x: np.ndarray, neighbors: Neighbors, graph, resp: np.ndarray) -> bool:
@@ -132,7 +156,8 @@ def told_by_graph(x: np.ndarray, neighbors: Neighbors, graph, resp: np.ndarray) 
 
     So it does where hardly a link is cut (``FEW_CUT``) and no cluster is tiny (``LEAST_PART``). Where none is cut, the
     clusters are unconnected parts, which few rows of many equal values, or far ones, are too: then the gap around each
-    cluster must be longer than the steps of the least spanning tree inside.
+    cluster must be longer than the steps of the least spanning tree inside. Where more are cut this tells, too, if each
+    cluster is large enough to have half of its rows' neighbours.
 
     Args:
         x: [N, D].
@@ -142,15 +167,18 @@ def told_by_graph(x: np.ndarray, neighbors: Neighbors, graph, resp: np.ndarray) 
     """
     masks = resp.T[resp.sum(0) > 0] > 0  # [clusters with rows, N]
     cut = cuts.normalised_cut(graph, resp) / resp.shape[1]
-    if cut > cuts.CUT_TOLERANCE:
-        return cut <= FEW_CUT and masks.sum(1).min() >= LEAST_PART * len(x) / resp.shape[1]
+    least = masks.sum(1).min()
+    if cuts.CUT_TOLERANCE < cut <= FEW_CUT and least >= LEAST_PART * len(x) / resp.shape[1]:
+        return True
+    if cut > cuts.CUT_TOLERANCE and least <= neighbors.rows.shape[1] / 2:
+        return False
     return len(masks) == 1 or all(_is_apart(x, neighbors, inside) for inside in masks)
 
 
 def _is_apart(x: np.ndarray, neighbors: Neighbors, inside: np.ndarray) -> bool:
     """Whether the gap between some rows [N] and the others is longer than the steps among them."""
     gap = NearestNeighbors(n_neighbors=1).fit(x[~inside]).kneighbors(x[inside])[0].min()
-    return gap >= GAP * _usual_step(neighbors, inside)
+    return gap > GAP * _usual_step(neighbors, inside)
 
 
 def _usual_step(neighbors: Neighbors, inside: np.ndarray) -> float:
@@ -162,7 +190,7 @@ def _usual_step(neighbors: Neighbors, inside: np.ndarray) -> float:
     return float(np.quantile(steps, USUAL_STEP)) if len(steps) else 0.0
 
 
-def clusterings(x: np.ndarray, first: np.ndarray, *, seed: int = 0) -> list[np.ndarray]:
+def clusterings(x: np.ndarray, first: np.ndarray, *, seed: int = 0) -> tuple[list[np.ndarray], np.ndarray]:
     """Cluster rows by k-means and by Gaussian mixtures of several shapes.
 
     A mixture of each shape begins with scikit-learn's own starts, with k-means' clusters, and with those given.
@@ -173,7 +201,7 @@ def clusterings(x: np.ndarray, first: np.ndarray, *, seed: int = 0) -> list[np.n
         seed: of k-means, of the mixtures' starts and of the rows they are fitted to, ``MOST_ROWS`` at most.
 
     Returns:
-        One-hot clusters, [N, K] each.
+        One-hot clusters, [N, K] each, and among them those of the mixture of least BIC.
     """
     n_components = first.shape[1]
     rows = np.arange(len(x))
@@ -181,15 +209,15 @@ def clusterings(x: np.ndarray, first: np.ndarray, *, seed: int = 0) -> list[np.n
         rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False))
     k_means = KMeans(n_components, n_init=10, random_state=seed).fit(x[rows])
     of_k_means = k_means.predict(x)
-    found = [of_k_means]
+    mixtures: list[GaussianMixture] = []
     for shape in COVARIANCES:
         if shape == "full" and len(rows) <= 2 * n_components * x.shape[1]:
             continue
         fit = functools.partial(fit_mixture, x[rows], n_components, covariance_type=shape, seed=seed)
         begun = (fit(begin=begin[rows]) for begin in (np.eye(n_components)[of_k_means], first))
-        mixtures = [fit(n_init=MIXTURE_STARTS), *begun]
-        found += [mixture.predict(x) for mixture in mixtures]
-    return [np.eye(n_components)[clusters] for clusters in found]
+        mixtures += [fit(n_init=MIXTURE_STARTS), *begun]
+    found = [np.eye(n_components)[clusters] for clusters in (of_k_means, *(each.predict(x) for each in mixtures))]
+    return found, found[1 + int(np.argmin([each.bic(x[rows]) for each in mixtures]))]
 
 
 def consensus(found: Sequence[np.ndarray], *, seed: int = 0) -> np.ndarray:

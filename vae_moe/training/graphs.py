@@ -19,7 +19,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 from vae_moe.engine import threads
-from vae_moe.training.cuts import best_clustering
+from vae_moe.training.cuts import SAME_CUT, best_clustering, normalised_cut
 
 #: Up to this many, distances in x tell as much as an autoencoder's.
 FEW_COLUMNS = 100
@@ -138,7 +138,8 @@ def spectral_start(z: np.ndarray, neighbors: Neighbors, n_components: int, *, se
     part is cut. Otherwise the leading eigenvectors of the normalised adjacency are taken as coordinates,
     their rows scaled to length 1 and clustered by k-means. How many eigenvectors separate the clusters best differs
     from data set to data set (K alone often joins two), so several numbers are tried
-    (:func:`vae_moe.training.cuts.best_clustering` chooses).
+    (:func:`vae_moe.training.cuts.best_clustering` chooses). Rows of length 1 hide a small cluster: where K eigenvectors
+    that are not scaled so, but by the roots of the degrees (Shi & Malik 2000), cut by far fewer links, these are taken.
     Parts of less than ``LEAST_PART`` of the rows go with their nearest row.
 
     scikit-learn's SpectralClustering factorises the Laplacian to get the same vectors, which does not finish in
@@ -199,7 +200,11 @@ def _cut(graph, n_components: int, seed: int) -> np.ndarray:
     vectors = _leading_eigenvectors(graph, min(n_components + EXTRA_EIGENVECTORS[-1], graph.shape[0]), seed)  # [N, E]
     k_means = KMeans(n_components, n_init=10, random_state=seed)
     clusterings = [k_means.fit_predict(normalize(vectors[:, : n_components + n])) for n in EXTRA_EIGENVECTORS]
-    return best_clustering(graph, [np.eye(n_components)[clusters] for clusters in clusterings]).argmax(-1)
+    best = best_clustering(graph, [np.eye(n_components)[clusters] for clusters in clusterings])
+    root_degrees = np.sqrt(np.maximum(graph.sum(1), np.finfo(float).eps))[:, np.newaxis]  # [N, 1]
+    unscaled = np.eye(n_components)[k_means.fit_predict(vectors[:, :n_components] / root_degrees)]
+    by_far = SAME_CUT * normalised_cut(graph, unscaled) < normalised_cut(graph, best)
+    return (unscaled if by_far else best).argmax(-1)
 
 
 def _join(rows: np.ndarray, parts: np.ndarray, n_components: int) -> np.ndarray:
