@@ -154,8 +154,12 @@ def test_all_columns_that_cannot_be_used_are_named_at_once():
         columns.look_at(frame)
     said = str(refusal.value)
     assert said.startswith("column 'b' has 40 different texts")
-    assert said.endswith(" Nor can 2 more be used: --drop 'b' 'c d' \"e'f\" leaves all of them out.")
-    with pytest.raises(DatasetError, match=r"^column 'c d' has dates such as '31\.12\.2024': [^:]*--drop 'c d'\.$"):
+    together = """--drop 'b' 'c d' "e'f" (in Python, drop=['b', 'c d', "e'f"]) leaves all of them out."""
+    assert said.endswith(f" Nor can 2 more be used: {together}")
+    with pytest.raises(
+        DatasetError,
+        match=r"^column 'c d' has dates such as '31\.12\.2024': [^:]*--drop 'c d' \(in Python, drop=\['c d'\]\)\.$",
+    ):
         columns.look_at(frame, drop=["b", "e'f"])
     assert columns.look_at(frame, drop=["b", "c d", "e'f"]).numbers == ["a"]
 

@@ -3,7 +3,9 @@
 import re
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from own_files import in_a_process, run
@@ -73,6 +75,13 @@ def test_a_command_says_itself_what_it_does_not_know(capsys):
     assert "unrecognized arguments: --labell x; did you mean --labels?" in error
 
 
+def test_cures_know_who_chose_the_number():
+    signs = SimpleNamespace(seen={"unsure components": "doubt"}, shares=np.ones(4))
+    for asked, words in (("auto", "fewer --experts than the 4 that auto found, or"), (4, "fewer --experts, or")):
+        trained = SimpleNamespace(config={"kind": "experts", "n_experts": asked})
+        assert words in findings.troubles_of(trained, signs)["unsure components"]
+
+
 def test_names_in_errors_are_few_and_like_what_was_asked_for():
     frame = pd.DataFrame(columns=[f"c{i}" for i in range(20)] + ["credit_risk"])
     for name in ("creditrisk", "Credit Risk", "credit_rsk"):
@@ -106,6 +115,7 @@ def test_a_damaged_report_is_named(kept, tmp_path, capsys):
         ),
         ("experts wine.csv --experts 2", "wine.csv: what is to be predicted? Name a column: --target, of 'alcohol', "),
         ("experts wine.csv --experts 2 --target colour", "--target names 'colour'"),
+        ("experts wine.csv --target alcohol --drop alcohol", "--target and --drop both name 'alcohol'"),
         ("experts wine.csv --experts 2 --target cultivar region", "a classification has one target"),
         ("experts wine.csv --experts 2 --target alcohol --task classification", "has the class"),
         (

@@ -61,6 +61,8 @@ def experts(options: Namespace) -> None:
     source = inputs.read(options.data, side=options.size)
     with inputs.naming(source.path):
         target = targets.read(source.frame, _target_names(source, options.target), options.task)
+    if dropped := [name for name in target.names if name in options.drop]:
+        raise DatasetError(f"--target and --drop both name {dropped[0]!r}: no target is learned from, name it once.")
     known = np.flatnonzero(target.known)
     _check_rows(source.path, len(known), options.experts)
     classes = target.y[known] if target.task == "classification" else None

@@ -110,7 +110,10 @@ class Preparation:
         widths = [min(values[name].nunique(), MAX_CATEGORIES + 1) for name in found.categories]
         n_features = 2 * len(found.numbers) + len(PARTS) * len(found.dates) + sum(widths)
         if len(frame) * n_features > MAX_ENTRIES:
-            raise DatasetError(f"{len(frame)} rows of {n_features} features are {MAX_ENTRIES} at most: --drop columns.")
+            raise DatasetError(
+                f"{len(frame)} rows of {n_features} features are {MAX_ENTRIES} at most: --drop columns "
+                "(in Python, drop=[...])."
+            )
         numbers = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
         dates = make_pipeline(DateParts(), SimpleImputer(strategy="median"), VarianceThreshold(), StandardScaler())
         categories = OneHotEncoder(

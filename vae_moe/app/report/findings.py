@@ -92,9 +92,11 @@ def examined(trained: Trained) -> Health | None:
 
 def troubles_of(trained: Trained, signs: Health | None) -> dict[str, str]:
     """What is wrong with the latent mixture, by name, with what a user of the command can do."""
-    option = "--components" if trained.config["kind"] == "cluster" else "--experts"
-    seen = {} if signs is None else signs.seen
-    return {name: f"{words}: {CURES[name].format(option=option)}" for name, words in seen.items()}
+    if signs is None:
+        return {}
+    kind, asked = ("components", "n_components") if trained.config["kind"] == "cluster" else ("experts", "n_experts")
+    found = f" than the {len(signs.shares)} that auto found" if trained.config.get(asked) == "auto" else ""
+    return {name: f"{words}: {CURES[name].format(option=f'--{kind}{found}')}" for name, words in signs.seen.items()}
 
 
 def gather(
