@@ -11,6 +11,7 @@ import pytest
 from own_files import in_a_process, run
 
 from vae_moe import app
+from vae_moe.app import commands
 from vae_moe.app.report import findings, mixtures
 from vae_moe.data import columns
 from vae_moe.data.files import DatasetError
@@ -148,3 +149,18 @@ def test_folders_of_others_are_refused(tmp_path, data, capsys):
         run("cluster", data / "wine.csv", "--components", 2, "--out", tmp_path / "a", "--seed", 2**32)
     assert f"must be 0 or more and below {2**32}, got {2**32}" in capsys.readouterr().err
     assert not list(Path(tmp_path).iterdir())
+
+
+def test_the_folder_is_called_after_the_file_where_no_name_is_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = []
+    monkeypatch.setattr(
+        commands, "COMMANDS", dict.fromkeys(("cluster", "experts"), lambda given: made.append(given.out))
+    )
+    assert (
+        run("cluster", "there/wine.csv")
+        == run("experts", "wine.csv", "--out", "mine")
+        == run("experts", "digits/")
+        == 0
+    )
+    assert list(map(str, made)) == ["wine-clusters", "mine", "digits-experts"]

@@ -15,6 +15,7 @@ from vae_moe import registry
 from vae_moe.app import failures, folder
 
 TASKS = ("regression", "classification")
+MADE = {"cluster": "clusters", "experts": "experts"}  # how the folder of a file is called where no name is given
 SEEDS = 2**32  # NumPy's
 
 _DATA = "a .csv, .parquet, .npy or .npz file, or a folder of images"
@@ -23,6 +24,8 @@ _DATA = "a .csv, .parquet, .npy or .npz file, or a folder of images"
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code: 0, or as ``failures.explain``."""
     options = parser().parse_args(arguments)
+    if options.command in MADE and options.out is None:
+        options.out = Path(f"{options.data.resolve().stem}-{MADE[options.command]}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(format="%(message)s")
     logging.getLogger("vae_moe").setLevel(logging.ERROR if options.quiet else logging.INFO)
@@ -123,7 +126,10 @@ class _Command(argparse.ArgumentParser):
 def _add_training(parser: argparse.ArgumentParser, models: Sequence[str]) -> None:
     parser.add_argument("data", type=Path, help=_DATA)
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder to write, with report.html in it"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder to write, with report.html in it; default: after the file",
     )
     parser.add_argument("--model", choices=models, default=models[0], help=f"default: {models[0]}")
     parser.add_argument("--epochs", type=_positive, metavar="N", help="passes over the rows; default: the model's")
