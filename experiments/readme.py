@@ -126,6 +126,7 @@ def sections() -> dict[str, str]:
         "robustness": robustness.table(robustness.read()),
         "tables-means": tables.means(grids.read(tables.FOLDER)),
         "tables-each": tables.each(grids.read(tables.FOLDER)),
+        "gaps-means": gaps.means(grids.read(gaps.FOLDER)),
         "tabular-ranks": tabular.shown.overall(grids.read(tabular.FOLDER)),
         "tabular-gates": tabular.shown.gates(grids.read(tabular.FOLDER)),
         "tabular-means": tabular.shown.means(grids.read(tabular.FOLDER)),

@@ -205,11 +205,32 @@ def table(records: grids.Records) -> str:
             parts += [f"## {question.capitalize()}", *(_mean_table(records, question, *each) for each in figures)]
     if coverage := [record["coverage"] for record in records if "coverage" in record]:
         parts.append(f"Intervals of 90 % of DMVAE's draws hold {100 * np.mean(coverage):.1f} % of the numbers removed.")
-    if rows := [_cluster_row(records, each.name) for each in QUESTIONS["cluster"]]:
+    if any(record["question"] == "cluster" for record in records):
+        rows = [_cluster_row(records, each.name) for each in QUESTIONS["cluster"]]
         heads = ["table", "adjusted Rand index of rows with gaps and full rows", "accuracy, %", "of full rows, %"]
         parts += ["## Cluster", grids.markdown(heads, rows)]
     what = "30 % of the cells are removed at random where nothing else is said"
     return "\n\n".join([*parts, grids.footnote(records, what, ", the best of a row in bold")])
+
+
+def means(records: grids.Records) -> str:
+    """A Markdown table of the means over tables of what is put into gaps: a row a share and a figure."""
+    shown, rows = methods.ANSWER["fill"], []
+    for share in SHARES:
+        for key, title, _ in _SHOWN["fill"]:
+            facts = {"question": "fill", "share": share}
+            by_table = [
+                [grids.values(records, key, method=method, table=table.name, **facts) for method in shown]
+                for table in QUESTIONS["fill"]
+            ]
+            whole = [[float(np.mean(values)) for values in row] for row in by_table if all(row)]
+            if whole:
+                figures = ((100 if key == "wrong" else 1) * np.mean(whole, 0)).tolist()
+                rows.append([f"{100 * share:.0f} %", title, *grids.bold([f"{mean:.3g}" for mean in figures], figures)])
+    own = [record for record in records if record["question"] == "fill"]
+    what = "Means over tables, the least of a row in bold"
+    heads = ["cells removed", "figure", *(methods.METHODS[method] for method in shown)]
+    return grids.markdown(heads, rows) + "\n\n" + grids.footnote(own, what, "")
 
 
 def _cluster_row(records: grids.Records, name: str) -> list[str]:
