@@ -98,10 +98,11 @@ def test_values_far_from_those_of_training_are_told(tmp_path):
     preparation = Preparation.fit(frame)
     ranges = Measured.of(inputs.Source(tmp_path, frame, None), preparation).ranges
     new = frame.head(5).assign(bmi=[17.0, 66.0, np.nan, 3210.0, -7.0], joined=["2020-04-20"] * 4 + ["2021-01-01"])
-    assert Measured.of(inputs.Source(tmp_path, new, None), preparation).far_from(ranges) == [
+    far = Measured.of(inputs.Source(tmp_path, new, None), preparation).far_from(ranges)
+    assert list(far) == ["bmi", "joined"] and list(far.values()) == [
         "column 'bmi' has 3,210 in row 4, far from the 18 to 42 of training, and 1 more rows are: what is predicted "
         "there is a guess",
         "column 'joined' has 2021-01-01 in row 5, far from the 2020-01-01 to 2020-03-01 of training: what is predicted "
         "there is a guess",
     ]
-    assert Measured.of(inputs.Source(tmp_path, new, None), preparation).far_from({}) == []  # an earlier version's
+    assert Measured.of(inputs.Source(tmp_path, new, None), preparation).far_from({}) == {}  # an earlier version's
