@@ -17,7 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PRIOR, MIXTURE = "vae_moe/layers/mixture_prior.py", "vae_moe/layers/latent_mixture.py"
-GUMBEL, LIKELIHOODS = "vae_moe/layers/gumbel_softmax.py", "vae_moe/likelihoods.py"
+GUMBEL, LIKELIHOODS = "vae_moe/layers/gumbel_softmax.py", "vae_moe/likelihoods/__init__.py"
 REGULARIZATION, MODEL = "vae_moe/layers/regularization.py", "vae_moe/models/base.py"
 EXPERTS, MIXTURES = "vae_moe/layers/experts.py", "vae_moe/models/mixture_of_experts.py"
 OBJECTIVES = "vae_moe/models/objectives.py"
