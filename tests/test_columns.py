@@ -156,10 +156,8 @@ def test_all_columns_that_cannot_be_used_are_named_at_once():
     assert said.startswith("column 'b' has 40 different texts")
     together = """--drop 'b' 'c d' "e'f" (in Python, drop=['b', 'c d', "e'f"]) leaves all of them out."""
     assert said.endswith(f" Nor can 2 more be used: {together}")
-    with pytest.raises(
-        DatasetError,
-        match=r"^column 'c d' has dates such as '31\.12\.2024': [^:]*--drop 'c d' \(in Python, drop=\['c d'\]\)\.$",
-    ):
+    words = r"^column 'c d' has dates such as '31\.12\.2024': [^:]*--drop 'c d' \(in Python, drop=\['c d'\]\)\.$"
+    with pytest.raises(DatasetError, match=words):
         columns.look_at(frame, drop=["b", "e'f"])
     assert columns.look_at(frame, drop=["b", "c d", "e'f"]).numbers == ["a"]
 

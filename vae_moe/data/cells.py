@@ -107,3 +107,8 @@ def gaps_read(known: pd.Series, values: pd.Series) -> str:
 def _word(value) -> str:
     whole = isinstance(value, float | np.floating) and value.is_integer()
     return str(int(value)) if whole else str(value).strip()
+
+
+def leave_out(*names: str) -> str:
+    """How columns are left out, in words for the command and for Python."""
+    return f"--drop {' '.join(map(repr, names))} (in Python, drop={list(names)})"

@@ -112,7 +112,7 @@ def look_at(frame: pd.DataFrame, drop: Sequence[str] = (), rows: np.ndarray | No
             except DatasetError as error:
                 refused[str(name)] = error
     if len(refused) > 1:
-        all_of_them = f"{_leave_out(*refused)} leaves all of them out"
+        all_of_them = f"{cells.leave_out(*refused)} leaves all of them out"
         raise DatasetError(f"{next(iter(refused.values()))} Nor can {len(refused) - 1} more be used: {all_of_them}.")
     if refused:
         raise next(iter(refused.values()))
@@ -271,14 +271,9 @@ def _kind_of_text(name: str, known: pd.Series, lost: pd.Series, cure: str, comma
     return Kind("category")
 
 
-def _leave_out(*names: str) -> str:
-    """How columns are left out, in words for the command and for Python."""
-    return f"--drop {' '.join(map(repr, names))} (in Python, drop={list(names)})"
-
-
 def _place(found: Columns, name: str, column: pd.Series, commas: bool) -> None:
     """Put a column where it belongs."""
-    cure, rare = _leave_out(name), rare_below(len(column))
+    cure, rare = cells.leave_out(name), rare_below(len(column))
     kind = kind_of(name, column, rare, cure, commas)
     if kind.name == "number":
         values = cells.numbers(name, column, kind.form, cure)

@@ -277,9 +277,7 @@ def check_rows(x, gate) -> np.ndarray:
     usable = np.isfinite(x) | np.isnan(x) if getattr(gate, "takes_gaps", False) else np.isfinite(x)
     if not usable.all():
         row, column = np.argwhere(~usable)[0]
-        raise ValueError(
-            f"x has NaN or infinite entries, the first at row {row}, column {column}: impute or drop them."
-        )
+        raise ValueError(f"x has NaN or infinite entries, the first at row {row}, column {column}: fill or drop them.")
     return x
 
 
