@@ -50,11 +50,12 @@ def read(path: str | Path, as_text: Sequence[str] = ()) -> pd.DataFrame:
             return frame.iloc[: len(frame) - n_blank] if len(names) == 1 and (n_blank := _blank_end(content)) else frame
 
 
-def parts(path: Path, n_rows: int, as_text: Sequence[str] = ()) -> Iterator[tuple[pd.DataFrame, float]]:
+def parts(path: str | Path, n_rows: int, as_text: Sequence[str] = ()) -> Iterator[tuple[pd.DataFrame, float]]:
     """Read a table in parts of n_rows, with the share of the file that is read by then; errors as of ``read``.
 
     Pandas finds out what columns are in each part by itself, but for those that are ``as_text``.
     """
+    path = Path(path)
     with _named_errors(path):
         parse, _, delimiter = _parser(path)
         n_bytes, checked = path.stat().st_size, False

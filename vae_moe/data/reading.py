@@ -66,12 +66,13 @@ def read(
     return found if isinstance(found, Images) else _checked(path, found)
 
 
-def is_large(path: Path) -> bool:
+def is_large(path: str | Path) -> bool:
     """Whether a file is better read by ``parts``."""
+    path = Path(path)
     return path.suffix.lower() in (".csv", ".parquet") and path.is_file() and path.stat().st_size > LARGE_BYTES
 
 
-def parts(path: Path, as_text: Sequence[str] = ()) -> Iterator[tuple[pd.DataFrame, float]]:
+def parts(path: str | Path, as_text: Sequence[str] = ()) -> Iterator[tuple[pd.DataFrame, float]]:
     """Read a .csv or .parquet file of any size in parts of ``PART`` rows.
 
     Args:
@@ -84,6 +85,7 @@ def parts(path: Path, as_text: Sequence[str] = ()) -> Iterator[tuple[pd.DataFram
     Raises:
         DatasetError: as ``read``.
     """
+    path = Path(path)
     if path.suffix.lower() == ".csv":
         yield from csv_files.parts(path, PART, as_text)
         return
