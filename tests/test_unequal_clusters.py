@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.datasets import make_blobs
+from sklearn.datasets import make_blobs, make_moons
 from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import scale
 
@@ -104,3 +104,10 @@ def test_a_category_is_worth_no_more_for_its_levels():
     assert (np.ptp(scaled[:, 4:], 0) == 1).all() and np.allclose(scaled[:, :4].std(0), 1)
     clusters = warm_start.cluster(scaled, scaled, graphs.nearest_neighbors(scaled), 3, start="spectral")[0].argmax(-1)
     assert adjusted_rand_score(y, clusters) >= 0.95
+
+
+def test_curved_clusters_stay_as_the_start_finds_them():
+    """Training once took VaDE from the right start to 0.47."""
+    X, y = make_moons(400, noise=0.05, random_state=0)
+    found = VaDEClustering(2, epochs=10, start_epochs=5, random_state=0).fit_predict(X)
+    assert adjusted_rand_score(y, found) > 0.95
