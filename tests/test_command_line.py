@@ -62,6 +62,16 @@ def test_a_clustering_leaves_its_folder(wine):
     assert not list(wine.parent.glob(".clusters*"))
 
 
+def test_categories_that_tell_nothing_do_not_hide_the_numbers_that_do(tmp_path, rng):
+    groups = rng.integers(0, 3, 300)
+    table = pd.DataFrame(rng.normal(size=(300, 4)) + 5 * groups[:, np.newaxis], columns=list("abcd"))
+    table = table.assign(**{name: rng.choice(list("pqrst"), 300) for name in "xyz"}, group=groups)
+    table.to_csv(tmp_path / "mixed.csv", index=False)
+    options = ["cluster", "--components", "3", "--labels", "group", "--epochs", "2", "--quiet", "--out"]
+    assert run(*options, tmp_path / "out", tmp_path / "mixed.csv") == 0
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["clustering_accuracy"] > 0.98
+
+
 def test_new_rows_with_unknown_values_are_clustered(wine, data, tmp_path, capsys, caplog):
     frame = pd.read_csv(data / "wine.csv").head(5).assign(region="Mars", extra=1)
     frame.loc[0, "proline"] = np.nan
