@@ -80,7 +80,7 @@ def load(table: Table, seed: int, rows: int = ROWS) -> tuple[pd.DataFrame, np.nd
     """
     from vae_moe.data import columns
 
-    text = named._frame(table.name).drop(columns=["rownames", *table.drop], errors="ignore")
+    text = named.frame_of(table.name).drop(columns=["rownames", *table.drop], errors="ignore")
     text = text.dropna(subset=[table.target] if table.target else None)
     if table in FILLED:
         text = text.dropna()

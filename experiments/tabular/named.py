@@ -70,14 +70,15 @@ TABLES = {table.name: table for half in HALVES.values() for table in half}
 
 def load(table: Table, seed: int, rows: int = ROWS) -> tuple[pd.DataFrame, np.ndarray]:
     """The columns [N, C] as text, and y [N], numbers or those of classes, of at most so many rows, by the seed."""
-    frame = _frame(table.name)
+    frame = frame_of(table.name)
     frame = wheels.drawn(frame.dropna(subset=[table.target]), rows, seed)
     target = frame[table.target]
     y = np.unique(target.to_numpy(str), return_inverse=True)[1] if table.classes else target.to_numpy(float)
     return frame.drop(columns=[table.target, *table.drop, "rownames"], errors="ignore"), y
 
 
-def _frame(name: str) -> pd.DataFrame:
+def frame_of(name: str) -> pd.DataFrame:
+    """A whole table as text, [N, C], by its name."""
     if name == "sklearn/diabetes":
         from sklearn.datasets import load_diabetes
 

@@ -184,8 +184,9 @@ class KerasEstimator(BaseEstimator, ABC):
 
     @property
     def _table(self) -> Table | None:
-        """What the columns are; None where they are numbers without gaps."""
-        return None if self.table_ is None else Table.of(self.table_)
+        """What the columns are; None where they are numbers without gaps, as all were in estimators saved before."""
+        kept = getattr(self, "table_", None)
+        return None if kept is None else Table.of(kept)
 
     def _is_table(self, X: Any) -> bool:
         """Whether the columns of X are taken for what each is, with gaps, and not for numbers alone."""
@@ -222,7 +223,7 @@ class KerasEstimator(BaseEstimator, ABC):
     def _check_X(self, X: Any) -> np.ndarray:
         """Return x [N, D] of other rows X than those of the fit."""
         check_is_fitted(self)
-        if self.table_ is not None:
+        if self._table is not None:
             validate_data(self, X, reset=False, skip_check_array=True)
         else:
             X = validate_data(self, X, reset=False, dtype=DTYPES)
@@ -231,7 +232,8 @@ class KerasEstimator(BaseEstimator, ABC):
 
     def _encoded(self, X: Any) -> np.ndarray:
         """Return x [N, D] of checked rows X."""
-        return self._scaling.apply(X) if self._table is None else self._table.encode(X)
+        table = self._table
+        return self._scaling.apply(X) if table is None else table.encode(X)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())

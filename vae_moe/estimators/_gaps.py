@@ -23,12 +23,12 @@ class GapFilling(KerasEstimator):
 
     def _hide(self, x: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Hide some numbers of a table from training: x [N, D] without them, and which [N, D] they are."""
-        hidden = np.zeros(x.shape, bool)
-        if self._table is not None:
-            seen = ~np.isnan(x) & self._table.is_number
-            rng = np.random.default_rng((seed, 1))  # not that of whoever made the gaps
-            share = min(UNSEEN, MOST_UNSEEN / max(seen.sum(), 1))
-            hidden = seen & (rng.uniform(size=x.shape) < share)
+        table = self._table
+        if table is None:
+            return x, np.zeros(x.shape, bool)
+        seen = ~np.isnan(x) & table.is_number
+        rng = np.random.default_rng((seed, 1))  # not that of whoever made the gaps
+        hidden = seen & (rng.uniform(size=x.shape) < min(UNSEEN, MOST_UNSEEN / max(seen.sum(), 1)))
         return np.where(hidden, np.nan, x).astype(np.float32), hidden
 
     def _measure_spread(self, x: np.ndarray, hidden: np.ndarray, truth: np.ndarray) -> None:

@@ -136,7 +136,7 @@ def as_frame(X: Any) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If two columns have one name, or a number is infinite or too large.
+        If two columns have one name.
     """
     if isinstance(X, pd.DataFrame):
         frame = X
@@ -155,9 +155,9 @@ def filled(x: np.ndarray, *, seed: int = 0) -> np.ndarray:
 
     It is scikit-learn's KNNImputer, of `MOST_DONORS` rows at most: for starts, which compare rows.
     """
-    x = np.where(np.isnan(x).all(0), 0.0, x).astype(np.float32)
     if not np.isnan(x).any():
         return x
+    x = np.where(np.isnan(x).all(0), 0.0, x).astype(np.float32)
     donors = np.arange(len(x))
     if len(x) > MOST_DONORS:
         donors = np.sort(np.random.default_rng(seed).choice(len(x), MOST_DONORS, replace=False))
