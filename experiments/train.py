@@ -142,7 +142,7 @@ def record(recipe: recipes.Recipe, dataset, y, trained: training.Trained) -> dic
         "protocol": dataset.protocol,
         "n_components": recipe.n_components or dataset.n_classes,
         **({"n_outputs": recipe.n_outputs} if recipe.task == "regression" else {}),
-        **measures.scores(trained.model, recipe, dataset.test, y and y.test),
+        **measures.scores(trained.model, recipe, dataset, y and y.test),
         "val_loss": min(trained.history["val_loss"]),
         "epochs": recipe.epochs,
         "n_parameters": trained.model.count_params(),

@@ -10,12 +10,24 @@ import pytest
 import short_plans
 from sklearn.datasets import load_diabetes, load_digits, load_wine
 
-from experiments import wheels
+from experiments import judges, measures, wheels
 
 
 @pytest.fixture(autouse=True)
 def _seed():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _short_measures(tmp_path_factory):
+    """What runs are measured by, in less time; its judges are not left among a user's."""
+    folder = tmp_path_factory.mktemp("judges")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judges, "folder", lambda: folder)
+        patch.setattr(judges, "MOST_EPOCHS", 2)
+        patch.setattr(measures, "SAMPLES", 20)
+        patch.setattr(measures, "LIKELIHOOD_SAMPLES", 20)
+        yield
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ def test_a_sound_model_has_no_trouble(sound):
         model.cluster(data.test.x) == np.argmax(model.mixture.prior.c_logits(model.encode(data.test.x)), -1)
     ).mean()
     assert signs.bayes_agreement == agreement
+    assert signs.samples_agreement > 0.9
     assert signs.use_entropy == pytest.approx(np.log(5), abs=0.05)
 
 
@@ -65,7 +66,7 @@ def test_each_trouble_has_its_name_and_its_cure(rng):
         weight.assign(np.zeros(weight.shape))
     assert "posterior ignored" in health.examine(idle, x).troubles
     shares = np.array([0.5, 0.499, 0.001])
-    one_empty = health.Health(shares, 2, 0.7, 0.1, 3.0, 1.0, 2, 0.3).troubles
+    one_empty = health.Health(shares, 2, 0.7, 0.1, 3.0, 1.0, 2, 0.3, 0.9).troubles
     assert "1 of 3 components have hardly any rows" in one_empty["empty components"]
     assert "30% of the rows" in one_empty["components disagree"]
 
@@ -84,7 +85,7 @@ def test_groups_that_are_torn_are_a_trouble(rng):
     x = np.concatenate([rng.uniform(0, 0.1, (50, 3)) + 0.45 * k for k in range(3)]).astype("f")
     model = VaDE(3, n_components=2, latent_dim=2, prior_stddev=0.0)
     assert "groups torn" not in health.examine(model, x).troubles  # one component has all
-    torn = health.Health(np.array([0.5, 0.5]), 2, 0.7, 0.1, 3.0, 1.0, 2, 1.0, joined=(0, 1))
+    torn = health.Health(np.array([0.5, 0.5]), 2, 0.7, 0.1, 3.0, 1.0, 2, 1.0, 1.0, joined=(0, 1))
     assert "component 0, 1 joins groups" in torn.troubles["groups torn"]
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import entropy
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, pairwise_distances_chunked
 from sklearn.metrics.cluster import contingency_matrix
+from sklearn.neighbors import NearestNeighbors
 
 
 def best_assignment(y, clusters) -> dict[int, Any]:
@@ -150,3 +151,37 @@ def gate_scores(y, gate_probs) -> dict[str, float]:
         "gate_use_entropy": float(entropy(gate_probs.mean(0))),
         "experts_used": components_used(chosen, gate_probs.shape[1]),
     }
+
+
+def generation_purities(y, clusters, judged) -> np.ndarray:
+    """Part of each component's samples that are of the component's class, in [0, 1].
+
+    Args:
+        y: [N] classes of rows.
+        clusters: [N] components of these rows; the best one-to-one map names the components' classes.
+        judged: [K, n] classes of n samples of each component, told by a classifier.
+
+    Returns:
+        [K'], of the components that the map gives a class; 0 of those that it could give one, had they rows.
+    """
+    judged = np.asarray(judged)
+    assigned = best_assignment(y, clusters)
+    without = min(len(judged), len(np.unique(y))) - len(assigned)
+    return np.array([*(np.mean(judged[k] == name) for k, name in assigned.items()), *[0.0] * without])
+
+
+def share_near(points, others, n_neighbors: int = 3) -> float:
+    """Part of points that are within reach of another set, each of whose points reaches to its k-th neighbour.
+
+    Of generated points near real ones it is precision, of real ones near as many generated ones recall
+    (Kynkaanniemi et al. 2019, equation 2).
+
+    Args:
+        points: [N, F] features.
+        others: [M, F] features, M > k.
+        n_neighbors: k.
+    """
+    near = NearestNeighbors(n_neighbors=n_neighbors + 1, algorithm="brute").fit(others)
+    reach = near.kneighbors(others)[0][:, -1]  # [M]; the first neighbour is the point itself
+    parts = pairwise_distances_chunked(points, others, reduce_func=lambda part, _: (part <= reach).any(1))
+    return float(np.concatenate(list(parts)).mean())

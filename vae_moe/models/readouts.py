@@ -11,6 +11,9 @@ from vae_moe.layers import LatentMixture
 from vae_moe.models.base import READOUT_SAMPLES, check_rows
 from vae_moe.probabilities import normalised_logs
 
+#: Samples of z of a row that are weighed in one product.
+SAMPLES_AT_ONCE = 20
+
 
 class LatentReadouts:
     """Abstract: what a latent mixture can tell, for a Keras model whose gate is one."""
@@ -91,6 +94,24 @@ class LatentReadouts:
             total += map_batches(self._elbo, x, rng.standard_normal((len(x), self.mixture.latent_dim), np.float32))
         return total / n_samples
 
+    def log_likelihood(self, x, n_samples: int = 1000, seed: int = 0) -> np.ndarray:
+        """The importance-weighted bound of log p(x), the closer the more samples (Burda et al. 2016); c is summed out.
+
+        Args:
+            x: [N, D].
+            n_samples: of z from q(z|x), for each row.
+            seed: of those samples.
+
+        Returns:
+            [N] nats.
+        """
+        x = check_rows(x, self.mixture)
+        rng, total = np.random.default_rng(seed), np.full(len(x), -np.inf)
+        for done in range(0, n_samples, SAMPLES_AT_ONCE):
+            shape = len(x), min(SAMPLES_AT_ONCE, n_samples - done), self.mixture.latent_dim
+            total = np.logaddexp(total, map_batches(self._log_weights, x, rng.standard_normal(shape, np.float32)))
+        return total - np.log(n_samples)
+
     def posterior(self, x, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """q(z|x) and q(c|x), the latter of VaDE at one sample of z.
 
@@ -148,3 +169,15 @@ class LatentReadouts:
     @tf.function(reduce_retracing=True)
     def _elbo(self, x, noise):
         return -tf.add_n(list(self.mixture(x, noise=noise)["terms"].values()))
+
+    @tf.function(reduce_retracing=True)
+    def _log_weights(self, x, noise):
+        """Log of the summed weights p(x, z) / q(z|x) of samples of z, noise [B, S, L] -> [B]."""
+        q, n_samples = self.mixture.infer(x, noise[:, 0]), tf.shape(noise)[1]
+        deviation = tf.exp(0.5 * q["z_log_var"])[:, tf.newaxis]  # [B, 1, L]
+        z = q["z_mean"][:, tf.newaxis] + deviation * noise  # [B, S, L]
+        log_q = -0.5 * tf.reduce_sum(q["z_log_var"][:, tf.newaxis] + tf.square(noise) + np.log(2 * np.pi), -1)  # [B, S]
+        z = tf.reshape(z, [-1, self.mixture.latent_dim])
+        log_x = self.mixture.x_likelihood.log_prob(self.mixture.decoder(z), tf.repeat(x, n_samples, 0))
+        log_p = tf.reshape(log_x + self.mixture.prior.log_prob(z), tf.shape(log_q))
+        return tf.reduce_logsumexp(log_p - log_q, -1)

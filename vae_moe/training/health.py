@@ -13,8 +13,10 @@ logger = logging.getLogger(__name__)
 
 #: A latent entry is active if the variance of its mean over the rows is above this (Burda et al. 2016, section 5.2).
 ACTIVE_VARIANCE = 0.01
-#: Least share of rows on which q(c|x) and p(c|z) should name the same component.
+#: Least share of rows, and of samples, on which q(c|x) and p(c|z) should name the same component.
 LEAST_AGREEMENT = 0.5
+#: Samples of each component that are asked which one they are of.
+SAMPLES = 50
 #: Rows whose neighbours are looked for: of fewer, gaps between groups and gaps between rows look alike.
 LEAST_ROWS, MOST_ROWS = 500, 2000
 #: Greatest mean entropy of q(c|x), as a share of log K.
@@ -46,6 +48,7 @@ class Health:
         kl_c: mean KL(q(c|x) || p(c)), nats.
         active_units: entries of z whose mean differs from row to row.
         bayes_agreement: part of the rows where q(c|x) and Bayes' p(c|z) name the same component; 1 for VaDE.
+        samples_agreement: part of samples of p(x|c) that q(c|x) gives the component they were drawn from.
         joined: components that hold several groups of rows which no neighbour links, while another group is cut.
     """
 
@@ -57,6 +60,7 @@ class Health:
     kl_c: float
     active_units: int
     bayes_agreement: float
+    samples_agreement: float
     joined: tuple[int, ...] = ()
 
     @property
@@ -83,10 +87,10 @@ class Health:
             )
         if n_components > 1 and self.c_entropy > MOST_UNSURE * np.log(n_components):
             found["unsure components"] = f"q(c|x) has {self.c_entropy:.2f} of {np.log(n_components):.2f} nats left"
-        if self.bayes_agreement < LEAST_AGREEMENT:
+        if min(self.bayes_agreement, self.samples_agreement) < LEAST_AGREEMENT:
             found["components disagree"] = (
-                f"q(c|x) and p(c|z) name the same component for {self.bayes_agreement:.0%} of the rows, samples of a "
-                "component do not look like its members"
+                f"q(c|x) and p(c|z) name the same component for {self.bayes_agreement:.0%} of the rows, q(c|x) gives a "
+                f"component {self.samples_agreement:.0%} of its own samples"
             )
         return found
 
@@ -104,6 +108,7 @@ class Health:
             "c_entropy": self.c_entropy,
             "active_units": self.active_units,
             "bayes_agreement": self.bayes_agreement,
+            "samples_agreement": self.samples_agreement,
         }
 
 
@@ -113,7 +118,7 @@ def examine(model, x, seed: int = 0) -> Health:
     Args:
         model: a VaDE, a DMVAE, or a mixture of experts gated by one.
         x: [N, D].
-        seed: of one sample of z for each row.
+        seed: of one sample of z for each row, and of each component's samples.
 
     Returns:
         Its health.
@@ -142,8 +147,16 @@ def examine(model, x, seed: int = 0) -> Health:
         kl_c=float(np.sum(c_probs * (c_log_probs - log_weights), -1).mean()),
         active_units=int((z_mean.var(0) > ACTIVE_VARIANCE).sum()),
         bayes_agreement=float((clusters == bayes.argmax(-1)).mean()) if mixture.c_encoder is not None else 1.0,
+        samples_agreement=_samples_agreement(model, seed),
         joined=_joined(np.asarray(x).reshape(len(x), -1), z_mean, clusters, seed),
     )
+
+
+def _samples_agreement(model, seed: int) -> float:
+    """Part of samples of each component whose most probable component it is."""
+    k = model.mixture.n_components
+    x = np.concatenate([model.generate(SAMPLES, component, seed) for component in range(k)])
+    return float((model.posterior(x, seed)[2].argmax(-1) == np.repeat(np.arange(k), SAMPLES)).mean())
 
 
 def _joined(x: np.ndarray, z: np.ndarray, clusters: np.ndarray, seed: int) -> tuple[int, ...]:
@@ -156,7 +169,7 @@ def _joined(x: np.ndarray, z: np.ndarray, clusters: np.ndarray, seed: int) -> tu
 class HealthCheck(keras.callbacks.Callback):
     """Examines held-out rows after each epoch and warns of each trouble when it comes; no labels.
 
-    Logs ``val_use_entropy``, ``val_c_entropy``, ``val_active_units``, ``val_bayes_agreement``, ``val_largest_share``.
+    Logs ``val_`` and the name of each of ``Health.figures``.
     Put it before the callbacks that write logs (HistoryFile, TensorBoard).
 
     Args:
