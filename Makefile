@@ -11,7 +11,7 @@ WORKDIR = runs
 VENV := $(or $(VIRTUAL_ENV),.venv)
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.vae_moe_installed
-RUNS := $(foreach data,mnist fashion_mnist cifar10 digits spiral reuters reuters10k hhar,$(foreach model,dmvae hdmvae vade dvmoe deepmoe vademoe,$(data)-$(model)))
+RUNS := $(foreach data,mnist fashion_mnist cifar10 digits spiral reuters reuters10k hhar,$(foreach model,dmvae hdmvae vade dvmoe deepmoe vademoe hmoe,$(data)-$(model)))
 
 .PHONY: help install check audit test mutations robustness clean tensorboard figures readme docs tutorial $(RUNS)
 .DEFAULT_GOAL := help
@@ -19,7 +19,7 @@ RUNS := $(foreach data,mnist fashion_mnist cifar10 digits spiral reuters reuters
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z_ -]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  Runs (options PRESET=default|augment|scratch|paper|warm SEED=0 EPOCHS=n RESTARTS=1 WORKDIR=runs DATA_DIR=folder; COMPONENTS=K; of"
-	@echo "  the mixtures of experts (dvmoe, deepmoe, vademoe) also TASK=regression|classification OUTPUTS=n LABELS=n):"
+	@echo "  the mixtures of experts (dvmoe, deepmoe, vademoe, hmoe) also TASK=regression|classification OUTPUTS=n LABELS=n):"
 	@for run in $(RUNS); do echo "    make $$run"; done
 
 install: $(INSTALLED)  ## virtual environment and package, once

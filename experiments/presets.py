@@ -135,6 +135,7 @@ _PAPER_NETWORKS: dict[str, dict[str, Any]] = {
 _PAPER_NETWORKS |= {
     "hdmvae": _PAPER_NETWORKS["dmvae"],
     "dvmoe": _PAPER_NETWORKS["dmvae"],
+    "hmoe": _PAPER_NETWORKS["dmvae"],
     "vademoe": _PAPER_NETWORKS["vade"],
 }
 
@@ -247,7 +248,7 @@ def _latent_network(size: Size, model: str) -> dict[str, Any]:
         "latent_dim": 10,
         "z_encoder_sizes": size.encoder,
         "decoder_sizes": size.encoder[::-1],
-        **({"c_encoder_sizes": _GATE} if model in ("dmvae", "hdmvae", "dvmoe") else {"learn_weights": True}),
+        **({"learn_weights": True} if model in ("vade", "vademoe") else {"c_encoder_sizes": _GATE}),
     }
 
 

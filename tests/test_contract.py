@@ -41,6 +41,7 @@ MODELS = {
     "HDMVAE": lambda: models.HDMVAE(
         6, n_components=4, branching=(2, 2), relaxation="gumbel", c_encoder_sizes=(8,), **SMALL_GATE
     ),
+    "HMoE": lambda: models.HMoE(6, 4, 2, branching=(2, 2), learn_variance=True, c_encoder_sizes=(8,), **SMALL_GATE),
     "VAE conv": lambda: models.VAE(6, **CONV),
     "VaDE conv": lambda: models.VaDE(6, n_components=3, likelihood="heteroscedastic_gaussian", **CONV),
     "DMVAE conv": lambda: models.DMVAE(
@@ -57,6 +58,7 @@ TARGETS = {  # of the mixtures of experts
     "DeepMoE": np.linspace(-1, 1, 20, dtype="f").reshape(10, 2),
     "DVMoE": np.linspace(-1, 1, 20, dtype="f").reshape(10, 2),
     "VaDEMoE": np.arange(10) % 4,
+    "HMoE": np.linspace(-1, 1, 20, dtype="f").reshape(10, 2),
 }
 READOUTS = {
     "VAE": ("encode", "reconstruct", "elbo"),
@@ -66,6 +68,7 @@ READOUTS = {
     "DeepMoE": ("gate_proba", "predict_mean"),
     "DVMoE": ("gate_proba", "predict_mean", "encode", "elbo"),
     "VaDEMoE": ("gate_proba", "predict_mean", "encode", "elbo"),
+    "HMoE": ("gate_proba", "predict_mean", "encode", "elbo"),
 }
 LAYERS = {
     "ConvEncoder": (lambda: layers.ConvEncoder((3, 2), (4, 5), (8,), seed=1), 6),

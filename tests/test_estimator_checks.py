@@ -47,5 +47,5 @@ def test_scikit_learn_contract(estimator, check):
 
 
 def test_every_estimator_is_checked():
-    also = {estimators.HDMVAEClustering}  # a DMVAEClustering of another model
+    also = {getattr(estimators, name) for name in ("HDMVAEClustering", "HMoERegressor", "HMoEClassifier")}  # of a tree
     assert {type(each) for each in EVERY} | also == {*estimators.ESTIMATORS, *BY_EM} and len(BY_EM) == 6

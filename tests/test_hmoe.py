@@ -8,7 +8,8 @@ from em_data import HMOE, SOFTMAX, assert_monotone, spiral, spiral_for
 from scipy.stats import multivariate_normal
 
 from vae_moe.em import HierarchicalGate, HMoERegressor, SoftmaxGatedRegressor
-from vae_moe.em._trees import CategoricalTree, GaussianTree, TreePosterior
+from vae_moe.em._ridge_trees import CategoricalTree
+from vae_moe.em._trees import GaussianTree, TreePosterior
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 TREE = (2, 1, 3)
@@ -87,11 +88,11 @@ def test_variances_are_best_under_their_prior(rng):
 def test_inner_nodes_of_classes_are_where_the_ridge_is_least(rng):
     X, log_resp = rng.normal(size=(90, 2)), np.log(rng.dirichlet(np.ones(6), 90))
     fitted = CategoricalTree(3, 2.0, 5, branching=TREE).fit(X, np.arange(90) % 3, log_resp)
-    assert [level.shape for level in fitted.levels] == [(2, 2, 3), (2, 2, 3)]
+    assert [level.shape for level in fitted.levels] == [(1, 2, 3), (2, 2, 3), (2, 2, 3)]
     for level, node in ((0, 1), (1, 0)):
         for step in (1e-3, -1e-3):
             levels = [kernels.copy() for kernels in fitted.levels]
-            levels[level][node, 1, 2] += step
+            levels[1 + level][node, 1, 2] += step
             moved = replace(fitted, levels=tuple(levels)).log_penalty()
             children = 1 if level == 0 else 3
             assert moved - fitted.log_penalty() == pytest.approx(-(1 + children) * step**2, rel=1e-4)  # alpha / 2 = 1

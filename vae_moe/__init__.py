@@ -5,7 +5,7 @@ Importing the package registers its models and layers with Keras, so that ``kera
 
 from importlib import metadata
 
-from vae_moe.models import DMVAE, HDMVAE, VAE, DeepMoE, DVMoE, VaDE, VaDEMoE
+from vae_moe.models import DMVAE, HDMVAE, VAE, DeepMoE, DVMoE, HMoE, VaDE, VaDEMoE
 
-__all__ = ["DMVAE", "HDMVAE", "VAE", "DVMoE", "DeepMoE", "VaDE", "VaDEMoE"]
+__all__ = ["DMVAE", "HDMVAE", "VAE", "DVMoE", "DeepMoE", "HMoE", "VaDE", "VaDEMoE"]
 __version__ = metadata.version("vae_moe")

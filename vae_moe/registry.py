@@ -26,6 +26,7 @@ MODELS = {
     "dvmoe": Entry("DVMoE", "experts", "DVMoE"),
     "deepmoe": Entry("DeepMoE", "experts", "DeepMoE"),
     "vademoe": Entry("VaDE-MoE", "experts", "VaDEMoE"),
+    "hmoe": Entry("HMoE", "experts", "HMoE"),
 }
 
 

@@ -25,7 +25,8 @@ GENERALIZED_EM, RUN_EM = "vae_moe/training/expert_em.py", "vae_moe/em/_em.py"
 GATE, EM_EXPERTS = "vae_moe/em/_gaussian_gate.py", "vae_moe/em/_experts.py"
 EVIDENCE, COORDINATES = "vae_moe/em/_evidence.py", "vae_moe/training/coordinates.py"
 SOFTMAX, MOMENTS = "vae_moe/em/_softmax_regression.py", "vae_moe/em/_numerics.py"
-TREES, HIERARCHY = "vae_moe/em/_trees.py", "vae_moe/em/hierarchical.py"
+TREES, RIDGE_TREES = "vae_moe/em/_trees.py", "vae_moe/em/_ridge_trees.py"
+HIERARCHY = "vae_moe/em/hierarchical.py"
 TREE_MIXTURE = "vae_moe/layers/tree_mixture.py"
 
 #: Names of the tests that each file's mutants have to pass, those that know it best first.
@@ -41,7 +42,8 @@ TESTS = {
     OBJECTIVES: ["mixture_of_experts"],
     GENERALIZED_EM: ["generalized_em", "mixture_of_experts"],
     COORDINATES: ["generalized_em"],
-    TREES: ["hmoe", "em"],
+    TREES: ["hmoe", "hmoe_model", "em"],
+    RIDGE_TREES: ["hmoe", "hmoe_model", "em"],
     HIERARCHY: ["hmoe", "em"],
     TREE_MIXTURE: ["tree_mixture"],
     **{
@@ -150,9 +152,11 @@ MUTANTS = [
     (TREES, "- self.log_dets - self.precisions", "+ self.log_dets - self.precisions"),
     (TREES, "maps.sum() + PRIOR_ROWS", "maps.sum() - PRIOR_ROWS"),
     (TREES, "1 / (1 / variances).mean", "variances.mean"),
-    (TREES, "sums / weight, weight / (weight + 1)", "sums / weight, weight"),
-    (TREES, "(sums + _children(levels[-1], branching)) / (weight + 1)", "sums / weight"),
-    (TREES, "return -0.5 * self.alpha * float(sum(apart))", "return 0.5 * self.alpha * float(sum(apart))"),
+    (RIDGE_TREES, "asked / weight, weight / (weight + 1)", "asked / weight, weight"),
+    (RIDGE_TREES, "(asked + children(levels[-1], number)) / (weight + 1)", "asked / weight"),
+    (TREES, "moments.xy_scatter - moments.x_scatter @ center", "moments.xy_scatter"),
+    (RIDGE_TREES, "experts.center, experts.kernels", "experts.kernels, experts.kernels"),
+    (RIDGE_TREES, "return -0.5 * self.alpha * float(sum(apart))", "return 0.5 * self.alpha * float(sum(apart))"),
     (HIERARCHY, "above[:, None] + g.log_prob(X)", "g.log_prob(X)"),
     (HIERARCHY, "gate.fit(X[rows], parts[rows])", "gate.fit(X[rows], 0 * parts[rows])"),
     (HIERARCHY, "return sum(gate.log_penalty()", "return -sum(gate.log_penalty()"),

@@ -8,19 +8,24 @@
 from vae_moe.em._em import run_em
 from vae_moe.em._evidence import EvidenceExperts
 from vae_moe.em._experts import CategoricalExperts, GaussianExperts
+from vae_moe.em._ridge_trees import CategoricalTree, RidgeTree
+from vae_moe.em._trees import GaussianTree
 from vae_moe.em.gmm_gated import GMMGatedClassifier, GMMGatedRegressor
 from vae_moe.em.hierarchical import HierarchicalGate, HMoEClassifier, HMoERegressor
 from vae_moe.em.softmax_gated import SoftmaxGate, SoftmaxGatedClassifier, SoftmaxGatedRegressor
 
 __all__ = [
     "CategoricalExperts",
+    "CategoricalTree",
     "EvidenceExperts",
     "GMMGatedClassifier",
     "GMMGatedRegressor",
     "GaussianExperts",
+    "GaussianTree",
     "HMoEClassifier",
     "HMoERegressor",
     "HierarchicalGate",
+    "RidgeTree",
     "SoftmaxGate",
     "SoftmaxGatedClassifier",
     "SoftmaxGatedRegressor",

@@ -46,7 +46,7 @@ class GaussianExperts:
         Lower bound of the learned variances, in units of the squared targets.
     variance : float, optional
         Fixes all variances; None learns them.
-    center : array [D, O]
+    center : array [D, O] or [K, D, O]
         What the ridge shrinks the kernels towards; 0 if not given.
 
     Attributes
@@ -86,7 +86,7 @@ class GaussianExperts:
         for k in np.flatnonzero(alive):
             normal = moments.x_scatter[k] + self.alpha * np.eye(X.shape[1])  # [D, D]
             factor = cholesky_factor(normal, f"The second moment of expert {k}", "increase alpha or scale the features")
-            right = moments.xy_scatter[k] + self.alpha * center
+            right = moments.xy_scatter[k] + self.alpha * np.broadcast_to(center, kernels.shape)[k]
             kernels[k] = cho_solve((factor, True), right, check_finite=False)
             biases[k] = moments.y_means[k] - moments.x_means[k] @ kernels[k]
         experts = replace(self, kernels=kernels, biases=biases, center=center)
@@ -126,6 +126,10 @@ class GaussianExperts:
         return np.concatenate(
             [_affine(block, self.kernels, self.biases) for _, block in row_blocks(X, self.biases.size)]
         )
+
+    def predictive_variances(self) -> np.ndarray:
+        """Return the variances [K, O] of y about its mean at another row, where the maps are taken as known."""
+        return self.variances
 
     def log_penalty(self) -> float:
         """Return the log of the ridge penalty (class docstring)."""

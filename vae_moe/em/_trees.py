@@ -13,7 +13,7 @@ from operator import mul
 
 import numpy as np
 
-from vae_moe.em._experts import CategoricalExperts, GaussianExperts
+from vae_moe.em._experts import GaussianExperts
 from vae_moe.em._numerics import MIN_COUNT, Moments, row_blocks, unfitted
 from vae_moe.validation import POSITIVE
 
@@ -23,12 +23,12 @@ PRECISION_RANGE = (1e-8, 1e8)
 PRIOR_ROWS = 10.0
 
 
-def _children(values: np.ndarray, branching: int) -> np.ndarray:
+def children(values: np.ndarray, branching: int) -> np.ndarray:
     """Return each node's value once for each of its children."""
     return np.repeat(values, branching, axis=0)
 
 
-def _sums(values: np.ndarray, branching: int) -> np.ndarray:
+def sums(values: np.ndarray, branching: int) -> np.ndarray:
     """Return the sum over the children of each node."""
     return values.reshape(-1, branching, *values.shape[1:]).sum(axis=1)
 
@@ -58,11 +58,11 @@ class TreePosterior:
             inverse = np.linalg.inv(given_parent)  # [nodes, D, D]
             known.append((inverse, G, h))
             gain = precisions[level] * inverse
-            G, h = _sums(gain @ G, branching[level]), _sums(np.einsum("jde,je->jd", gain, h), branching[level])
+            G, h = sums(gain @ G, branching[level]), sums(np.einsum("jde,je->jd", gain, h), branching[level])
         means, covariances = np.zeros((1, n_inputs)), np.zeros((1, n_inputs, n_inputs))
         spreads = np.empty(n_levels)
         for level, (inverse, G, h) in enumerate(reversed(known)):
-            parents, doubts = _children(means, branching[level]), _children(covariances, branching[level])
+            parents, doubts = children(means, branching[level]), children(covariances, branching[level])
             means = np.einsum("jde,je->jd", inverse, h + precisions[level] * parents)
             moved = inverse @ G  # by how much a map leaves its parent's
             apart = inverse + moved @ doubts @ moved.transpose(0, 2, 1)
@@ -79,7 +79,7 @@ class GaussianTree(GaussianExperts):
     evidence is greater, so that nothing has to be chosen and few rows borrow from their branch. The variances have a
     prior, too: -n/2 (log variances_ko - log s_o + s_o / variances_ko), n = PRIOR_ROWS, with the common variance s_o
     that is best. `log_prob` is the mean of the log density under the kernels' posterior, as for `EvidenceExperts`, and
-    no step of EM lowers the free energy. `alpha` and `center` are not used.
+    no step of EM lowers the free energy. The first level's parent is `center`; `alpha` is not used.
 
     Attributes
     ----------
@@ -88,6 +88,8 @@ class GaussianTree(GaussianExperts):
     x_means : array [K, D]
     covariances : array [O, K, D, D]
         Of the kernels.
+    doubts : array [K, O]
+        Sums over an expert's rows of the variances of the mean of y that come from these.
     precisions : array [L, O]
         Of the prior.
     spreads, log_dets : array [L, O]
@@ -98,6 +100,7 @@ class GaussianTree(GaussianExperts):
     counts: np.ndarray = field(default_factory=unfitted)
     x_means: np.ndarray = field(default_factory=unfitted)
     covariances: np.ndarray = field(default_factory=unfitted)
+    doubts: np.ndarray = field(default_factory=unfitted)
     precisions: np.ndarray = field(default_factory=unfitted)
     spreads: np.ndarray = field(default_factory=unfitted)
     log_dets: np.ndarray = field(default_factory=unfitted)
@@ -113,11 +116,14 @@ class GaussianTree(GaussianExperts):
         in_units = np.einsum("kdd->k", moments.x_scatter) @ (1 / variances) / (X.shape[1] * counts.sum())  # [O]
         in_units[in_units == 0] = 1.0  # of constant features alone
         precisions = self.precisions if self.precisions.size else np.tile(in_units, (len(self.branching), 1))
+        precisions = np.clip(precisions, *(limit * in_units for limit in PRECISION_RANGE))
+        center = self.center if self.center.size else np.zeros(moments.xy_scatter.shape[1:])  # [D, O]
+        steps = moments.xy_scatter - moments.x_scatter @ center
         found = [
             TreePosterior.of(moments.x_scatter / v[:, None, None], xy / v[:, None], precision, self.branching)
-            for v, xy, precision in zip(variances.T, np.moveaxis(moments.xy_scatter, 2, 0), precisions.T, strict=True)
+            for v, xy, precision in zip(variances.T, np.moveaxis(steps, 2, 0), precisions.T, strict=True)
         ]
-        kernels = np.stack([each.means for each in found], axis=2)  # [K, D, O]
+        kernels = np.stack([each.means for each in found], axis=2) + center  # [K, D, O]
         centred = moments.y_means - np.einsum("kd,kdo->ko", moments.x_means, kernels)
         biases = np.where(counts[:, None] < MIN_COUNT, biases if biases.size else 0.0, centred)
         fitted = replace(
@@ -130,12 +136,30 @@ class GaussianTree(GaussianExperts):
             spreads=np.stack([each.spreads for each in found], axis=1),
             log_dets=np.stack([each.log_dets for each in found], axis=1),
         )
-        doubt = np.einsum("okde,ked->ko", fitted.covariances, moments.x_scatter)
-        variances = fitted._best_variances(fitted._residual_squares(X, Y, resp) + doubt, counts)
+        doubts = np.einsum("okde,ked->ko", fitted.covariances, moments.x_scatter)
+        variances = fitted._best_variances(fitted._residual_squares(X, Y, resp) + doubts, counts)
         n_maps = X.shape[1] * np.array(list(accumulate(self.branching, mul)))[:, None]
         best = n_maps / np.maximum(fitted.spreads, POSITIVE)
         precisions = np.clip(best, *(limit * in_units for limit in PRECISION_RANGE))
-        return replace(fitted, variances=variances, precisions=precisions)
+        return replace(fitted, variances=variances, doubts=doubts, precisions=precisions)
+
+    def from_kernels(self) -> GaussianTree:
+        """Return these experts with the precisions that their distances ask for, a node being where its children are.
+
+        Nothing is known of their doubts here: it is where to go on from kernels alone.
+        """
+        n_inputs, nodes, precisions = self.kernels.shape[1], self.kernels, []
+        for level, branching in reversed([*enumerate(self.branching)]):
+            parents = sums(nodes, branching) / branching if level else self.center[None]
+            spreads = np.square(nodes - children(parents, branching)).sum(axis=(0, 1))  # [O]
+            free = n_inputs * max(len(nodes) - len(parents) * bool(level), 1)
+            precisions.append(free / np.maximum(spreads, POSITIVE))
+            nodes = parents
+        return replace(self, precisions=np.stack(precisions[::-1]))
+
+    def predictive_variances(self) -> np.ndarray:
+        """Return the variances [K, O] of y about its mean at another row like an expert's own, on average."""
+        return self.variances + (self.variances + self.doubts) / np.maximum(self.counts, 1)[:, None]
 
     def _best_variances(self, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Return the variances [K, O] of sums of squares [K, O] over rows [K], near the one they have in common."""
@@ -147,7 +171,7 @@ class GaussianTree(GaussianExperts):
 
     def _doubts(self, block: np.ndarray) -> np.ndarray:
         """Return the variances of the means of y that come from what is not known of the kernels, [n, K, O]."""
-        doubts = np.empty((len(block), *self.variances.shape))
+        doubts = np.zeros((len(block), *self.variances.shape))
         for k, mean in enumerate(self.x_means):
             centred = block - mean
             for o, covariance in enumerate(self.covariances[:, k]):
@@ -184,46 +208,3 @@ class GaussianTree(GaussianExperts):
 def _common(variances: np.ndarray) -> np.ndarray:
     """Return the variance [O] that experts' variances [K, O] have in common: of the best prior, their harmonic mean."""
     return 1 / (1 / variances).mean(axis=0)
-
-
-@dataclass(frozen=True)
-class CategoricalTree(CategoricalExperts):
-    """Multinomial logistic experts at the leaves of a tree, each shrunk towards its parent's.
-
-    The objective's ridge is -alpha/2 sum_j |kernels_j - kernels_parent(j)|^2 over all nodes; with one level it is that
-    of `CategoricalExperts`. `fit` takes their steps for the leaves, and then the inner nodes' best kernels, in closed
-    form.
-
-    Attributes
-    ----------
-    levels : tuple of arrays [nodes, D, C]
-        Kernels of the inner nodes of each level, the root's children first.
-    """
-
-    branching: tuple[int, ...] = ()
-    levels: tuple[np.ndarray, ...] = ()
-
-    def fit(
-        self, X: np.ndarray, Y: np.ndarray, log_resp: np.ndarray, moments: Moments | None = None
-    ) -> CategoricalTree:
-        """Return the experts a few steps up from these, for X [N, D], codes Y [N] and log_resp [N, K]."""
-        fitted = super().fit(X, Y, log_resp, moments)
-        upward, means, weight = [], fitted.kernels, 1.0  # what the children ask of a node, and how strongly each
-        for branching in reversed(self.branching[1:]):
-            sums, weight = _sums(weight * means, branching), weight * branching
-            upward.append((sums, weight))
-            means, weight = sums / weight, weight / (weight + 1)
-        levels = [np.zeros((1, *fitted.kernels.shape[1:]))]
-        for branching, (sums, weight) in zip(self.branching, reversed(upward), strict=False):
-            levels.append((sums + _children(levels[-1], branching)) / (weight + 1))
-        center = _children(levels[-1], self.branching[-1])
-        return replace(fitted, center=center, levels=tuple(levels[1:]))
-
-    def log_penalty(self) -> float:
-        """Return the log of the ridge penalty (class docstring)."""
-        parents = [np.zeros((1, *self.kernels.shape[1:])), *self.levels]
-        apart = [
-            np.square(own - _children(above, branching)).sum()
-            for own, above, branching in zip([*self.levels, self.kernels], parents, self.branching, strict=True)
-        ]
-        return -0.5 * self.alpha * float(sum(apart))

@@ -15,7 +15,8 @@ from vae_moe.em._base import MixtureOfClassifiers, MixtureOfExperts, MixtureOfRe
 from vae_moe.em._em import initial_log_resp
 from vae_moe.em._experts import CategoricalExperts, GaussianExperts
 from vae_moe.em._numerics import Moments, held_samples, weighted_means
-from vae_moe.em._trees import CategoricalTree, GaussianTree
+from vae_moe.em._ridge_trees import CategoricalTree
+from vae_moe.em._trees import GaussianTree
 from vae_moe.em.softmax_gated import SoftmaxGate
 from vae_moe.validation import AUTO, check_branching, check_numbers
 

@@ -13,6 +13,8 @@ from vae_moe.estimators.experts import (
     DeepMoERegressor,
     DVMoEClassifier,
     DVMoERegressor,
+    HMoEClassifier,
+    HMoERegressor,
     VaDEMoEClassifier,
     VaDEMoERegressor,
 )
@@ -28,6 +30,8 @@ __all__ = [
     "EnsembleRegressor",
     "ExportError",
     "HDMVAEClustering",
+    "HMoEClassifier",
+    "HMoERegressor",
     "LoadError",
     "SaveError",
     "VaDEClustering",
@@ -47,6 +51,8 @@ ESTIMATORS = (
     VaDEMoEClassifier,
     DeepMoERegressor,
     DeepMoEClassifier,
+    HMoERegressor,
+    HMoEClassifier,
 )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from vae_moe.estimators._experts import KerasMixtureOfExperts
 from vae_moe.estimators._inputs import HIDDEN_CELLS, NOISE, Scaling, choose_likelihood
-from vae_moe.models import DeepMoE, DVMoE, VaDEMoE
+from vae_moe.models import DeepMoE, DVMoE, HMoE, VaDEMoE
 
 #: Terms that hold q(c | x) together, and their weights where `regularization` is 1.
 TERMS = {"adversarial": 1.0, "balance": 0.4, "entropy": 0.1}
@@ -18,7 +18,7 @@ TERMS = {"adversarial": 1.0, "balance": 0.4, "entropy": 0.1}
 class LatentGated(KerasMixtureOfExperts):
     """Abstract: gated by a clustering autoencoder."""
 
-    _MODEL: ClassVar[type[DVMoE] | type[VaDEMoE]]
+    _MODEL: ClassVar[type[DVMoE] | type[VaDEMoE] | type[HMoE]]
 
     n_experts: int | str = field(default="auto", kw_only=False)
     latent_dim: int = 5
@@ -35,7 +35,6 @@ class LatentGated(KerasMixtureOfExperts):
 
     def _make_model(self, n_columns: int, n_outputs: int, task: str, seed: int) -> Any:
         sizes = tuple(self.hidden_layer_sizes)
-        gate = {"c_encoder_sizes": sizes} if self._MODEL is DVMoE else {"learn_weights": True}
         return self._MODEL(
             n_columns,
             self.n_experts_,
@@ -51,8 +50,12 @@ class LatentGated(KerasMixtureOfExperts):
             elbo_weight=self.elbo_weight,
             regularization={name: self.regularization * weight for name, weight in TERMS.items()},
             seed=seed,
-            **gate,
+            **self._gate(),
         )
+
+    def _gate(self) -> dict[str, Any]:
+        """Return what the model's gate has beside the autoencoder."""
+        return {"learn_weights": True} if self._MODEL is VaDEMoE else {"c_encoder_sizes": self.hidden_layer_sizes}
 
     def _learn(self, X: Any, rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
         if self._is_table(X):
@@ -64,6 +67,16 @@ class LatentGated(KerasMixtureOfExperts):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = tags.input_tags.categorical = True
         return tags
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class TreeGated(LatentGated):
+    """Abstract: gated by a clustering autoencoder whose components are the leaves of a tree."""
+
+    branching: tuple[int, ...] | None = None
+
+    def _gate(self) -> dict[str, Any]:
+        return {**super()._gate(), "branching": self.branching or ()}
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

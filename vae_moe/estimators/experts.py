@@ -1,8 +1,8 @@
 """The mixtures of experts as scikit-learn's regressors and classifiers: each is a gate and a task."""
 
-from vae_moe.estimators._gates import LatentGated, SoftmaxGated
+from vae_moe.estimators._gates import LatentGated, SoftmaxGated, TreeGated
 from vae_moe.estimators._tasks import Classifier, Regressor
-from vae_moe.models import DVMoE, VaDEMoE
+from vae_moe.models import DVMoE, HMoE, VaDEMoE
 
 
 class DVMoERegressor(Regressor, LatentGated):
@@ -140,3 +140,28 @@ class DeepMoEClassifier(Classifier, SoftmaxGated):
     A `vae_moe.DeepMoE`. Parameters and attributes are those of `DeepMoERegressor`, with `classes_` [C] in place of
     `y_mean_` and `y_scale_`.
     """
+
+
+class HMoERegressor(Regressor, TreeGated):
+    """Regression by affine experts, the leaves of a tree, each as near its parent's as the evidence says.
+
+    A `vae_moe.HMoE`; `vae_moe.em.HMoERegressor` is one with softmax gates of x, by EM alone. Parameters and attributes
+    are those of `DVMoERegressor`, and one more.
+
+    Parameters
+    ----------
+    branching : tuple of int or None, default=None
+        Children of each node, the root's first, with `n_experts` leaves; the start puts near clusters in one branch.
+        None: pairs, or, an odd number of experts, children of the root.
+    """
+
+    _MODEL = HMoE
+
+
+class HMoEClassifier(Classifier, TreeGated):
+    """Classification by logistic experts, the leaves of a tree, each shrunk to its parent's.
+
+    A `vae_moe.HMoE`. Parameters and attributes are those of `DVMoEClassifier`, and `branching`, as of `HMoERegressor`.
+    """
+
+    _MODEL = HMoE

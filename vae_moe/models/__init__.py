@@ -2,10 +2,10 @@
 
 import keras
 
-from vae_moe.models.mixture_of_experts import DeepMoE, DVMoE, VaDEMoE
+from vae_moe.models.mixture_of_experts import DeepMoE, DVMoE, HMoE, VaDEMoE
 from vae_moe.models.mixture_vae import DMVAE, HDMVAE, VAE, VaDE
 
-__all__ = ["DMVAE", "HDMVAE", "VAE", "DVMoE", "DeepMoE", "VaDE", "VaDEMoE"]
+__all__ = ["DMVAE", "HDMVAE", "VAE", "DVMoE", "DeepMoE", "HMoE", "VaDE", "VaDEMoE"]
 
 if keras.config.backend() != "tensorflow":
     raise ImportError(

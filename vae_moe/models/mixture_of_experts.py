@@ -1,4 +1,4 @@
-"""DeepMoE, DVMoE and VaDE-MoE: one model, gate + experts, with three gates.
+"""DeepMoE, DVMoE, VaDE-MoE and HMoE: one model, gate + experts, with four gates.
 
     p(y | x) = sum_k p(c=k | x) p(y | x, c=k)
 
@@ -15,7 +15,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from vae_moe.engine.pipelines import map_batches
-from vae_moe.layers import BayesMixture, Experts, NetworkMixture, Regularization, SoftmaxGate
+from vae_moe.layers import BayesMixture, Experts, NetworkMixture, Regularization, SoftmaxGate, TreeMixture
 from vae_moe.models.base import READOUT_SAMPLES, GatedModel, check_rows
 from vae_moe.models.objectives import OBJECTIVES
 from vae_moe.models.readouts import LatentReadouts
@@ -277,3 +277,14 @@ class VaDEMoE(LatentReadouts, MixtureOfExperts):
     GATE = BayesMixture
     FIXED = MappingProxyType({"relaxation": "exact"})
     GATE_TERMS = BayesMixture.TERMS
+
+
+@keras.saving.register_keras_serializable("vae_moe")
+class HMoE(LatentReadouts, MixtureOfExperts):
+    """Hierarchical mixture of experts: a DVMoE whose experts are the leaves of a tree, gated by an HDMVAE's q(c|x).
+
+    EM shrinks each expert to its branch's (:func:`vae_moe.training.expert_em.fit_experts`); gradients alone do not.
+    """
+
+    GATE = TreeMixture
+    GATE_TERMS = TreeMixture.TERMS

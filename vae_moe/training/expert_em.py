@@ -16,7 +16,16 @@ import keras
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
-from vae_moe.em import CategoricalExperts, EvidenceExperts, GaussianExperts, SoftmaxGate, run_em
+from vae_moe.em import (
+    CategoricalExperts,
+    CategoricalTree,
+    EvidenceExperts,
+    GaussianExperts,
+    GaussianTree,
+    RidgeTree,
+    SoftmaxGate,
+    run_em,
+)
 from vae_moe.engine import threads
 from vae_moe.layers import Experts
 from vae_moe.models.mixture_of_experts import MixtureOfExperts
@@ -52,6 +61,9 @@ def fit_experts(
     sample_weight: np.ndarray | None = None,
 ) -> list[float]:
     """Set the experts to their best by EM with the gate held; rows without y are left out.
+
+    Where the gate is a tree of several levels, each expert shrinks to its parent's, and those of the first level to
+    what all shrink to elsewhere.
 
     Args:
         model: built; its experts are set.
@@ -94,11 +106,12 @@ def fit_experts(
         experts.kernels.assign(np.broadcast_to(center, experts.kernels.shape))
     kernels, biases = (np.asarray(weight, np.float64) for weight in (experts.kernels, experts.biases))
     if center is None:
-        fitted = _as_fitted(experts, kernels, biases, reg_variance)
+        fitted = _as_fitted(model, kernels, biases, reg_variance, resume)
     else:
         coordinates = Coordinates.of(inputs, weights)
         inputs, biases = coordinates.inputs(inputs), biases + coordinates.mean @ kernels
-        fitted = _as_fitted(experts, coordinates.kernels(kernels), biases, reg_variance, coordinates.kernels(center))
+        kernels, shrunk_to = coordinates.kernels(kernels), coordinates.kernels(center)
+        fitted = _as_fitted(model, kernels, biases, reg_variance, resume, shrunk_to)
         if isinstance(fitted, CategoricalExperts):
             fitted = replace(fitted, alpha=class_alpha)
         if resume or isinstance(fitted, CategoricalExperts):
@@ -127,8 +140,7 @@ def fit_experts(
     experts.kernels.assign(kernels)
     experts.biases.assign(biases)
     if isinstance(fitted, GaussianExperts) and experts.learn_variance:
-        predictive = fitted.predictive_variances() if isinstance(fitted, EvidenceExperts) else fitted.variances
-        experts.log_vars.assign(np.log(predictive))
+        experts.log_vars.assign(np.log(fitted.predictive_variances()))
     return likelihoods
 
 
@@ -245,16 +257,31 @@ class ExpertsMStep(keras.callbacks.Callback):
 
 
 def _as_fitted(
-    experts: Experts, kernels: np.ndarray, biases: np.ndarray, reg_variance: float, center: np.ndarray | None = None
+    model: MixtureOfExperts,
+    kernels: np.ndarray,
+    biases: np.ndarray,
+    reg_variance: float,
+    resume: bool,
+    center: np.ndarray | None = None,
 ) -> GaussianExperts | CategoricalExperts:
-    """The layer's experts, with these kernels and biases, as those of :mod:`vae_moe.em`."""
+    """The model's experts, with these kernels and biases, as those of :mod:`vae_moe.em`."""
+    experts, branching = model.experts, getattr(model.gate, "branching", ())
+    shrunk_to: dict[str, Any] = {} if center is None else {"center": center}
+    tree: CategoricalTree | RidgeTree | GaussianTree
     if experts.task == "classification":
-        fitted = CategoricalExperts(experts.n_outputs, 1.0, INNER_MAX_ITER, kernels, biases)
-        return fitted if center is None else replace(fitted, center=center)
+        of_classes = (experts.n_outputs, 1.0, INNER_MAX_ITER, kernels, biases)
+        if len(branching) < 2:
+            return CategoricalExperts(*of_classes, **shrunk_to)
+        tree = CategoricalTree(*of_classes, **shrunk_to, branching=branching)
+        tree = tree if center is None else replace(tree, root=center)
+        return tree.from_kernels() if resume else tree
     variance = None if experts.learn_variance else 1.0
     variances = np.exp(np.asarray(experts.log_vars, np.float64)) if experts.learn_variance else np.ones_like(biases)
     known = (1.0, reg_variance, variance, kernels, biases, np.maximum(variances, reg_variance))
-    return GaussianExperts(*known) if center is None else EvidenceExperts(*known, center=center).with_best_alpha()
+    if len(branching) < 2:
+        return GaussianExperts(*known) if center is None else EvidenceExperts(*known, **shrunk_to).with_best_alpha()
+    tree = (RidgeTree if center is None else GaussianTree)(*known, **shrunk_to, branching=branching)
+    return tree.from_kernels() if resume else tree
 
 
 def _mean_likelihood(log_joint: np.ndarray, weights: np.ndarray) -> float:
