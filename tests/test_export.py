@@ -1,8 +1,7 @@
 """Exports of estimators and of the command's folders: the answers are those of ``predict``."""
 
-import copy
-
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from own_files import numpy_alone
@@ -15,20 +14,36 @@ SHORT = {"epochs": 2, "start": None, "random_state": 0}
 
 @pytest.fixture(scope="module")
 def fitted(wine, diabetes):
-    """An estimator of each kind and each gate, and its X, of scales from 1 to 1000."""
+    """An estimator of each kind and each gate, and its X, of scales from 1 to 1000, some with gaps."""
     X, y = wine
     names = np.array(["Barolo", "Grignolino", "Barbera"])[y]
     sugar, progression = diabetes[0] * 1000 + 40, diabetes[1]
+    rng = np.random.default_rng(0)
+    gappy = np.where(rng.uniform(size=X.shape) < 0.2, np.nan, X)
     return {
         "clustering": (estimators.DMVAEClustering(3, **SHORT).fit(X), X),
-        "vade": (estimators.VaDEClustering(3, **SHORT).fit(X), X),
+        "vade": (estimators.VaDEClustering(3, **SHORT).fit(gappy), gappy),
         "classifier": (estimators.VaDEMoEClassifier(2, **SHORT).fit(X, names), X),
         "regressor": (estimators.DVMoERegressor(2, **SHORT).fit(sugar, progression), sugar),
         "two outputs": (
             estimators.DeepMoERegressor(2, **SHORT).fit(sugar, np.stack([progression, -progression], 1)),
             sugar,
         ),
+        "table": (
+            estimators.DVMoERegressor(2, missing="informative", **SHORT).fit(kinds(sugar, rng), progression),
+            kinds(sugar, rng),
+        ),
     }
+
+
+def kinds(numbers, rng):
+    """A frame of several kinds of columns, with gaps."""
+    frame = pd.DataFrame(numbers, columns=list("abcdefghij"))
+    frame["b"] = pd.cut(frame["b"], 2, labels=["low", "high"])
+    frame["c"] = pd.cut(frame["c"], 4, labels=list("uvwx")).astype(object)
+    frame["d"] = np.round(np.exp(frame["d"] / 50))
+    frame["e"] = frame["e"] > 40
+    return frame.mask(pd.DataFrame(rng.uniform(size=frame.shape) < 0.1, columns=frame.columns))
 
 
 def answers(estimator, X):
@@ -42,6 +57,11 @@ def answers(estimator, X):
     return {**found, "low": interval[..., 0], "high": interval[..., 1]}
 
 
+def entries(estimator, X):
+    """What an export takes."""
+    return X if estimator.table_ is None else estimator.table_entries(X).astype(float)
+
+
 def assert_same(found, expected):
     assert set(found) == set(expected)
     for name, value in expected.items():
@@ -51,7 +71,7 @@ def assert_same(found, expected):
             np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-5)
 
 
-KINDS = pytest.mark.parametrize("name", ["clustering", "vade", "classifier", "regressor", "two outputs"])
+KINDS = pytest.mark.parametrize("name", ["clustering", "vade", "classifier", "regressor", "two outputs", "table"])
 
 
 @KINDS
@@ -59,12 +79,14 @@ def test_a_saved_models_default_answers_are_those_of_predict(name, fitted, tmp_p
     estimator, X = fitted[name]
     estimator.export(tmp_path / "served")
     served = tf.saved_model.load(tmp_path / "served").signatures
-    found = {name: value.numpy() for name, value in served["serving_default"](x=tf.constant(X)).items()}
+    found = {
+        name: value.numpy() for name, value in served["serving_default"](x=tf.constant(entries(estimator, X))).items()
+    }
     if "y" in found and found["y"].dtype.kind == "O":
         found["y"] = [word.decode() for word in found["y"]]
     assert_same(found, answers(estimator, X))
     if hasattr(estimator, "temperature_"):
-        z_mean = served["encode"](x=tf.constant(X[:5]))["z_mean"]
+        z_mean = served["encode"](x=tf.constant(entries(estimator, X[:5])))["z_mean"]
         np.testing.assert_allclose(z_mean, estimator.transform(X[:5]), rtol=1e-5, atol=1e-5)
 
 
@@ -72,7 +94,7 @@ def test_a_saved_models_default_answers_are_those_of_predict(name, fitted, tmp_p
 def test_numpy_alone_gives_the_same_answers(name, fitted, tmp_path):
     estimator, X = fitted[name]
     estimator.export(tmp_path / "served", "numpy")
-    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "X.npy", entries(estimator, X))
     assert_same(numpy_alone(tmp_path / "served", "np.load('../X.npy')"), answers(estimator, X))
 
 
@@ -83,17 +105,19 @@ def test_onnx_gives_the_same_answers_without_intervals(name, fitted, tmp_path):
     estimator, X = fitted[name]
     estimator.export(tmp_path / "served", "onnx")
     session = onnxruntime.InferenceSession(tmp_path / "served" / "model.onnx")
-    found = dict(zip([output.name for output in session.get_outputs()], session.run(None, {"x": X}), strict=True))
+    found = dict(
+        zip(
+            [output.name for output in session.get_outputs()],
+            session.run(None, {"x": entries(estimator, X)}),
+            strict=True,
+        )
+    )
     expected = {name: value for name, value in answers(estimator, X).items() if name not in ("low", "high")}
     assert_same(found, expected)
 
 
 def test_what_a_form_has_not_is_said(fitted, tmp_path):
     estimator, _ = fitted["clustering"]
-    mixed = copy.copy(estimator)
-    mixed.table_ = {"fields": [], "is_frame": False}
-    with pytest.raises(estimators.ExportError, match=r"this form has no likelihood='mixed'\. Export a SavedModel"):
-        mixed.export(tmp_path / "served", "onnx")
     with pytest.raises(ValueError, match="form must be one of tf_saved_model, numpy, onnx, got 'csv'"):
         estimator.export(tmp_path / "served", "csv")
     (tmp_path / "thesis.tex").write_text("all of it")

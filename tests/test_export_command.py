@@ -24,15 +24,16 @@ def folders(data):
         source = inputs.read(data / f"{name}.csv")
         target = ["progression"] if kind == "experts" else []
         known = np.flatnonzero(source.frame[target].notna().all(axis=1))
-        x, preparation = inputs.prepare(source, known, target, {})
+        rows, preparation = inputs.prepare(source, known, target, {})
         if kind == "cluster":
-            estimator = estimators.DMVAEClustering(3, **short).fit(x)
+            estimator = estimators.DMVAEClustering(3, missing="informative", **short).fit(rows)
         else:
-            estimator = estimators.DVMoERegressor(2, **short).fit(x[known], source.frame[target].to_numpy()[known])
+            estimator = estimators.DVMoERegressor(2, missing="informative", **short)
+            estimator.fit(rows.iloc[known], source.frame[target].to_numpy()[known])
         config = {"made_by": "vae-moe", "kind": kind, "image_shape": None, "target": target, "task": "regression"}
         made[name] = data / f"export-{name}"
         made[name].mkdir()
-        Trained(config, source, x, preparation, estimator, None).write(made[name])
+        Trained(config, source, rows, preparation, estimator, None).write(made[name])
     return made
 
 

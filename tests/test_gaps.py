@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import train_test_split
 
 from vae_moe import estimators
-from vae_moe.estimators import DMVAEClustering, DVMoEClassifier, DVMoERegressor, VaDEClustering
+from vae_moe.estimators import DeepMoEClassifier, DMVAEClustering, DVMoEClassifier, DVMoERegressor, VaDEClustering
 from vae_moe.estimators._fields import Field
 from vae_moe.estimators._table import Table, filled, is_mixed
 
@@ -208,3 +208,23 @@ def test_a_table_of_polars_kind_is_read_by_the_interchange(frame):
 
     mine = frame[["number", "flag", "colour"]]
     assert Table.fit(Foreign(mine)).encode(Foreign(mine)) == pytest.approx(Table.fit(mine).encode(mine))
+
+
+def test_that_a_cell_has_no_value_may_say_something(frame, rng):
+    """Classes that differ in nothing but in which rows have a number."""
+    y = rng.uniform(size=120) < 0.5
+    X = pd.DataFrame({"a": np.where(y, np.nan, rng.normal(size=120)), "b": rng.normal(size=120)})
+    informed, others = (
+        DVMoEClassifier(1, missing=missing, **SHORT).fit(X, y).score(X, y) for missing in ("informative", "random")
+    )
+    assert informed > 0.95 > others + 0.2
+    table = Table.fit(gaps_in(frame, rng), missing="informative")
+    assert len(table.fields) == 2 * len(table.columns) and list(table.decode(table.encode(frame))) == list(frame)
+    assert not table.gaps(frame).any() and table.gaps(frame).shape == frame.shape
+
+
+def test_a_gate_that_models_no_x_takes_gaps_too(frame, rng):
+    table, y = gaps_in(frame.drop(columns="word"), rng, 0.2), frame["word"]
+    fitted = DeepMoEClassifier(2, epochs=2, start_epochs=1, random_state=0).fit(table, y)
+    assert np.isfinite(fitted.table_entries(table)).all() and set(fitted.predict(table)) <= set(y)
+    assert fitted.score(frame.drop(columns="word"), y) > 0.9  # the colour says the word

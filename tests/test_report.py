@@ -11,6 +11,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression
 
 from vae_moe.app import main
+from vae_moe.app.features import Feature
 from vae_moe.app.report import coefficients, columns, groups, pictures, scores, traits
 from vae_moe.app.report.groups import Groups
 from vae_moe.app.report.held_out import HeldOut
@@ -43,10 +44,12 @@ def two_groups():
     frame = pd.DataFrame(
         {"age": 30.0 + 40 * group + np.tile(np.arange(20), 2) % 5, HOSTILE: np.where(group, HOSTILE, "no")}
     )
-    preparation = Preparation.fit(frame)
-    x, rows = preparation.transform(frame), [str(row) for row in range(1, 41)]
+    x = np.stack([(frame.age - 52) / 20, group == 1, group == 0], 1)
+    features = [Feature("age", "", "number", 52.0, 20.0)]
+    features += [Feature(HOSTILE, level, "category") for level in (HOSTILE, "no")]
+    rows = [str(row) for row in range(1, 41)]
     labels = np.where(group, HOSTILE, "b")
-    return Groups("cluster", x, x[:, :2], np.eye(3)[group], rows, preparation.features, frame, labels=labels)
+    return Groups("cluster", x, x[:, :2], np.eye(3)[group], rows, features, frame, labels=labels)
 
 
 def test_foreign_text_is_escaped_and_nothing_is_fetched(two_groups, tmp_path):
@@ -89,11 +92,12 @@ def test_coefficients_are_those_of_the_affine_maps():
 
 
 def test_coefficients_are_told_in_the_columns_units():
-    frame = pd.DataFrame({"m": np.arange(60.0) * 10, "k": ["a", "b", "b"] * 20})
-    preparation = Preparation.fit(frame)
-    x, scale = preparation.transform(frame), preparation.features[0].scale
+    m, scale = np.arange(60.0) * 10, 173.0
+    a = np.arange(60) % 3 == 0
+    x = np.stack([(m - m.mean()) / scale, a, ~a], 1)
+    features = [Feature("m", "", "number", m.mean(), scale), *(Feature("k", level, "category") for level in "ab")]
     kernel = np.array([3 * scale, 5 + 60, 5])  # a row of "a" lies 60 above one of "b", 40 above the mean
-    block = coefficients.table(kernel, np.zeros(3), preparation.features, x, "y")
+    block = coefficients.table(kernel, np.zeros(3), features, x, "y")
     assert [(row[0], row[1]["text"]) for row in block["rows"]] == [("m + 100", "+300"), ("k: a", "+40")]
 
 
@@ -165,7 +169,8 @@ def test_calibration_of_what_is_calibrated(rng):
 def test_what_was_read_otherwise_is_said_where_gaps_are():
     cells = [f"${value:,}" for value in range(900, 1100)]
     preparation = Preparation.fit(pd.DataFrame({"price": cells, "cost": ["-", *map(str, range(199))]}))
-    table, *_ = columns.described(preparation, 200)
+    features = [Feature(name, "", "number") for name in ("price", "cost")]
+    table, *_ = columns.described(preparation, features, 200)
     assert table["rows"][0][:3] == ["price", "number: '$900' is read as 900", "none"]
     assert table["rows"][1][1] == "number: '-' is read as missing" and table["rows"][1][2]["text"] == "1 (0.5%)"
 

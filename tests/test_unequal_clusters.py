@@ -7,7 +7,6 @@ from sklearn.datasets import make_blobs, make_moons
 from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import scale
 
-from vae_moe.data.preparation import Preparation
 from vae_moe.estimators import DMVAEClustering, VaDEClustering
 from vae_moe.estimators._inputs import Scaling
 from vae_moe.training import consensus, graphs, warm_start
@@ -99,7 +98,7 @@ def test_a_category_is_worth_no_more_for_its_levels():
     frame = pd.DataFrame(r.randn(600, 4) + 5 * y[:, np.newaxis], columns=list("abcd"))
     for name in "xyz":
         frame[name] = r.choice(list("pqrst"), 600)
-    x = Preparation.fit(frame).transform(frame)
+    x = pd.get_dummies(frame).to_numpy(float)
     scaled = Scaling.of_inputs(x).apply(x)
     assert (np.ptp(scaled[:, 4:], 0) == 1).all() and np.allclose(scaled[:, :4].std(0), 1)
     clusters = warm_start.cluster(scaled, scaled, graphs.nearest_neighbors(scaled), 3, start="spectral")[0].argmax(-1)

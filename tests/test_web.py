@@ -21,14 +21,14 @@ testclient = pytest.importorskip("fastapi.testclient")
 def client(data, tmp_path_factory):
     """Of a clustering of the wines, hardly trained."""
     source = inputs.read(data / "wine.csv")
-    x, preparation = inputs.prepare(source, np.arange(178), ["cultivar"], {})
-    estimator = estimators.DMVAEClustering(3, epochs=1, start=None, random_state=0).fit(x)
+    rows, preparation = inputs.prepare(source, np.arange(178), ["cultivar"], {})
+    estimator = estimators.DMVAEClustering(3, epochs=1, start=None, random_state=0).fit(rows)
     ranges = Measured.of(source, preparation).ranges
     config = {"made_by": "vae-moe", "kind": "cluster", "image_shape": None, "ranges": ranges}
     path = tmp_path_factory.mktemp("served")
-    Trained(config, source, x, preparation, estimator, None).write(path)
+    Trained(config, source, rows, preparation, estimator, None).write(path)
     client = testclient.TestClient(web.application(path))
-    client.expected = estimator.predict_proba(x)
+    client.expected = estimator.predict_proba(rows)
     return client
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from experiments.prepared import prepared
 from vae_moe.estimators import DMVAEClustering, DVMoERegressor
 from vae_moe.estimators._table import Table
 
@@ -85,13 +86,6 @@ def clusters(method: str, frame: pd.DataFrame, n_clusters: int, seed: int, **sho
     if method == "gmm":
         return GaussianMixture(n_clusters, n_init=5, reg_covar=1e-3, random_state=seed).fit_predict(x)
     return KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(x)
-
-
-def prepared(frame: pd.DataFrame) -> np.ndarray:
-    """Give standardised numbers, gaps as medians with an indicator, and a column a category: x [N, D]."""
-    from vae_moe.data.preparation import Preparation
-
-    return Preparation.fit(frame).transform(frame)
 
 
 def _parts(frame: pd.DataFrame) -> tuple[list[str], list[str]]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments import wheels
+from experiments.prepared import prepared
 
 #: Rows of a table at most.
 ROWS = 4000
@@ -68,9 +69,7 @@ _NO_MEASUREMENTS = ("rownames", "case")
 
 def load(table: Table, seed: int, rows: int = ROWS) -> tuple[np.ndarray, np.ndarray]:
     """Standardised x [N, D] and the classes y [N] of at most so many rows, drawn by the seed."""
-    from vae_moe.data.preparation import Preparation
-
     frame = wheels.read(wheels.csv_of(table.name))
     columns = list(table.columns) or [name for name in frame if name not in (table.target, *_NO_MEASUREMENTS)]
     frame = wheels.drawn(frame[[*columns, table.target]].dropna(), rows, seed)
-    return Preparation.fit(frame[columns]).transform(frame[columns]), frame[table.target].to_numpy(str)
+    return prepared(frame[columns]), frame[table.target].to_numpy(str)

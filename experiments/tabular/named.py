@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from experiments import wheels
+from experiments.prepared import prepared
 
 #: Rows of a table at most.
 ROWS = 4000
@@ -91,14 +92,11 @@ def folds(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """x and y of the rows to learn from, and of those held out, fold by fold.
 
-    What makes numbers of columns (``vae_moe.data.preparation``) learns from the first alone: gaps become medians with
-    an indicator, numbers are standardised, categories are a column each.
+    What makes numbers of columns (``experiments.prepared``) learns from the first alone.
     """
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    from vae_moe.data.preparation import Preparation
-
     splitter = (StratifiedKFold if classes else KFold)(n_folds, shuffle=True, random_state=seed)
     for train, test in splitter.split(frame, y):
-        x = Preparation.fit(frame, rows=train).transform(frame)
+        x = prepared(frame, train)
         yield x[train], y[train], x[test], y[test]

@@ -37,8 +37,8 @@ def cluster(options: Namespace) -> None:
     source = inputs.read(options.data, side=options.size)
     inputs.labels(source, options.labels)  # refused before training, if they are not there
     apart = {options.labels: "known classes, not trained on"} if options.labels else {}
-    x, preparation = inputs.prepare(source, np.arange(len(source.rows)), options.drop, apart)
-    _check_rows(source.path, len(x), options.components)
+    rows, preparation = inputs.prepare(source, np.arange(len(source.rows)), options.drop, apart)
+    _check_rows(source.path, len(rows), options.components)
     config = {"kind": "cluster", "n_components": options.components, "labels": options.labels}
     config |= _config(options, source, preparation)
     _finish(
@@ -47,7 +47,7 @@ def cluster(options: Namespace) -> None:
             options,
             config,
             source,
-            x,
+            rows,
             preparation,
             _estimator(options.model, "Clustering"),
             n_components=options.components,
@@ -68,14 +68,14 @@ def experts(options: Namespace) -> None:
     classes = target.y[known] if target.task == "classification" else None
     train, test = train_test_split(known, test_size=HELD_OUT, random_state=options.seed, stratify=classes)
     apart = dict.fromkeys(target.names if source.images is None else [], "what is predicted")
-    x, preparation = inputs.prepare(source, train, options.drop, apart)
+    rows, preparation = inputs.prepare(source, train, options.drop, apart)
     logger.info("%s, %d rows to train, %d held out", target.task, len(train), len(test))
     config = {"kind": "experts", "n_experts": options.experts, "task": target.task, "asked_task": options.task}
     config |= {"target": target.names, **_config(options, source, preparation, train)}
     name = _estimator(options.model, "Regressor" if target.task == "regression" else "Classifier")
     _finish(
         options,
-        _train(options, config, source, x, preparation, name, (train, test), target.y, n_experts=options.experts),
+        _train(options, config, source, rows, preparation, name, (train, test), target.y, n_experts=options.experts),
     )
 
 
@@ -123,18 +123,19 @@ def _train(
     options: Namespace,
     config: dict[str, Any],
     source: inputs.Source,
-    x: np.ndarray,
+    rows: Any,
     preparation: Preparation | None,
     name: str,
-    rows: tuple[np.ndarray | slice, np.ndarray | None] = (slice(None), None),
+    split: tuple[np.ndarray | slice, np.ndarray | None] = (slice(None), None),
     y: np.ndarray | None = None,
     **size: int,
 ) -> Trained:
-    """Train an estimator of a name on the first of ``rows``, the second being held out."""
+    """Train an estimator of a name on the rows of the first part of a split, the second being held out."""
     startup.import_tensorflow()
     from vae_moe import estimators
 
-    train, held_out = rows
+    train, held_out = split
+    learned = inputs.rows_at(rows, train)
     epochs = {} if options.epochs is None else {"epochs": options.epochs}
     verbose = int(sys.stdout.isatty() and not options.quiet)  # Keras' progress bars
     resume_dir = options.out / folder.RESUME
@@ -145,19 +146,21 @@ def _train(
     estimator = getattr(estimators, name)(
         **size, **epochs, random_state=options.seed, resume_dir=str(resume_dir), verbose=verbose
     )
-    logger.info("%s on %d rows of %d numbers", name, *x[train].shape)
+    if "likelihood" in estimator.get_params() and preparation is not None:  # pixels alone are from 0 to 1
+        estimator.set_params(missing="informative", likelihood="gaussian" if preparation.is_plain else "auto")
+    logger.info("%s on %d rows of %d columns", name, *learned.shape)
     started = time.perf_counter()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", extremes.ExtremesWarning)  # the table's own columns were told of
-            estimator.fit(x[train]) if y is None else estimator.fit(x[train], y[train])
+            estimator.fit(learned) if y is None else estimator.fit(learned, y[train])
     except FloatingPointError:  # the same command would come to the same batch
         shutil.rmtree(resume_dir, ignore_errors=True)
         raise
     estimator.set_params(resume_dir=None)
     config["seconds"] = round(time.perf_counter() - started, 1)
     config["finished_at"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    return Trained(config, source, x, preparation, estimator, held_out)
+    return Trained(config, source, rows, preparation, estimator, held_out)
 
 
 def _finish(options: Namespace, training: Trained) -> None:

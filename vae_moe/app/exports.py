@@ -1,12 +1,13 @@
 """What a command trained as a folder for programs without this package: the estimator, and what prepares its rows."""
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vae_moe.app import folder, inputs, trained
+from vae_moe.app import features, folder, inputs, trained
 from vae_moe.data.files import DatasetError
-from vae_moe.data.preparation import PARTS, Preparation
+from vae_moe.data.preparation import Preparation
 from vae_moe.engine.files import whole_folder
 from vae_moe.exported import prepare
 
@@ -35,34 +36,21 @@ def write(source: Path, out: Path, form: str, overwrite: bool) -> None:
             estimator.export(made, form)
         except ValueError as error:
             raise DatasetError(str(error)) from error
-        folder.write_json(made / DESCRIPTION, description(config, preparation))
+        folder.write_json(made / DESCRIPTION, description(config, preparation, estimator))
         if preparation is not None:
             shutil.copyfile(str(prepare.__file__), made / "prepare.py")
 
 
-def description(config: dict[str, Any], preparation: Preparation | None) -> dict[str, Any]:
+def description(config: dict[str, Any], preparation: Preparation | None, estimator: Any) -> dict[str, Any]:
     """What ``preparation.json`` says: each column's kind, and of each number that a model takes how it is made."""
     told = {"kind": config["kind"], "target": config.get("target", [])}
     if preparation is None:
         return {**told, "image_shape": config["image_shape"], "white": 255}
-    found, steps = preparation.columns, preparation.transformer.named_transformers_
+    found = preparation.columns
     kinds = {"number": found.numbers, "date": found.dates, "category": found.categories}
-    fills: dict[tuple[str, str], float] = {}
-    if found.numbers:
-        fills |= {(name, ""): fill for name, fill in zip(found.numbers, steps["number"][0].statistics_, strict=True)}
-    if found.dates:
-        dates, imputer, *_ = steps["date"]
-        names = [(name, part) for name in found.dates for part in PARTS]
-        fills |= dict(zip(names, imputer.statistics_, strict=True))
-        for name, first in zip(found.dates, dates.first_, strict=True):
-            fills[name, "seconds"] += first
-    features = []
-    for feature in preparation.features:
-        made: dict[str, Any] = {"column": feature.column, "kind": feature.kind, "part": feature.part}
-        if feature.kind == "category":
-            made["part"] = "other" if feature.part == "(other)" else "category"
-            features.append(made | {"category": feature.part})
-        else:
-            fill = float(fills.get((feature.column, feature.part), 0.0))
-            features.append(made | {"fill": fill, "mean": feature.mean, "scale": feature.scale})
-    return {**told, "columns": {name: kind for kind, names in kinds.items() for name in names}, "features": features}
+    told |= {"columns": {name: kind for kind, names in kinds.items() for name in names}}
+    if estimator.table_ is None:  # the model standardises
+        made = [{"column": name, "kind": "number", "fill": preparation.medians[name]} for name in found.numbers]
+        return {**told, "features": made}
+    made = [asdict(feature) for feature in features.of_estimator(estimator, preparation)]
+    return {**told, "limit": estimator.x_limit_, "features": made}

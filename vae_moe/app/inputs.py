@@ -92,7 +92,7 @@ def labels(source: Source, name: str | None) -> np.ndarray | None:
 
 def prepare(
     source: Source, rows: np.ndarray, drop: Sequence[str], apart: Mapping[str, str]
-) -> tuple[np.ndarray, Preparation | None]:
+) -> tuple[Any, Preparation | None]:
     """Learn from some rows how to prepare a table, and prepare all rows; images need no learning.
 
     Args:
@@ -102,7 +102,7 @@ def prepare(
         apart: further columns that are not learned from, and why.
 
     Returns:
-        x [N, D] float32, and the preparation of a table.
+        What an estimator takes: a table [N, C] and its preparation, or x [N, D] float32 of images.
     """
     with naming(source.path):
         if source.images is not None:
@@ -118,7 +118,7 @@ def preparation(folder: Path, config: Mapping[str, Any]) -> Preparation | None:
     return Preparation.load(folder / "preparation") if config["image_shape"] is None else None
 
 
-def prepare_again(path: Path, config: dict[str, Any], preparation: Preparation | None) -> tuple[Source, np.ndarray]:
+def prepare_again(path: Path, config: dict[str, Any], preparation: Preparation | None) -> tuple[Source, Any]:
     """Read new rows and prepare them as those of training were.
 
     Args:
@@ -127,7 +127,7 @@ def prepare_again(path: Path, config: dict[str, Any], preparation: Preparation |
         preparation: of a table, or None of images.
 
     Returns:
-        What was read, and x [N, D] float32.
+        What was read, and what an estimator takes of it, as of ``prepare``.
     """
     shape = config["image_shape"]
     as_text = list(preparation.columns.forms) if preparation else []
@@ -139,13 +139,11 @@ def prepare_again(path: Path, config: dict[str, Any], preparation: Preparation |
     return source, prepared(source, preparation)
 
 
-def parts(
-    path: Path, config: dict[str, Any], preparation: Preparation | None
-) -> Iterator[tuple[Source, np.ndarray, float]]:
+def parts(path: Path, config: dict[str, Any], preparation: Preparation | None) -> Iterator[tuple[Source, Any, float]]:
     """Read and prepare new rows, those of large tables part by part; arguments as of ``prepare_again``.
 
     Yields:
-        What was read, x [N, D] float32, and the share of the file that is read by then.
+        What was read, what an estimator takes of it, and the share of the file that is read by then.
     """
     if preparation is None or not reading.is_large(path):
         yield (*prepare_again(path, config, preparation), 1.0)
@@ -154,18 +152,23 @@ def parts(
     for frame, share in reading.parts(path, preparation.written):
         source = Source(path, frame, None, first)
         with naming(path, first):
-            x = preparation.transform(frame)
-        yield source, x, share
+            rows = preparation.transform(frame)
+        yield source, rows, share
         first += len(frame)
 
 
-def prepared(source: Source, preparation: Preparation | None) -> np.ndarray:
-    """Rows of a table as it was learned to prepare them, or of images: x [N, D] float32."""
+def prepared(source: Source, preparation: Preparation | None) -> Any:
+    """Rows of a table as it was learned to prepare them, or of images, as of ``prepare``."""
     if preparation is None:
         assert source.images is not None
         return source.images.x
     with naming(source.path):
         return preparation.transform(source.frame)
+
+
+def rows_at(rows: Any, positions: np.ndarray | slice) -> Any:
+    """Some of the rows that an estimator takes."""
+    return rows.iloc[positions] if isinstance(rows, pd.DataFrame) else rows[positions]
 
 
 @contextmanager

@@ -89,31 +89,31 @@ def _parquet(out: Path, temporary: Path) -> Iterator[Callable[[pd.DataFrame], No
             each.close()
 
 
-def of_clusters(estimator: Any, x: np.ndarray, config: dict[str, Any] | None = None) -> dict[str, np.ndarray]:
-    """Columns: the cluster of each row of x [N, D], its probability, and that of every cluster."""
-    probs = estimator.predict_proba(x)
+def of_clusters(estimator: Any, rows: Any, config: dict[str, Any] | None = None) -> dict[str, np.ndarray]:
+    """Columns: the cluster of each row, its probability, and that of every cluster."""
+    probs = estimator.predict_proba(rows)
     every = {f"probability_{cluster}": column for cluster, column in enumerate(probs.T)}
     return {"cluster": probs.argmax(-1), "probability": probs.max(-1), **every}
 
 
-def of_experts(estimator: Any, x: np.ndarray, config: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Columns: what is predicted of each row of x [N, D], how sure it is, and its expert.
+def of_experts(estimator: Any, rows: Any, config: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Columns: what is predicted of each row, how sure it is, and its expert.
 
     Args:
         estimator: fitted.
-        x: [N, D].
+        rows: N, prepared.
         config: of the training.
     """
     found: dict[str, np.ndarray] = {}
     if config["task"] == "classification":
-        name, probs = f"predicted_{config['target'][0]}", estimator.predict_proba(x)
+        name, probs = f"predicted_{config['target'][0]}", estimator.predict_proba(rows)
         found |= {name: estimator.classes_[probs.argmax(-1)], f"{name}_probability": probs.max(-1)}
         found |= {f"{name}_probability_{each}": p for each, p in zip(estimator.classes_, probs.T, strict=True)}
     else:
-        means = np.asarray(estimator.predict(x)).reshape(len(x), -1)  # [N, O]
-        bounds = estimator.predict_interval(x, LEVEL).reshape(len(x), -1, 2)
+        means = np.asarray(estimator.predict(rows)).reshape(len(rows), -1)  # [N, O]
+        bounds = estimator.predict_interval(rows, LEVEL).reshape(len(rows), -1, 2)
         for i, target in enumerate(config["target"]):
             name = f"predicted_{target}"
             found |= {name: means[:, i], f"{name}_low": bounds[:, i, 0], f"{name}_high": bounds[:, i, 1]}
-    gate = estimator.gate_proba(x)
+    gate = estimator.gate_proba(rows)
     return {**found, "expert": gate.argmax(-1), "expert_probability": gate.max(-1)}

@@ -29,13 +29,13 @@ def predict(options: Namespace) -> None:
     preparation = inputs.preparation(options.folder, config)
     told, estimator, n_rows = Told(config["ranges"], preparation), None, 0
     with predictions.writer(options.out) as write, progress(options.data, options.quiet) as advance:
-        for source, x, share in inputs.parts(options.data, config, preparation):
+        for source, rows, share in inputs.parts(options.data, config, preparation):
             ids = identities(source, options.id)
             measured = Measured.of(source, preparation)
             told.look(source, measured)
             estimator = estimator or trained.estimator(options.folder, config)
-            write(table(estimator, source, x, config, preparation, measured, ids))
-            n_rows += len(x)
+            write(table(estimator, source, rows, config, preparation, measured, ids))
+            n_rows += len(rows)
             advance(share)
     told.log()
     logger.info("%d rows: %s", n_rows, options.out)
@@ -44,16 +44,16 @@ def predict(options: Namespace) -> None:
 def table(
     estimator: Any,
     source: Source,
-    x: np.ndarray,
+    rows: Any,
     config: dict[str, Any],
     preparation: Preparation | None,
     measured: Measured,
     ids: dict[str, Any] | None = None,
 ) -> pd.DataFrame:
-    """What is predicted of prepared rows x [N, D], a row each: its number, what identifies it, and the columns in which
+    """What is predicted of prepared rows, a line each: its number, what identifies it, and the columns in which
     it is outside of what training had."""
     of = predictions.of_clusters if config["kind"] == "cluster" else predictions.of_experts
-    found = of(estimator, x, config)
+    found = of(estimator, rows, config)
     if preparation is not None:
         found["outside"] = outside(source, preparation, measured, config["ranges"])
     if twice := set(ids or {}) & {"row", *found}:
@@ -105,7 +105,9 @@ class Told:
             shown = ", ".join(map(repr, sorted(new)[:5])) + (", ..." if len(new) > 5 else "")
             logger.warning("column %r has values that training did not see, taken as rare ones: %s", name, shown)
         for name, n in self.gaps.items():
-            logger.warning("column %r has gaps, which training had none of: its median is taken, rows: %d", name, n)
+            assert self.preparation is not None
+            filled = "its median is taken" if self.preparation.is_plain else "the model goes by the other cells"
+            logger.warning("column %r has gaps, which training had none of: %s, rows: %d", name, filled, n)
         for words in self.far.values():
             logger.warning("%s", words)
 

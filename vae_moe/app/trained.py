@@ -1,13 +1,15 @@
 """What was trained, as a folder: written as soon as training ends, and read again to predict, or to make its page."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from vae_moe.app import folder, inputs, startup
+from vae_moe.app import features, folder, inputs, startup
+from vae_moe.app.features import Feature
 from vae_moe.app.inputs import Source
 from vae_moe.data.files import DatasetError
 from vae_moe.data.preparation import Preparation
@@ -22,7 +24,7 @@ class Trained:
     Attributes:
         config: as ``config.json`` has it, with the training's end and how many seconds it took.
         source: what was read, N rows.
-        x: [N, D].
+        rows: N, as the estimator takes them: a table, or x [N, D] of images.
         preparation: of a table.
         estimator: fitted.
         held_out: numbers of rows that took no part in training; None of a clustering.
@@ -30,10 +32,26 @@ class Trained:
 
     config: dict[str, Any]
     source: Source
-    x: np.ndarray
+    rows: Any
     preparation: Preparation | None
     estimator: Any
     held_out: np.ndarray | None
+
+    @cached_property
+    def x(self) -> np.ndarray:
+        """The rows as the model sees them, [N, D], NaN in gaps."""
+        return self.estimator.table_entries(self.rows)
+
+    @cached_property
+    def features(self) -> list[Feature]:
+        """What the D numbers of a table are; of images there are none."""
+        return [] if self.preparation is None else features.of_estimator(self.estimator, self.preparation)
+
+    def restored(self, made: Any) -> pd.DataFrame:
+        """What the estimator makes of a table as its columns were."""
+        assert self.preparation is not None
+        named = made if isinstance(made, pd.DataFrame) else pd.DataFrame(made, columns=self.rows.columns)
+        return self.preparation.restore(named)
 
     def write(self, made: Path) -> None:
         """Write what ``predict`` and ``report`` need into an empty folder."""
@@ -69,9 +87,9 @@ def read(path: Path, data: Path | None = None) -> Trained:
             "train again."
         )
     preparation = inputs.preparation(path, config)
-    x = inputs.prepared(source, preparation)
+    rows = inputs.prepared(source, preparation)
     held_out = None if config["kind"] == "cluster" else _held_out(path, source)
-    return Trained(config, source, x, preparation, estimator(path, config), held_out)
+    return Trained(config, source, rows, preparation, estimator(path, config), held_out)
 
 
 def estimator(path: Path, config: dict[str, Any]) -> Any:

@@ -68,8 +68,8 @@ class Service:
         try:
             with self.lock:
                 measured = Measured.of(source, self.preparation)
-                x = self.preparation.transform(frame)
-                return scoring.table(self.estimator, source, x, self.config, self.preparation, measured)
+                rows = self.preparation.transform(frame)
+                return scoring.table(self.estimator, source, rows, self.config, self.preparation, measured)
         except (DatasetError, ValueError, TypeError, OverflowError) as error:
             raise Refused(422, str(error)) from error
 

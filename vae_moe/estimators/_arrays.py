@@ -20,18 +20,22 @@ class ExportError(ValueError):
 def of_estimator(estimator: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return a description for JSON, and the arrays by name, of which `exported.model.Model` makes its answers."""
     model, gate = estimator.model_, estimator.model_.gate
-    if estimator.table_ is not None:
-        raise ExportError("this form has no likelihood='mixed'. Export a SavedModel.")
     arrays = {name: getattr(estimator, f"{name}_") for name in ("x_mean", "x_scale", "x_limit")}
     if isinstance(gate, SoftmaxGate):
-        networks = [gate.hidden, gate.output_layer]
+        networks = {"gate": [gate.hidden, gate.output_layer]}
     else:
-        networks = [gate.trunk, gate.z_encoder if isinstance(gate, BayesMixture) else gate.c_encoder]
-    activations = _add_networks(arrays, networks)
+        networks = {"gate": [gate.trunk, gate.z_encoder if isinstance(gate, BayesMixture) else gate.c_encoder]}
+    if getattr(gate, "takes_gaps", False) and hasattr(model, "experts"):  # which see what the gate's model fills in
+        networks |= {"z": [gate.trunk, gate.z_encoder], "decoder": [gate.decoder]}
+    activations = {name: _add_network(arrays, name, parts) for name, parts in networks.items()}
+    if hasattr(estimator, "fill_"):
+        arrays |= {"fill": estimator.fill_}
     if isinstance(gate, BayesMixture):
         arrays |= {"noise": model._noise(READOUT_SAMPLES, 0), "prior_log_weights": gate.prior.log_weights()}
         arrays |= {"prior_means": gate.prior.means, "prior_log_vars": gate.prior.log_vars}
-    description = {"n_features": estimator.n_features_in_, "gate_activations": activations, "task": "clustering"}
+    description = {"n_features": len(estimator.x_mean_), "activations": activations, "task": "clustering"}
+    if getattr(gate, "takes_gaps", False):
+        description["columns"] = gate.mixed.config()
     if not hasattr(model, "experts"):
         return description, _plain(arrays | {"temperature": estimator.temperature_})
     arrays |= {"expert_kernels": np.swapaxes(model.experts.kernels, 0, 1), "expert_biases": model.experts.biases}
@@ -44,7 +48,7 @@ def of_estimator(estimator: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]
     return {**description, "one_output": estimator.y_mean_.ndim == 0}, _plain(arrays)
 
 
-def _add_networks(arrays: dict[str, Any], networks: list[Any]) -> list[str]:
+def _add_network(arrays: dict[str, Any], name: str, networks: list[Any]) -> list[str]:
     """Add the kernels and biases of dense layers one after the other, and return their activations."""
     if other := [each.name for each in networks if type(each) is not MLP or each.batch_normalization]:
         raise ExportError(
@@ -53,7 +57,7 @@ def _add_networks(arrays: dict[str, Any], networks: list[Any]) -> list[str]:
         )
     layers = [layer for each in networks for layer in each.layers]
     for i, layer in enumerate(layers):
-        arrays |= {f"gate_{i}_kernel": layer.kernel, f"gate_{i}_bias": layer.bias}
+        arrays |= {f"{name}_{i}_kernel": layer.kernel, f"{name}_{i}_bias": layer.bias}
     return [layer.activation.__name__ for layer in layers]
 
 

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, check_X_y, va
 from vae_moe import extremes, validation
 from vae_moe.engine.resume import Backup
 from vae_moe.estimators import _export, _persistence
-from vae_moe.estimators._inputs import FAR, LIKELIHOODS, Scaling
+from vae_moe.estimators._inputs import FAR, LIKELIHOODS, MISSING, Scaling
 from vae_moe.estimators._persistence import SaveError
 from vae_moe.estimators._table import Table, as_frame, is_mixed
 from vae_moe.training.plan import Plan
@@ -31,7 +31,11 @@ NO_TARGET = "no_validation"  # scikit-learn's word for a fit without y
 KEEP_EVERY = 5.0
 #: Parameters that "auto" has found.
 FOUND = ("n_components", "n_experts")
-_OPTIONS: dict[str, tuple[str | None, ...]] = {"likelihood": LIKELIHOODS, "start": (*STARTS, None)}
+_OPTIONS: dict[str, tuple[str | None, ...]] = {
+    "likelihood": LIKELIHOODS,
+    "missing": MISSING,
+    "start": (*STARTS, None),
+}
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -98,7 +102,7 @@ class KerasEstimator(BaseEstimator, ABC):
         FileExistsError
             If the folder is there and is no such export; one that is there is replaced.
         ExportError
-            If this form needs the package onnx, or has no convolutional networks and no 'mixed' likelihood.
+            If this form needs the package onnx, or has no convolutional networks.
         """
         check_is_fitted(self)
         validation.check_option("form", form, tuple(_export.FORMS))
@@ -108,6 +112,11 @@ class KerasEstimator(BaseEstimator, ABC):
         """Return X [N, C] as what the model sees [N, D]: standardised numbers and a column of 0 and 1 a level, NaN for
         gaps where the likelihood is 'mixed'."""
         return self._check_X(X)
+
+    def from_entries(self, x: np.ndarray) -> Any:
+        """Return X [N, C] of what the model sees or makes, x [N, D], as `table_entries` gives it."""
+        check_is_fitted(self)
+        return self._scaling.undo(x) if self._table is None else self._table.decode(x)
 
     def _check_parameters(self) -> None:
         """Raise ValueError for a parameter out of its range."""
@@ -211,10 +220,10 @@ class KerasEstimator(BaseEstimator, ABC):
         check_array(numbers, ensure_min_samples=2)
         return X
 
-    def _learn_table(self, X: Any, rows: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    def _learn_table(self, X: Any, rows: np.ndarray, missing: str) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """Learn from some rows of a table what its columns are; return their x [N, D], and its likelihood."""
         part = X[rows] if isinstance(X, np.ndarray) else X.iloc[rows]
-        table = Table.fit(part, self.likelihood)
+        table = Table.fit(part, getattr(self, "likelihood", "auto"), missing)
         self.likelihood_, self.table_ = "mixed", table.kept()
         n_entries = len(table.column_of)
         self.x_mean_, self.x_scale_, self.x_limit_ = np.zeros(n_entries), np.ones(n_entries), FAR

@@ -52,6 +52,7 @@ class KerasClustering(
     n_components: int | str = field(default=8, kw_only=False)
     latent_dim: int = 10
     likelihood: str | Mapping[Any, str] = "auto"
+    missing: str = "random"
     image_shape: tuple[int, ...] | None = None
     encoder: str = "mlp"
     augment: bool = False
@@ -132,7 +133,7 @@ class KerasClustering(
         if self._is_table(X):
             if self.encoder != "mlp" or self.augment:
                 raise ValueError("images with gaps need encoder='mlp' and augment=False. Fill the gaps, or take these.")
-            return self._learn_table(X, rows)
+            return self._learn_table(X, rows, self.missing)
         self.table_, self.likelihood_ = None, choose_likelihood(self.likelihood, X[rows])
         standardise = self.likelihood_ == "gaussian"
         scaling = Scaling.robust(X[rows], weight) if standardise else Scaling.none(X.shape[1])
@@ -162,8 +163,7 @@ class KerasClustering(
         Z = np.asarray(Z, dtype=np.float32)
         if Z.ndim != 2 or Z.shape[1] != self.latent_dim:
             raise ValueError(f"Z must be [N, {self.latent_dim}], got shape {Z.shape}. Give latents, as transform does.")
-        decoded = self.model_.decode(Z).reshape(len(Z), -1)
-        return self._scaling.undo(decoded) if self._table is None else self._table.decode(decoded)
+        return self.from_entries(self.model_.decode(Z).reshape(len(Z), -1))
 
     def sample(self, n_samples: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Draw components and points z of them from the prior, and return the means of p(x | z).

@@ -49,11 +49,11 @@ def write(estimator: KerasEstimator, folder: Path, form: str) -> None:
 def signatures(estimator: KerasEstimator) -> dict[str, Callable]:
     """Return functions of X [B, D] float64 by name, as `KerasEstimator.export` tells of them."""
     gate, scaling = estimator.model_.gate, estimator._scaling
-    noise = estimator.model_._noise(READOUT_SAMPLES, 0)
+    noise, fill = estimator.model_._noise(READOUT_SAMPLES, 0), getattr(estimator, "fill_", None)
 
     def scaled(X: Any) -> Any:
-        x = tf.clip_by_value((X - scaling.mean) / scaling.scale, -scaling.limit, scaling.limit)
-        return tf.cast(x, tf.float32)
+        x = tf.cast(tf.clip_by_value((X - scaling.mean) / scaling.scale, -scaling.limit, scaling.limit), tf.float32)
+        return x if fill is None else tf.where(tf.math.is_nan(x), fill, x)
 
     def log_gate(x: Any) -> Any:
         return tf.nn.log_softmax(tf.cast(gate.c_log_probs(x, noise), tf.float64))

@@ -45,6 +45,8 @@ class Field:
         Of a share s, which counts as (1 - squeeze) s + squeeze / 2, so that 0 and 1 have log-odds.
     low, high : float
         Between which its x was: what is made of x is held there.
+    of : str or int, optional
+        The column of which it tells whether a cell has no value, where it is no column itself.
     """
 
     name: Any
@@ -56,6 +58,7 @@ class Field:
     squeeze: float = 0.0
     low: float = -FAR
     high: float = FAR
+    of: Any = None
 
     @property
     def column(self) -> Column:
@@ -81,7 +84,7 @@ class Field:
         """Return what a column is: the kind that is given, or that its type and values say."""
         number = types.is_numeric_dtype(values.dtype) and not types.is_bool_dtype(values.dtype)
         dated = types.is_datetime64_any_dtype(values.dtype)
-        kind = kind or (_kind_of_numbers(_numbers(values)) if number or dated else _kind_of_levels(values))
+        kind = kind or (_kind_of_numbers(_numbers(values), dated) if number or dated else _kind_of_levels(values))
         dtype = str(values.dtype)
         if kind not in NUMBERS:
             levels = _levels(values)
@@ -100,6 +103,10 @@ class Field:
         mean, scale = _scaling(field._forward(known), kind == "student")
         x = np.clip((field._forward(known) - mean) / scale, -FAR, FAR)
         return cls(name, kind, dtype, [], mean, scale, squeeze, float(x.min(initial=FAR)), float(x.max(initial=-FAR)))
+
+    def indicator(self) -> Field:
+        """Return the field that tells whether this one's cells have no value."""
+        return Field(f"{self.name}: missing", "bernoulli", "bool", [False, True], of=self.name)
 
     def encode(self, values: pd.Series) -> np.ndarray:
         """Return entries of x of a column [N] as [N, M]: NaN where there is no value."""
@@ -149,20 +156,16 @@ class Field:
 
     def _codes(self, values: pd.Series) -> np.ndarray:
         """Return the number of each level, [N]; -1 where there is no value, or one that is no level."""
-        known = values.notna().to_numpy()
         place = {level: code for code, level in enumerate(self.levels)}
-        other = place.get(OTHER, -1)
-        told = [_plain(value) if here else None for value, here in zip(values, known, strict=True)]
-        codes = np.array(
-            [place.get(value, other) if here else -1 for value, here in zip(told, known, strict=True)], int
-        )
-        if (new := known & (codes < 0)).any():
-            value = told[int(np.argmax(new))]
+        codes, found = pd.factorize(values)
+        told = [_plain(value) for value in found]
+        known = np.array([place.get(value, place.get(OTHER, -1)) for value in told] + [-1], int)
+        if new := [value for value, code in zip(told, known, strict=False) if code < 0]:
             warnings.warn(
-                f"column {self.name!r} has values that the fit had not, the first is {value!r}: they count as gaps.",
+                f"column {self.name!r} has values that the fit had not, the first is {new[0]!r}: they count as gaps.",
                 stacklevel=2,
             )
-        return codes
+        return known[codes]
 
 
 def _numbers(values: pd.Series) -> np.ndarray:
@@ -180,13 +183,13 @@ def _numbers(values: pd.Series) -> np.ndarray:
     return numbers
 
 
-def _kind_of_numbers(numbers: np.ndarray) -> str:
+def _kind_of_numbers(numbers: np.ndarray, dated: bool) -> str:
     known = numbers[~np.isnan(numbers)]
     if len(known) < 3 or (known == known[0]).all():
         return "gaussian"
     if np.isin(known, (0, 1)).all():
         return "bernoulli"
-    whole = (known == np.round(known)).all()
+    whole = (known == np.round(known)).all() and not dated
     centred = known - known.mean()
     skewness = np.mean(centred**3) / max(np.mean(centred**2) ** 1.5, validation.POSITIVE)
     if whole and known.min() >= 0 and skewness > COUNT_SKEWNESS:
@@ -244,13 +247,19 @@ def _scaling(values: np.ndarray, robust: bool) -> tuple[float, float]:
     return float(near.mean()), float(near.std() or 1.0)
 
 
+def _microseconds(time: Any) -> np.datetime64:
+    """Return a time, or seconds since 1970, in UTC."""
+    if not isinstance(time, pd.Timestamp):
+        return np.datetime64(round(float(time)), "s").astype("datetime64[us]")
+    return (time if time.tz is None else time.tz_convert(None)).to_datetime64().astype("datetime64[us]")
+
+
 def typed(values: np.ndarray, field: Field, index: Any = None) -> pd.Series:
     """Return a column in the type that it had."""
     dtype = field.dtype
     if types.is_datetime64_any_dtype(dtype):
-        times = [each if isinstance(each, pd.Timestamp) else pd.Timestamp(float(each), unit="s") for each in values]
-        found = pd.Series(times, index, name=field.name).dt.round("s")
-        return (found.dt.tz_localize("UTC") if found.dt.tz is None and "," in dtype else found).astype(dtype)
+        found = pd.Series([_microseconds(each) for each in values], index, "datetime64[us]", name=field.name)
+        return (found.dt.tz_localize("UTC") if "," in dtype else found).astype(dtype)
     if dtype == "category":
         return pd.Series(pd.Categorical(values, field.levels, ordered=field.kind == "ordinal"), index, name=field.name)
     if field.kind in NUMBERS:

@@ -8,6 +8,7 @@ import numpy as np
 
 from vae_moe.estimators._experts import KerasMixtureOfExperts
 from vae_moe.estimators._inputs import HIDDEN_CELLS, NOISE, Scaling, choose_likelihood
+from vae_moe.estimators._table import is_mixed
 from vae_moe.models import DeepMoE, DVMoE, HMoE, VaDEMoE
 
 #: Terms that hold q(c | x) together, and their weights where `regularization` is 1.
@@ -24,6 +25,7 @@ class LatentGated(KerasMixtureOfExperts):
     latent_dim: int = 5
     hidden_layer_sizes: tuple[int, ...] = (64, 64)
     likelihood: str | Mapping[Any, str] = "auto"
+    missing: str = "random"
     start_epochs: int = 30
     elbo_weight: float = 0.01
     regularization: float = 0.0
@@ -59,7 +61,7 @@ class LatentGated(KerasMixtureOfExperts):
 
     def _learn(self, X: Any, rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
         if self._is_table(X):
-            return self._learn_table(X, rows)[0]
+            return self._learn_table(X, rows, self.missing)[0]
         self.table_, self.likelihood_ = None, choose_likelihood(self.likelihood, X[rows])
         return self._scaled(X, rows, _scaling(self.likelihood_, X[rows], weight))
 
@@ -98,9 +100,25 @@ class SoftmaxGated(KerasMixtureOfExperts):
             n_columns, self.n_experts_, n_outputs, task, learn_variance=variance, hidden_sizes=sizes, seed=seed
         )
 
+    def _is_table(self, X: Any) -> bool:
+        return is_mixed(X)
+
     def _learn(self, X: Any, rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+        if self._is_table(X):
+            x = self._learn_table(X, rows, "informative")[0]
+            self.fill_ = np.ma.masked_invalid(x).mean(0).filled(0.0).astype(np.float32)
+            return np.where(np.isnan(x), self.fill_, x)
         self.table_ = None
         return self._scaled(X, rows, _scaling(choose_likelihood("auto", X[rows]), X[rows], weight))
+
+    def _encoded(self, X: Any) -> np.ndarray:
+        x = super()._encoded(X)
+        return x if self.table_ is None else np.where(np.isnan(x), self.fill_, x)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.categorical = True
+        return tags
 
 
 def _scaling(likelihood: str, X: np.ndarray, sample_weight: np.ndarray | None) -> Scaling:

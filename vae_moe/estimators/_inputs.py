@@ -15,6 +15,8 @@ HIDDEN_CELLS = 0.05
 #: Deviations from which on a value is as far as any, and a standard normal's interquartile range.
 FAR, NORMAL_QUARTILES = 10.0, 1.349
 LIKELIHOODS = ("auto", "bernoulli", "gaussian", "mixed")
+#: What it may say of a row that a cell has no value: nothing beside the row's other cells, or something of its own.
+MISSING = ("random", "informative")
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from vae_moe.estimators._arrays import ExportError
-from vae_moe.exported.model import LOG_VAR_BOUND
+from vae_moe.exported.model import LOG_MEAN_BOUND, LOG_VAR_BOUND, PARAMETERS
 
 OPSET = 18
 
@@ -46,7 +45,8 @@ def graph(description: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
     limit = min(float(arrays["x_limit"]), np.finfo(np.float32).max.item())
     x = g("Div", g("Sub", "x", arrays["x_mean"]), arrays["x_scale"])
     x = g("Cast", g("Clip", x, np.array(-limit), np.array(limit)), to=onnx.TensorProto.FLOAT)
-    logits = _gate(g, description["gate_activations"], a, x)
+    seen, x = _seen_and_completed(g, description, a, x)
+    logits = _gate(g, description, a, seen)
     if task == "clustering":
         probabilities = g("Softmax", g("Div", logits, a["temperature"]))
         return _model(g, {"cluster": g("ArgMax", probabilities, axis=-1, keepdims=0), "probabilities": probabilities})
@@ -69,16 +69,65 @@ def _single(array: np.ndarray) -> np.ndarray:
     return array.astype({"f": np.float32, "U": object}.get(array.dtype.kind, array.dtype))
 
 
-def _gate(g: _Graph, activations: Sequence[str], a: dict[str, np.ndarray], x: str) -> str:
-    """Return the logits of p(c | x), [N, K]."""
-    for i, activation in enumerate(activations):
-        x = g("Add", g("MatMul", x, a[f"gate_{i}_kernel"]), a[f"gate_{i}_bias"])
+def _seen_and_completed(g: _Graph, description: dict[str, Any], a: dict[str, np.ndarray], x: str) -> tuple[str, str]:
+    """Return what the networks and what the experts see of x, as `exported.model.Model` has it."""
+    single, gaps = g.onnx.TensorProto.FLOAT, g("IsNaN", "x")
+    if "fill" in a:
+        seen = g("Where", gaps, a["fill"], x)
+        return seen, seen
+    if "columns" not in description:
+        return x, x
+    columns = description["columns"]
+    firsts = np.cumsum([0, *(column["size"] for column in columns)])[:-1]
+    observed = g("Cast", g("Not", g("Gather", gaps, firsts, axis=1)), to=single)
+    seen = g("Concat", g("Where", gaps, np.float32(0), x), observed, axis=-1)
+    if "z" not in description["activations"]:
+        return seen, x
+    z_mean = _part(g, _network(g, description, a, "z", seen), 0, a["decoder_0_kernel"].shape[0])
+    params, first, means = _network(g, description, a, "decoder", z_mean), 0, []
+    for column in columns:
+        n = PARAMETERS.get(column["kind"], 1)
+        mine = _part(g, params, first, first + n * column["size"], n)
+        means.append(_mean(g, column, mine))
+        first += n * column["size"]
+    return seen, g("Where", gaps, g("Concat", *means, axis=-1), x)
+
+
+def _mean(g: _Graph, column: dict[str, Any], params: str) -> str:
+    """Return the means of a column's entries by the first parameter of each, [N, size]."""
+    if column["kind"] == "categorical":
+        return g("Softmax", params)
+    if column["kind"] in ("bernoulli", "ordinal"):  # of an ordinal column the product up to each
+        upto = np.triu(np.ones((column["size"], column["size"]), np.float32))
+        return g("Exp", g("MatMul", g("Neg", g("Softplus", g("Neg", params))), upto))
+    if column["kind"] == "count":
+        mean, scale = np.float32(column["mean"]), np.float32(column["scale"])
+        bounds = np.float32(-LOG_MEAN_BOUND), np.float32(LOG_MEAN_BOUND)
+        log_mean = g("Clip", g("Add", g("Mul", params, scale), mean), *bounds)
+        return g("Div", g("Sub", g("Softplus", log_mean), mean), scale)
+    return params
+
+
+def _part(g: _Graph, x: str, first: int, end: int, step: int = 1) -> str:
+    """Return some columns of x."""
+    return g("Slice", x, *(np.array([each]) for each in (first, end, 1, step)))
+
+
+def _network(g: _Graph, description: dict[str, Any], a: dict[str, np.ndarray], name: str, x: str) -> str:
+    """Return what dense layers make of x."""
+    for i, activation in enumerate(description["activations"][name]):
+        x = g("Add", g("MatMul", x, a[f"{name}_{i}_kernel"]), a[f"{name}_{i}_bias"])
         x = g("Relu", x) if activation == "relu" else x
+    return x
+
+
+def _gate(g: _Graph, description: dict[str, Any], a: dict[str, np.ndarray], x: str) -> str:
+    """Return the logits of p(c | x), [N, K]."""
+    x = _network(g, description, a, "gate", x)
     if "noise" not in a:
         return x
     n_latent = a["noise"].shape[-1]
-    z_mean = g("Slice", x, np.array([0]), np.array([n_latent]), np.array([1]))
-    log_var = g("Slice", x, np.array([n_latent]), np.array([2 * n_latent]), np.array([1]))
+    z_mean, log_var = _part(g, x, 0, n_latent), _part(g, x, n_latent, 2 * n_latent)
     deviation = g("Exp", g("Mul", g("Min", log_var, np.float32(LOG_VAR_BOUND)), np.float32(0.5)))
     z = g("Add", z_mean, g("Mul", deviation, a["noise"][:, np.newaxis]))  # [S, N, L]
     z = g("Unsqueeze", z, np.array([2]))  # [S, N, 1, L]

@@ -33,11 +33,12 @@ class Table:
     is_frame: bool
 
     @classmethod
-    def fit(cls, X: Any, likelihood: Any = "mixed") -> Table:
+    def fit(cls, X: Any, likelihood: Any = "mixed", missing: str = "random") -> Table:
         """Return what the columns of X [N, C], a frame or an array, are.
 
         A likelihood that is a dictionary gives the kinds of some, by name or number. With "auto" a table of numbers
-        alone is one of Gaussian ones, as it would be without gaps.
+        alone is one of Gaussian ones, as it would be without gaps. Where what is missing is "informative", a column
+        with gaps has a field beside it that tells of them.
 
         Raises
         ------
@@ -52,6 +53,8 @@ class Table:
         if unknown := set(given) - set(frame.columns):
             raise ValueError(f"likelihood names {sorted(map(str, unknown))}, the columns are {list(frame.columns)}.")
         fields = [Field.found(name, frame[name], given.get(name)) for name in frame.columns]
+        if missing == "informative":
+            fields += [field.indicator() for field in fields if frame[field.name].isna().nunique() > 1]
         return cls(fields, isinstance(X, pd.DataFrame) or hasattr(X, "__dataframe__"))
 
     @classmethod
@@ -69,8 +72,13 @@ class Table:
         return [asdict(field.column) for field in self.fields]
 
     @property
+    def columns(self) -> list[Field]:
+        """The fields that are columns of X, [C]."""
+        return [field for field in self.fields if field.of is None]
+
+    @property
     def column_of(self) -> np.ndarray:
-        """The column of each entry of x, [D]."""
+        """The field of each entry of x, [D]."""
         return np.repeat(np.arange(len(self.fields)), [field.column.size for field in self.fields])
 
     @property
@@ -80,16 +88,18 @@ class Table:
 
     def encode(self, X: Any) -> np.ndarray:
         """Return x [N, D] as float32, NaN in the entries of cells without a value, for X [N, C]."""
-        columns = self._columns(X)
-        return np.concatenate([field.encode(values) for field, values in columns], 1).astype(np.float32)
+        frame = as_frame(X)
+        cells = [frame[field.name] if field.of is None else frame[field.of].isna() for field in self.fields]
+        entries = [field.encode(values) for field, values in zip(self.fields, cells, strict=True)]
+        return np.concatenate(entries, 1).astype(np.float32)
 
     def decode(self, x: np.ndarray) -> Any:
         """Return a table of entries x [N, D], such as a mixture generates, as X was."""
         parts = np.split(np.asarray(x), np.flatnonzero(np.diff(self.column_of)) + 1, 1)
-        made = {field.name: field.decode(part) for field, part in zip(self.fields, parts, strict=True)}
+        made = [(field, field.decode(part)) for field, part in zip(self.fields, parts, strict=True) if field.of is None]
         if not self.is_frame:
-            return np.stack([np.asarray(values, float) for values in made.values()], 1)
-        return pd.DataFrame({field.name: typed(made[field.name], field) for field in self.fields})
+            return np.stack([np.asarray(values, float) for _, values in made], 1)
+        return pd.DataFrame({field.name: typed(values, field) for field, values in made})
 
     def fill(self, X: Any, x: np.ndarray) -> Any:
         """Return X [N, C] with its gaps filled from entries x [N, D]."""
@@ -97,7 +107,7 @@ class Table:
         if not self.is_frame:
             return np.where(gaps, made, np.asarray(X, float))
         frame = as_frame(X).copy()
-        for field, missing in zip(self.fields, gaps.T, strict=True):
+        for field, missing in zip(self.columns, gaps.T, strict=True):
             if missing.any():
                 filled = frame[field.name].astype(object)
                 filled[missing] = made[field.name].to_numpy(object)[missing]
@@ -114,7 +124,7 @@ class Table:
 
     def _columns(self, X: Any) -> list[tuple[Field, pd.Series]]:
         frame = as_frame(X)
-        return [(field, frame[field.name]) for field in self.fields]
+        return [(field, frame[field.name]) for field in self.columns]
 
 
 def is_mixed(X: Any) -> bool:

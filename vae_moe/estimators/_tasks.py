@@ -83,9 +83,10 @@ class Regressor(RegressorMixin, KerasMixtureOfExperts):
 
     def expert_predictions(self, X: Any) -> np.ndarray:
         """Return the mean of y of each expert, X [N, D] -> [N, K, O]."""
-        x = self._check_X(X)
-        means = self.model_.expert_predictions(x)  # [N, K, O]
-        return Scaling(self.y_mean_, self.y_scale_).undo(means)
+        return self._expert_predictions(self._check_X(X))
+
+    def _expert_predictions(self, x: np.ndarray) -> np.ndarray:
+        return Scaling(self.y_mean_, self.y_scale_).undo(self.model_.expert_predictions(x))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -140,5 +141,7 @@ class Classifier(ClassifierMixin, KerasMixtureOfExperts):
 
     def expert_predictions(self, X: Any) -> np.ndarray:
         """Return the class probabilities of each expert, X [N, D] -> [N, K, C]."""
-        x = self._check_X(X)
+        return self._expert_predictions(self._check_X(X))
+
+    def _expert_predictions(self, x: np.ndarray) -> np.ndarray:
         return self.model_.expert_predictions(x)

@@ -31,6 +31,9 @@ class VaDEClustering(KerasClustering):
         is a missing value of a frame, or NaN. With 'gaussian' the columns are standardised inside, with 'bernoulli'
         they stay as they are: another model, whose scores compare with those of its kind alone (`score_samples`), and
         in which a column of small numbers counts for little.
+    missing : {'random', 'informative'}, default='random'
+        What a gap says beside the row's other cells: nothing, or something of its own. With 'informative' a column
+        with gaps has one of 0 and 1 beside it that tells of them, in the model of X.
     image_shape : tuple of int or None, default=None
         (H, W) or (H, W, C) of the images that the rows of X are, which `encoder` and `augment` need.
     encoder : {'mlp', 'conv'}, default='mlp'

@@ -27,6 +27,9 @@ class DVMoERegressor(Regressor, LatentGated):
         is a missing value of a frame, or NaN, and the experts see it as the gate's model fills it. With 'gaussian'
         the columns are standardised inside, with 'bernoulli' each is stretched to from 0 to 1; the experts' ridge is in
         units of each column's variance either way. y is standardised always.
+    missing : {'random', 'informative'}, default='random'
+        What a gap says beside the row's other cells: nothing, or something of its own. With 'informative' a column
+        with gaps has one of 0 and 1 beside it that tells of them, in the model of X and for the experts.
     start : {'spectral', 'gmm'} or None, default='spectral'
         Clusters to start from: spectral ones of a graph of nearest neighbours (in X up to 100 columns or 1000 rows,
         else among an autoencoder's latents), or Gaussian mixtures, as for `VaDEClustering`. EM with a linear gate moves
@@ -130,7 +133,9 @@ class DeepMoERegressor(Regressor, SoftmaxGated):
     """Regression by affine experts, gated by a softmax network on x.
 
     A `vae_moe.DeepMoE`, which models no x. Parameters and attributes are those of `DVMoERegressor`, without
-    `latent_dim`, `likelihood` and `elbo_weight`; the start clusters X itself.
+    `latent_dim`, `likelihood`, `missing` and `elbo_weight`; the start clusters X itself. Where X has gaps or columns
+    that are no numbers, gaps are filled with the mean of their entries (`fill_` [D]), beside which there is a column of
+    0 and 1 that tells of them.
     """
 
 

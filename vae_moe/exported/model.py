@@ -9,7 +9,8 @@ import numpy as np
 HERE = Path(__file__).parent
 LEVEL = 0.9  # of intervals
 BISECTIONS, FAR = 60, 10.0  # of a quantile; standard deviations beyond which none is looked for
-LOG_VAR_BOUND = 10.0
+LOG_VAR_BOUND, LOG_MEAN_BOUND = 10.0, 15.0
+PARAMETERS = {"gaussian": 2, "student": 2, "count": 2}  # of an entry of a column; of other kinds one
 _erfc = np.vectorize(math.erfc, otypes=[float])
 
 
@@ -29,7 +30,7 @@ class Model:
         """What is told of rows.
 
         Args:
-            X: [N, D] in the units of training; of a table ``prepare.py`` makes them.
+            X: [N, D] in the units of training; of a table ``prepare.py`` makes them, NaN where a cell has no value.
 
         Returns:
             A dictionary of arrays. Of a regression ``y``, ``low`` and ``high`` [N] or [N, O], between which nine in ten
@@ -39,12 +40,13 @@ class Model:
         a, task = self.arrays, self.description["task"]
         x = (np.asarray(X, float) - a["x_mean"]) / a["x_scale"]
         x = np.clip(x, -a["x_limit"], a["x_limit"]).astype(np.float32).astype(float)
-        logits = self._gate(x)
+        seen = self._seen(x)
+        logits = self._gate(seen)
         if task == "clustering":
             probabilities = _softmax(logits / a["temperature"])
             return {"cluster": probabilities.argmax(-1), "probabilities": probabilities}
         gate = _softmax(logits)  # [N, K]
-        params = np.einsum("nf,fko->nko", x, a["expert_kernels"]) + a["expert_biases"]
+        params = np.einsum("nf,fko->nko", self._completed(x, seen), a["expert_kernels"]) + a["expert_biases"]
         if task == "classification":
             probabilities = np.einsum("nk,nko->no", gate, _softmax(params))
             y = a["classes"][probabilities.argmax(-1)]
@@ -56,12 +58,39 @@ class Model:
             found = {name: value[:, 0] for name, value in found.items()}
         return {**found, "gate_probabilities": gate}
 
+    def _seen(self, x):
+        """What the networks see of x: of a table 0 in gaps, and which columns have a value."""
+        if "fill" in self.arrays:
+            return np.where(np.isnan(x), self.arrays["fill"], x)
+        if "columns" not in self.description:
+            return x
+        firsts = np.cumsum([0, *(column["size"] for column in self.description["columns"])])[:-1]
+        return np.concatenate([np.nan_to_num(x), ~np.isnan(x[:, firsts])], -1)
+
+    def _completed(self, x, seen):
+        """x with its gaps filled, as the experts see it."""
+        if "columns" not in self.description:
+            return seen
+        if not np.isnan(x).any():
+            return x
+        z_mean, _ = np.split(self._network("z", seen), 2, -1)
+        params, means = self._network("decoder", z_mean), []
+        for column in self.description["columns"]:
+            n = PARAMETERS.get(column["kind"], 1)
+            mine, params = np.split(params, [n * column["size"]], -1)
+            means.append(_mean(column, mine[:, ::n]))
+        return np.where(np.isnan(x), np.concatenate(means, -1), x)
+
+    def _network(self, name, x):
+        """Dense layers."""
+        for i, activation in enumerate(self.description["activations"][name]):
+            x = x @ self.arrays[f"{name}_{i}_kernel"] + self.arrays[f"{name}_{i}_bias"]
+            x = np.maximum(x, 0) if activation == "relu" else x
+        return x
+
     def _gate(self, x):
         """Logits of p(c|x), [N, K]."""
-        a, hidden = self.arrays, x
-        for i, activation in enumerate(self.description["gate_activations"]):
-            hidden = hidden @ a[f"gate_{i}_kernel"] + a[f"gate_{i}_bias"]
-            hidden = np.maximum(hidden, 0) if activation == "relu" else hidden
+        a, hidden = self.arrays, self._network("gate", x)
         if "noise" not in a:
             return hidden
         z_mean, z_log_var = np.split(hidden, 2, -1)
@@ -73,6 +102,18 @@ class Model:
             mean_of_samples = mean_of_samples + _softmax(a["prior_log_weights"] - squares.sum(-1) / 2)
         with np.errstate(divide="ignore"):
             return np.log(mean_of_samples)
+
+
+def _mean(column, params):
+    """The means of a column's entries by the first parameter of each, [N, size]."""
+    if column["kind"] == "categorical":
+        return _softmax(params)
+    if column["kind"] in ("bernoulli", "ordinal"):
+        return np.cumprod(1 / (1 + np.exp(-params)), -1)
+    if column["kind"] == "count":
+        log_mean = np.clip(column["mean"] + column["scale"] * params, -LOG_MEAN_BOUND, LOG_MEAN_BOUND)
+        return (np.log1p(np.exp(log_mean)) - column["mean"]) / column["scale"]
+    return params
 
 
 def _softmax(logits):

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).parent
-MISSING = "(missing)"
+MISSING = None
+OTHER = "(other)"
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
@@ -16,13 +17,12 @@ class Preparation:
     """What makes numbers of columns.
 
     Args:
-        folder: with ``preparation.json``: a feature is a number of the model's, made of a column. A number is
-            (value - mean) / scale, with ``fill`` where there is no value; a category is 1 where its column has it.
+        folder: with ``preparation.json``: a feature is a number of the model's, made of a column, and NaN where the
+            model goes by the row's other cells.
     """
 
     def __init__(self, folder=HERE):
-        kept = json.loads((Path(folder) / "preparation.json").read_text(encoding="utf-8"))
-        self.features, self.kinds = kept["features"], kept["columns"]
+        self.kept = json.loads((Path(folder) / "preparation.json").read_text(encoding="utf-8"))
 
     def transform(self, table):
         """Make numbers of rows.
@@ -32,40 +32,49 @@ class Preparation:
                 "" where there is none. Other columns are left out.
 
         Returns:
-            x [N, D] float32.
+            X [N, D], as ``Model.predict`` takes it.
 
         Raises:
             ValueError: a column is missing, or a value is none of its column's kind.
         """
-        if absent := [name for name in self.kinds if name not in table]:
+        kinds, features = self.kept["columns"], self.kept["features"]
+        if absent := [name for name in kinds if name not in table]:
             raise ValueError(f"the table lacks {', '.join(map(repr, absent))}: add it.")
         read = {"number": _number, "date": _seconds, "category": _text}
-        values = {name: [read[kind](name, value) for value in table[name]] for name, kind in self.kinds.items()}
-        named = {name: {f.get("category") for f in self.features if f["column"] == name} for name in self.kinds}
-        made = [_feature(feature, values[feature["column"]], named[feature["column"]]) for feature in self.features]
-        return np.stack(made, -1).astype(np.float32)
+        values = {name: [read[kind](name, value) for value in table[name]] for name, kind in kinds.items()}
+        levels: dict[str, list] = {name: [] for name in kinds}
+        for feature in features:
+            if feature["kind"] == "category":
+                levels[feature["column"]].append(feature["part"])
+        limit = self.kept.get("limit", math.inf)
+        return np.stack([_feature(f, values[f["column"]], levels[f["column"]], limit) for f in features], -1)
 
 
-def _feature(feature, values, named):
-    """One number of each row, [N]; named: the categories of the column that are features."""
-    part = feature["part"]
+def _feature(feature, values, levels, limit):
+    """One number of each row, [N]; levels: the categories of the column that the model knows."""
+    if feature.get("part") == "missing":
+        return np.array([float(value is MISSING) for value in values])
     if feature["kind"] == "category":
-        if part == "other":
-            return np.array([value not in named for value in values], float)
-        return np.array([value == feature["category"] for value in values], float)
-    parts = [_part(value, part) for value in values]
-    filled = np.array([feature["fill"] if math.isnan(value) else value for value in parts])
-    return (filled - feature["mean"]) / feature["scale"]
+        known = [value if value is MISSING or value in levels else OTHER for value in values]
+        return np.array([float(value == feature["part"]) if value in levels else math.nan for value in known])
+    fill = feature.get("fill", math.nan)
+    numbers = np.array([fill if value is MISSING else _part(value, feature.get("part")) for value in values], float)
+    if feature["kind"] == "flag":
+        return np.where((numbers == 0) | (numbers == 1), numbers, math.nan)
+    if feature["kind"] == "count":
+        numbers = np.log1p(np.maximum(numbers, 0))
+    if feature["kind"] == "share":
+        squeezed = (1 - feature["squeeze"]) * np.clip(numbers, 0, 1) + feature["squeeze"] / 2
+        numbers = np.log(squeezed / (1 - squeezed))
+    return np.clip((numbers - feature.get("mean", 0.0)) / feature.get("scale", 1.0), -limit, limit)
 
 
 def _part(value, part):
     """A number, or a part of a date in seconds since 1970."""
-    if part == "missing":
-        return float(math.isnan(value))
-    if part in ("", "seconds") or math.isnan(value):
+    if part not in ("month", "weekday", "hour"):
         return value
     date = EPOCH + datetime.timedelta(milliseconds=round(value * 1000))
-    return float({"year": date.year, "month": date.month, "weekday": date.weekday(), "hour": date.hour}[part])
+    return float({"month": date.month, "weekday": date.weekday(), "hour": date.hour}[part])
 
 
 def _is_gap(value):
@@ -74,14 +83,14 @@ def _is_gap(value):
 
 def _number(name, value):
     try:
-        return math.nan if _is_gap(value) else float(value)
+        return MISSING if _is_gap(value) else float(value)
     except (TypeError, ValueError):
         raise ValueError(f"column {name!r} is numbers, got {value!r}: give a number, or None.") from None
 
 
 def _seconds(name, value):
     if _is_gap(value):
-        return math.nan
+        return MISSING
     try:
         date = datetime.datetime.fromisoformat(str(value).strip().replace("/", "-").replace("Z", "+00:00"))
     except ValueError:

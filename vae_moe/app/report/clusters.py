@@ -22,7 +22,7 @@ def findings(trained: Trained, labels: np.ndarray | None) -> Findings:
         labels: [N], or None.
     """
     estimator = trained.estimator
-    found = shared.grouped(trained, "cluster", estimator.predict_proba(trained.x), labels)
+    found = shared.grouped(trained, "cluster", estimator.predict_proba(trained.rows), labels)
     signs = shared.examined(trained)
     assert signs is not None  # a clustering has a latent mixture
     sure = float(found.probs.max(-1).mean())
@@ -59,7 +59,7 @@ def findings(trained: Trained, labels: np.ndarray | None) -> Findings:
             "temperature": estimator.temperature_,
             **({"number_found_again": float(again.mean())} if again.size else {}),
             "rows_that_belong_nowhere": int(estimator.outlier_.sum()),
-            "elbo": float(np.mean(estimator.score_samples(trained.x))),
+            "elbo": float(np.mean(estimator.score_samples(trained.rows))),
             **({} if labels is None else found.label_scores),
         },
         summary=["clusters: " + ", ".join(f"{group}: {found.counts[group]}" for group in found.by_size) + " rows"],

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from vae_moe.app.features import Feature
 from vae_moe.app.report import page
 from vae_moe.app.report.held_out import BASELINE
 from vae_moe.app.report.page import Block
 from vae_moe.app.report.traits import number
-from vae_moe.data.preparation import Feature
 
 COEFFICIENTS = 6
 TINY = 1e-30  # probability
@@ -61,7 +61,7 @@ def table(kernel: np.ndarray, linear: np.ndarray, features: Sequence[Feature], x
         what: the output.
     """
     kernel, linear = _against_the_mean(kernel, features, x), _against_the_mean(linear, features, x)
-    effects = kernel * x.std(0)
+    effects = kernel * np.nanstd(x, 0)
     strongest: dict[str, int] = {}
     for i in np.argsort(-np.abs(effects)).tolist():
         strongest.setdefault(features[i].column, i)
@@ -75,7 +75,7 @@ def table(kernel: np.ndarray, linear: np.ndarray, features: Sequence[Feature], x
 
 def _against_the_mean(kernel: np.ndarray, features: Sequence[Feature], x: np.ndarray) -> np.ndarray:
     """A kernel [D] with each category's coefficient less the mean over its column's."""
-    kernel, shares = kernel.astype(float), x.mean(0, dtype=float)
+    kernel, shares = kernel.astype(float), np.nanmean(x, 0, dtype=float)
     for column in {feature.column for feature in features if feature.kind == "category"}:
         mine = [i for i, feature in enumerate(features) if feature.column == column]
         kernel[mine] -= kernel[mine] @ shares[mine]
@@ -86,6 +86,10 @@ def _per(feature: Feature) -> tuple[str, float]:
     """A change of a feature in its column's unit, in words, and as a change of x."""
     if feature.kind == "category" or feature.part == "missing":
         return feature.name, 1 / feature.scale
+    if feature.kind == "count":
+        return f"{feature.column} doubled", np.log(2) / feature.scale
+    if feature.kind == "share":
+        return f"{feature.column}, its odds doubled", np.log(2) / feature.scale
     if feature.part == "seconds":
         return f"{feature.column} a year later", 365.25 * 86400 / feature.scale
     step = 10.0 ** np.floor(np.log10(feature.scale))  # a round number of the size of a standard deviation

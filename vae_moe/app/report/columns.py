@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 
+from vae_moe.app.features import Feature
 from vae_moe.app.report import page
 from vae_moe.app.report.page import Block
-from vae_moe.data.preparation import Feature, Preparation
+from vae_moe.data.preparation import Preparation
 
 COLUMNS_SHOWN = 100
 
 
-def described(preparation: Preparation, n_rows: int) -> list[Block]:
+def described(preparation: Preparation, features: Sequence[Feature], n_rows: int) -> list[Block]:
     """The table of columns, and that of those left out.
 
     Args:
         preparation: of the table.
+        features: that the model sees of it.
         n_rows: from which it was learned.
     """
     found = preparation.columns
@@ -24,7 +26,7 @@ def described(preparation: Preparation, n_rows: int) -> list[Block]:
         share = missing / n_rows
         gaps = page.bar(f"{missing} ({share:.1%})", -share) if missing else "none"
         what = f"{kind}: {found.read_as[name]}" if name in found.read_as else kind
-        mine = [feature for feature in preparation.features if feature.column == name]
+        mine = [feature for feature in features if feature.column == name]
         rows.append([name, what, gaps, _becomes(kind, mine)])
     blocks = [page.table(["column", "is a", "missing", "what the model sees"], rows[:COLUMNS_SHOWN])]
     if len(rows) > COLUMNS_SHOWN:
@@ -37,12 +39,12 @@ def described(preparation: Preparation, n_rows: int) -> list[Block]:
 
 def _becomes(kind: str, features: Sequence[Feature]) -> str:
     parts = [feature.part for feature in features]
+    indicator = ", and whether it is missing" if "missing" in parts else ""
     if kind == "category":
-        return ", ".join(parts)
-    indicator = ", and whether it was missing" if "missing" in parts else ""
+        return ", ".join(part for part in parts if part != "missing") + indicator
     if kind == "number":
         feature = features[0]
-        gaps = ", the median in gaps" if indicator else ""
-        return f"the number less {feature.mean:.4g}, over {feature.scale:.4g}{gaps}{indicator}"
-    names = {"seconds": "time since the first", "weekday": "day of the week"}
+        number = {"count": "the logarithm of 1 + it", "share": "its log-odds"}.get(feature.kind, "the number")
+        return f"{number} less {feature.mean:.4g}, over {feature.scale:.4g}{indicator}"
+    names = {"seconds": "time", "weekday": "day of the week"}
     return ", ".join(names.get(part, part) for part in parts if part != "missing") + indicator

@@ -57,15 +57,15 @@ def grouped(trained: Trained, kind: str, probs: np.ndarray, labels: np.ndarray |
     samples = None
     if latent:
         n = SAMPLES_OF_TABLES if trained.preparation else SAMPLES_OF_IMAGES
-        samples = generated(estimator.model_, n, probs.shape[1]) * estimator.x_scale_ + estimator.x_mean_
-        samples = trained.preparation.restore(samples) if trained.preparation else pixels(samples, source.image_shape)
+        samples = estimator.from_entries(generated(estimator.model_, n, probs.shape[1]))
+        samples = trained.restored(samples) if trained.preparation else pixels(samples, source.image_shape)
     return Groups(
         kind=kind,
         x=trained.x,
-        z=estimator.model_.encode(_model_inputs(trained)) if latent else None,
+        z=estimator.model_.encode(trained.x) if latent else None,
         probs=probs,
         rows=source.rows,
-        features=trained.preparation.features if trained.preparation else (),
+        features=trained.features,
         frame=source.frame,
         pixels=None if source.images is None else source.images.pixels,
         samples=samples,
@@ -87,7 +87,7 @@ def examined(trained: Trained) -> Health | None:
     """The signs of the latent mixture, if there is one."""
     if not hasattr(trained.estimator.model_, "mixture"):
         return None
-    return examine(trained.estimator.model_, _model_inputs(trained), seed=trained.config["seed"])
+    return examine(trained.estimator.model_, trained.x, seed=trained.config["seed"])
 
 
 def troubles_of(trained: Trained, signs: Health | None) -> dict[str, str]:
@@ -188,11 +188,6 @@ def health(troubles: Mapping[str, str], signs: Health | None = None, latent_dim:
     return [*blocks, page.table(["sign", "found"], rows)]
 
 
-def _model_inputs(trained: Trained) -> np.ndarray:
-    """x in the scale of the estimator's model, [N, D]."""
-    return trained.estimator._scaling.apply(trained.x)
-
-
 def _first_warning(warnings: list[str]) -> list[Block]:
     """The first warning of the table's columns, and how many more there are."""
     if not warnings:
@@ -219,7 +214,7 @@ def _data(trained: Trained, n_learned: int) -> list[Block]:
         words = f"{n_copies} of {len(trained.x)} rows are the same as an earlier one in all that is learned from."
         blocks.append(page.text(words, "soft"))
     if trained.preparation is not None:
-        return [*blocks, *columns.described(trained.preparation, n_learned)]
+        return [*blocks, *columns.described(trained.preparation, trained.features, n_learned)]
     images = trained.source.images
     assert images is not None
     height, width, *channels = images.image_shape

@@ -9,10 +9,10 @@ import pandas as pd
 from pandas.api import types
 
 from vae_moe import metrics
+from vae_moe.app.features import Feature
 from vae_moe.app.report import page, pictures
 from vae_moe.app.report.page import Block, Cell
 from vae_moe.app.report.traits import STRONG, Trait, number, traits
-from vae_moe.data.preparation import Feature
 from vae_moe.plots import drawing
 
 BARS = "Mean here and of all rows; the bar: standard deviations above (blue) or below (orange), full at 2"

@@ -1,8 +1,11 @@
 """What was found of a mixture of experts: held-out scores beside a linear model, and what each expert does."""
 
 import numpy as np
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.pipeline import make_pipeline
 
+from vae_moe.app import inputs
 from vae_moe.app.report import coefficients, groups, page
 from vae_moe.app.report import findings as shared
 from vae_moe.app.report.findings import Findings
@@ -35,7 +38,8 @@ class Linear:
 
     def __init__(self, x: np.ndarray, y: np.ndarray, task: str):
         self.task = task
-        model = RidgeCV(RIDGES) if task == "regression" else LogisticRegression(max_iter=ITERATIONS)
+        linear = RidgeCV(RIDGES) if task == "regression" else LogisticRegression(max_iter=ITERATIONS)
+        model = make_pipeline(SimpleImputer(keep_empty_features=True), linear)  # gaps become means
         with threads.one_if(threads.few_moments(*x.shape)):
             self.model = model.fit(x, y)
 
@@ -54,7 +58,7 @@ def findings(trained: Trained, target: Target) -> Findings:
     test = trained.held_out
     assert test is not None  # of a mixture of experts
     train = np.setdiff1d(np.flatnonzero(target.known), test)
-    grouped = shared.grouped(trained, "expert", trained.estimator.gate_proba(trained.x))
+    grouped = shared.grouped(trained, "expert", trained.estimator.gate_proba(trained.rows))
     linear = Linear(trained.x[train], target.y[train], target.task)
     held_out = _held_out(trained, target, train, test, linear, grouped)
     compared, verdict = held_out.verdict()
@@ -107,18 +111,19 @@ def findings(trained: Trained, target: Target) -> Findings:
 def _held_out(
     trained: Trained, target: Target, train: np.ndarray, test: np.ndarray, linear: Linear, grouped: Groups
 ) -> HeldOut:
-    x, y, estimator = trained.x[test], target.y[test], trained.estimator
+    X, x, y = inputs.rows_at(trained.rows, test), trained.x[test], target.y[test]
+    estimator = trained.estimator
     if target.task == "regression":
-        predicted = np.asarray(estimator.predict(x)).reshape(len(x), -1)
+        predicted = np.asarray(estimator.predict(X)).reshape(len(x), -1)
         trivial = target.y[train].mean(0)
-        covered = coverage(Predictive.of(estimator, x).cdf(y)[:, 0], estimator.ranks_[:, 0])
+        covered = coverage(Predictive.of(estimator, X).cdf(y)[:, 0], estimator.ranks_[:, 0])
         of_rows = grouped.of_rows[test]
         return HeldOut(target.names, y, predicted, linear.predict(x), trivial, of_rows, covered=covered)
     classes, counts = np.unique(target.y[train], return_counts=True)
     return HeldOut(
         target.names,
         np.searchsorted(classes, y),
-        estimator.predict_proba(x),
+        estimator.predict_proba(X),
         linear.predict(x),
         counts / counts.sum(),
         grouped.of_rows[test],
@@ -180,10 +185,10 @@ def _coefficients(trained: Trained, held_out: HeldOut, linear: Linear, grouped: 
     """Each expert's coefficients, where it is an affine map of the table's columns."""
     if trained.preparation is None or trained.x.shape[1] > MOST_FEATURES:
         return {}
-    classes, features, x = held_out.classes, trained.preparation.features, trained.x
+    classes, features, x, estimator = held_out.classes, trained.features, trained.x, trained.estimator
     kernels, beside = (  # [K, D, O] and [1, D, O]
         coefficients.slopes(coefficients.logits(predict, classes), x.shape[1])
-        for predict in (trained.estimator.expert_predictions, lambda x: linear.predict(x)[:, np.newaxis])
+        for predict in (estimator._expert_predictions, lambda x: linear.predict(x)[:, np.newaxis])
     )
     if kernels is None or beside is None:
         return {}
@@ -191,7 +196,8 @@ def _coefficients(trained: Trained, held_out: HeldOut, linear: Linear, grouped: 
     for expert in grouped.by_size:
         output, what = 0, held_out.names[0]
         if classes is not None:
-            output = int(trained.estimator.predict_proba(x[grouped.of_rows == expert]).mean(0).argmax())
+            mine = inputs.rows_at(trained.rows, grouped.of_rows == expert)
+            output = int(estimator.predict_proba(mine).mean(0).argmax())
             what = f"the log-odds of {classes[output]}"
         blocks[expert] = [coefficients.table(kernels[expert, :, output], beside[0, :, output], features, x, what)]
     return blocks

@@ -8,6 +8,7 @@ import keras
 import pandas as pd
 
 import vae_moe.models  # noqa: F401  registers them with Keras
+from vae_moe.app.features import Feature
 from vae_moe.app.report import groups, page
 from vae_moe.app.report.findings import SAMPLES_OF_IMAGES, generated, health, pixels
 from vae_moe.app.report.groups import Groups
@@ -15,7 +16,6 @@ from vae_moe.app.report.page import Block, Page
 from vae_moe.app.report.traits import number
 from vae_moe.data import datasets
 from vae_moe.data.files import DatasetError
-from vae_moe.data.preparation import Feature
 from vae_moe.training.health import examine
 
 CAPTIONS = {

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vae_moe.data.preparation import Feature, day
+from vae_moe.app.features import Feature
+from vae_moe.data.preparation import day
 
 #: Standard deviations a group's mean has to be away from that of all rows to be told.
 WORTH_TELLING = 0.25
@@ -44,29 +45,31 @@ def traits(x: np.ndarray, features: Sequence[Feature], members: np.ndarray, most
     """The features in which a group of rows differs most from all rows, one a column, the strongest first.
 
     Args:
-        x: all rows, [N, D], as ``tables.Preparation`` makes them.
+        x: all rows, [N, D], as the model sees them, NaN where a cell has no value.
         features: of x.
         members: [N], whether a row is in the group; or its weight in it.
         most: traits at most.
     """
     if not members.sum():
         return []
-    overall, spread = x.mean(0, dtype=float), x.std(0, dtype=float)
-    here = np.average(x.astype(float), axis=0, weights=members)
+    cells = np.ma.masked_invalid(np.asarray(x, float))
+    overall, spread = cells.mean(0).filled(0.0), cells.std(0).filled(0.0)
+    here = np.ma.filled(np.ma.average(cells, axis=0, weights=members), overall)
     effects = (here - overall) / np.where(spread > 0, spread, np.inf)
     found: dict[str, Trait] = {}
     for i in np.argsort(-np.abs(effects)):
         feature = features[i]
         if abs(effects[i]) < WORTH_TELLING or len(found) == most:
             break
-        told = (in_units(feature, float(here[i])), in_units(feature, float(overall[i])))
+        known = ~np.isnan(x[:, i])
+        values, weights = feature.values(x[known, i]), members[known]
+        told = (in_units(feature, np.average(values, weights=weights)), in_units(feature, values.mean()))
         found.setdefault(feature.column, Trait(feature, float(effects[i]), *told))
     return list(found.values())
 
 
 def in_units(feature: Feature, value: float) -> str:
-    """A mean of a feature in the units of its column: a number, a day, or a share."""
-    value = feature.mean + feature.scale * value
+    """A mean of a feature's values as text: a number, a day, or a share."""
     if feature.kind == "category" or feature.part == "missing":
         return f"{value:.0%}"
     if feature.kind == "date":
