@@ -81,7 +81,10 @@ def test_new_rows_with_unknown_values_are_clustered(wine, data, tmp_path, capsys
     assert run("predict", wine, tmp_path / "new.csv", "--out", tmp_path / "found.csv") == 0
     assert "column 'alcohol' has 1,000,000 in row 2, far from the 11" in caplog.text
     assert "column 'region' has values that training did not see" in caplog.text
-    assert "column 'proline' has gaps, which training had none of: its median is taken, rows: 1" in caplog.text
+    assert (
+        "column 'proline' has gaps, which training had none of: the model goes by the other cells, rows: 1"
+        in caplog.text
+    )
     assert "'alcohol' has gaps" not in caplog.text
     found = pd.read_csv(tmp_path / "found.csv")
     probabilities = [f"probability_{cluster}" for cluster in range(3)]
@@ -115,7 +118,7 @@ def test_experts_are_scored_on_held_out_rows_beside_a_linear_model(diabetes):
 def test_the_page_tells_of_the_intervals_that_are_written(diabetes, data):
     fitted, told = trained.read(diabetes), json.loads((diabetes / "metrics.json").read_text())["coverage_90"]
     y = pd.read_csv(data / "diabetes.csv")["progression"].to_numpy()[fitted.held_out]
-    low, high = fitted.estimator.predict_interval(fitted.x[fitted.held_out])[:, 0].T
+    low, high = fitted.estimator.predict_interval(fitted.rows.iloc[fitted.held_out])[:, 0].T
     assert told == pytest.approx(np.mean((low <= y) & (y <= high)))
 
 
@@ -131,18 +134,18 @@ def test_experts_predict_new_rows(diabetes, data, tmp_path):
 
 def test_estimators_give_intervals(diabetes, data):
     fitted = trained.read(diabetes)
-    bounds, every = fitted.estimator.predict_interval(fitted.x), Predictive.of(fitted.estimator, fitted.x)
+    bounds, every = fitted.estimator.predict_interval(fitted.rows), Predictive.of(fitted.estimator, fitted.rows)
     assert bounds.shape == (442, 1, 2)  # y was given as [N, 1]
     for i, level in enumerate(calibrated(fitted.estimator.ranks_, 0.9)):
         np.testing.assert_allclose(every.cdf(bounds[..., i]), np.broadcast_to(level, (442, 1)), atol=1e-9)
-    narrow = fitted.estimator.predict_interval(fitted.x, 0.5)
+    narrow = fitted.estimator.predict_interval(fitted.rows, 0.5)
     assert (narrow[..., 0] > bounds[..., 0]).all() and (narrow[..., 1] < bounds[..., 1]).all()
     fitted.estimator.y_mean_, fitted.estimator.y_scale_ = (  # as where y is [N]
         each.reshape(()) for each in (fitted.estimator.y_mean_, fitted.estimator.y_scale_)
     )
-    np.testing.assert_array_equal(fitted.estimator.predict_interval(fitted.x), bounds[:, 0])
+    np.testing.assert_array_equal(fitted.estimator.predict_interval(fitted.rows), bounds[:, 0])
     with pytest.raises(ValueError, match=r"level must be a number in \(0, 1\), got 90"):
-        fitted.estimator.predict_interval(fitted.x, 90)
+        fitted.estimator.predict_interval(fitted.rows, 90)
 
 
 def test_predictions_go_to_standard_output(diabetes, data, tmp_path, capsys, monkeypatch):

@@ -191,8 +191,8 @@ def test_wrong_data_are_refused(clusterings, wine):
     X, y = wine
     with pytest.raises(TypeError, match="Sparse data was passed"):
         estimators.DMVAEClustering(2, **SHORT).fit(csr_array(X))
-    with pytest.raises(ValueError, match="NaN"):
-        estimators.DeepMoEClassifier(2, **SHORT).fit(np.where(X > 1000, np.nan, X), y)
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        estimators.DeepMoERegressor(2, **SHORT).fit(X, np.where(y > 1, np.nan, y))
     for y_of_one, name in ((np.zeros(len(X), int), "0"), (np.full(len(X), "barolo"), "'barolo'")):
         with pytest.raises(ValueError, match=f"y holds one class, {name}. Give"):
             estimators.DeepMoEClassifier(2, **SHORT).fit(X, y_of_one)

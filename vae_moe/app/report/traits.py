@@ -83,4 +83,4 @@ def number(value: float) -> str:
         return str(value)
     if abs(value) >= 1e7 or 0 < abs(value) < 1e-4:
         return f"{value:.2e}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
