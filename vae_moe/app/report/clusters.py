@@ -1,6 +1,7 @@
 """What was found of a clustering."""
 
 import numpy as np
+import pandas as pd
 
 from vae_moe.app.report import findings as shared
 from vae_moe.app.report import groups, page, pictures
@@ -9,9 +10,12 @@ from vae_moe.app.report.groups import Groups
 from vae_moe.app.report.page import Block
 from vae_moe.app.trained import Trained
 from vae_moe.training.health import Health
+from vae_moe.training.separation import LIKELY, Separation, separation
 
 #: Rows that are named on a page, at most.
 MOST_NAMED = 30
+#: What a user of the command can do where no groups are told.
+CURE = "take the clusters for a division of rows that are of one kind, --drop columns that are noise, or give more rows"
 
 
 def findings(trained: Trained, labels: np.ndarray | None) -> Findings:
@@ -28,11 +32,12 @@ def findings(trained: Trained, labels: np.ndarray | None) -> Findings:
     sure = float(found.probs.max(-1).mean())
     again = estimator.resampled_numbers_ == found.n_groups
     n_rows, n_features = found.x.shape
+    apart = _separation(trained)
     return shared.gather(
         trained,
         found,
         signs,
-        shared.troubles_of(trained, signs),
+        _ungrouped(apart) | shared.troubles_of(trained, signs),
         n_rows,
         title=f"Clusters of {trained.config['dataset']}",
         subtitle=f"{found.n_groups} components looked for by",
@@ -40,9 +45,10 @@ def findings(trained: Trained, labels: np.ndarray | None) -> Findings:
         tiles=[
             ("rows", f"{n_rows:,}", f"{n_features} numbers each"),
             ("clusters with rows", str(len(found.by_size)), f"of {found.n_groups}"),
+            ("groups beyond chance", apart.word if apart else "too few rows", "beside tables without groups"),
             ("the model's certainty", f"{sure:.0%}", "mean probability of a row's cluster"),
         ],
-        first=([], groups.overview(found)),
+        first=(_apart(apart), groups.overview(found)),
         sections={
             "What this cannot tell": _limits(signs, estimator.model_.mixture.c_encoder is not None),
             "How many clusters": _number(estimator.silhouettes_, estimator.resampled_numbers_),
@@ -58,12 +64,54 @@ def findings(trained: Trained, labels: np.ndarray | None) -> Findings:
             "mean_probability": sure,
             "temperature": estimator.temperature_,
             **({"number_found_again": float(again.mean())} if again.size else {}),
+            **({} if apart is None else apart.figures),
             "rows_that_belong_nowhere": int(estimator.outlier_.sum()),
             "elbo": float(np.mean(estimator.score_samples(trained.rows))),
             **({} if labels is None else found.label_scores),
         },
-        summary=["clusters: " + ", ".join(f"{group}: {found.counts[group]}" for group in found.by_size) + " rows"],
+        summary=[
+            "clusters: " + ", ".join(f"{group}: {found.counts[group]}" for group in found.by_size) + " rows",
+            *([f"groups beyond chance: {apart.word}"] if apart else []),
+        ],
     )
+
+
+def _separation(trained: Trained) -> Separation | None:
+    """How the rows part into groups, by what the model sees of their cells, but for where these are missing."""
+    x, features = trained.x, trained.features
+    if not features:
+        return separation(x, seed=trained.config["seed"])
+    kept = [i for i, feature in enumerate(features) if feature.part != "missing"]
+    categories = pd.Series([features[i].column if features[i].kind == "category" else None for i in kept])
+    blocks = list(categories.groupby(categories).indices.values())
+    return separation(x[:, kept], blocks, seed=trained.config["seed"])
+
+
+def _compared(apart: Separation) -> str:
+    """What a separation comes from, in words."""
+    return (
+        f"to part the rows into {apart.n_groups}, at least {apart.cut:.1%} of the links between neighbouring rows have "
+        f"to be cut; in {len(apart.without)} tables of such columns, as correlated but without groups, "
+        f"{apart.without.min():.1%} to {apart.without.max():.1%}"
+    )
+
+
+def _ungrouped(apart: Separation | None) -> dict[str, str]:
+    """The trouble that no groups are told, if so."""
+    if apart is None or apart.excess >= LIKELY:
+        return {}
+    return {"no groups told": f"{_compared(apart)}: {CURE}"}
+
+
+def _apart(apart: Separation | None) -> list[Block]:
+    """Whether there are groups, as one sentence."""
+    if apart is None:
+        return [page.text("Whether there are groups of rows cannot be told of so few.", "soft")]
+    if apart.excess < LIKELY:
+        words = f"No groups are told beyond chance: {_compared(apart)}. However sure the model is, its clusters may be "
+        return [page.text(f"{words}a division of rows that are of one kind.", "warn")]
+    sure = "There are groups" if apart.word == "clear" else "There likely are groups"
+    return [page.text(f"{sure}: {_compared(apart)}.", "good")]
 
 
 def _number(silhouettes: np.ndarray, resampled: np.ndarray) -> list[Block]:
