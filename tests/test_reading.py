@@ -143,7 +143,7 @@ def packed(compression=0, version=20):
         ("a.npz", b"junk", "is no NPZ file"),
         ("a.npz", packed(compression=97), "is no NPZ file.*compression"),
         ("a.npz", packed(version=173), "is no NPZ file.*version 17.3"),
-        ("a.txt", b"a", "has the ending '.txt'"),
+        ("a.doc", b"a", "has the ending '.doc'"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(name, content, message, tmp_path):

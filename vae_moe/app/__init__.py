@@ -18,14 +18,17 @@ TASKS = ("regression", "classification")
 MADE = {"cluster": "clusters", "experts": "experts"}  # how the folder of a file is called where no name is given
 SEEDS = 2**32  # NumPy's
 
-_DATA = "a .csv, .parquet, .npy or .npz file, or a folder of images"
+_DATA = "a .csv, .xlsx, .jsonl, .parquet, .feather, .npy or .npz file, also .gz or .zst; a folder of images; or - for "
+_DATA += "standard input"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code: 0, or as ``failures.explain``."""
     options = parser().parse_args(arguments)
+    if hasattr(options, "sql"):
+        _check_data(options)
     if options.command in MADE and options.out is None:
-        options.out = Path(f"{options.data.resolve().stem}-{MADE[options.command]}")
+        options.out = Path(f"{_name(options.data)}-{MADE[options.command]}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(format="%(message)s")
     logging.getLogger("vae_moe").setLevel(logging.ERROR if options.quiet else logging.INFO)
@@ -34,9 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with failures.signals_raised(), warnings.catch_warnings():
             if options.quiet:
                 warnings.simplefilter("ignore")
+            from vae_moe.app.arrivals import arrived
             from vae_moe.app.commands import COMMANDS
 
-            COMMANDS[options.command](options)
+            with arrived(options):
+                COMMANDS[options.command](options)
     except (Exception, KeyboardInterrupt) as error:
         if options.debug:
             traceback.print_exc()
@@ -44,6 +49,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{line}\n")
         return code
     return 0
+
+
+def _check_data(options: argparse.Namespace) -> None:
+    """End the command unless it has either a file or a query."""
+    if (options.sql is None) != (options.query is None) or (options.data is None) == (options.sql is None):
+        parser().error("give a file, a folder or -; or --sql URL and --query SQL")
+
+
+def _name(data: Path | None) -> str:
+    """What the folder made of a file is called after."""
+    if data is None or str(data) == "-":
+        return "query" if data is None else "stdin"
+    path = data.resolve()
+    return Path(path.stem).stem if path.suffix.lower() in (".gz", ".zst") else path.stem
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, nargs="?", help=_DATA)
+    parser.add_argument("--sql", metavar="URL", help="database to ask in place of a file, such as sqlite:///wine.db")
+    parser.add_argument("--query", metavar="SQL", help='what to ask it, such as "select * from wine"')
 
 
 def parser() -> argparse.ArgumentParser:
@@ -73,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
 
     predict = commands.add_parser("predict", help="apply what was trained to new rows")
     predict.add_argument("folder", type=Path, metavar="DIR", help="the --out of cluster or experts")
-    predict.add_argument("data", type=Path, help=_DATA)
+    _add_data(predict)
     predict.add_argument(
         "--out",
         type=Path,
@@ -124,7 +149,11 @@ class _Command(argparse.ArgumentParser):
 
 
 def _add_training(parser: argparse.ArgumentParser, models: Sequence[str]) -> None:
-    parser.add_argument("data", type=Path, help=_DATA)
+    _add_data(parser)
+    parser.add_argument(
+        "--decimal", choices=(".", ","), default=".", metavar="MARK", help="decimal mark of numbers; default: ."
+    )
+    parser.add_argument("--dayfirst", action="store_true", help="01/02/2024 is the first of February")
     parser.add_argument(
         "--out",
         type=Path,

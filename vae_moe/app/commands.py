@@ -23,6 +23,7 @@ from vae_moe.app.measured import Measured
 from vae_moe.app.report.page import Page
 from vae_moe.app.trained import Trained
 from vae_moe.data import columns
+from vae_moe.data.dialects import Dialect
 from vae_moe.data.files import DatasetError, readable
 from vae_moe.data.preparation import Preparation
 
@@ -34,7 +35,7 @@ HELD_OUT = 0.2
 def cluster(options: Namespace) -> None:
     """Find clusters of rows, and write a folder."""
     folder.check_free(options.out, options.overwrite)
-    source = inputs.read(options.data, side=options.size)
+    source = inputs.read(options.data, side=options.size, dialect=Dialect(options.decimal, options.dayfirst))
     inputs.labels(source, options.labels)  # refused before training, if they are not there
     apart = {options.labels: "known classes, not trained on"} if options.labels else {}
     rows, preparation = inputs.prepare(source, np.arange(len(source.rows)), options.drop, apart)
@@ -58,7 +59,7 @@ def cluster(options: Namespace) -> None:
 def experts(options: Namespace) -> None:
     """Fit a mixture of experts, write a folder, and score it on held-out rows."""
     folder.check_free(options.out, options.overwrite)
-    source = inputs.read(options.data, side=options.size)
+    source = inputs.read(options.data, side=options.size, dialect=Dialect(options.decimal, options.dayfirst))
     with inputs.naming(source.path):
         target = targets.read(source.frame, _target_names(source, options.target), options.task)
     if dropped := [name for name in target.names if name in options.drop]:
@@ -200,7 +201,10 @@ def _config(
         "dataset": readable(source.path.name),
         "data": str(source.path.absolute()),
         "fingerprint": source.fingerprint,
+        "query": options.query,
         "size": options.size,
+        "decimal": options.decimal,
+        "dayfirst": options.dayfirst,
         "out": readable(options.out.name),
         "model": options.model,
         "seed": options.seed,

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vae_moe.data import columns, reading
+from vae_moe.data import columns, dialects, reading
+from vae_moe.data.dialects import Dialect
 from vae_moe.data.files import DatasetError
 from vae_moe.data.image_folder import Images
 from vae_moe.data.preparation import Preparation
@@ -68,9 +69,10 @@ def read(
     side: int | None = None,
     white: int | None = None,
     as_text: Sequence[str] = (),
+    dialect: Dialect = dialects.PLAIN,
 ) -> Source:
     """Read a table or images; arguments as in ``reading.read``."""
-    found = reading.read(path, image_shape, side, white, as_text)
+    found = reading.read(path, image_shape, side, white, as_text, dialect)
     if isinstance(found, pd.DataFrame):
         return Source(path, found, None)
     classes = {} if found.classes is None else {FOLDER: pd.Categorical(found.classes)}
@@ -113,6 +115,11 @@ def prepare(
         return preparation.transform(source.frame), preparation
 
 
+def dialect(config: Mapping[str, Any]) -> Dialect:
+    """How the numbers and dates of a training's tables are written."""
+    return Dialect(config.get("decimal", "."), config.get("dayfirst", False))
+
+
 def preparation(folder: Path, config: Mapping[str, Any]) -> Preparation | None:
     """What a training's folder holds to prepare tables; None of images."""
     return Preparation.load(folder / "preparation") if config["image_shape"] is None else None
@@ -131,7 +138,7 @@ def prepare_again(path: Path, config: dict[str, Any], preparation: Preparation |
     """
     shape = config["image_shape"]
     as_text = list(preparation.columns.forms) if preparation else []
-    source = read(path, shape, white=config.get("image_white", SIXTEEN_BITS), as_text=as_text)
+    source = read(path, shape, white=config.get("image_white", SIXTEEN_BITS), as_text=as_text, dialect=dialect(config))
     if source.image_shape != shape:
         received = "a table" if source.images is None else f"images of {source.image_shape}"
         wanted = "a table" if shape is None else f"images of {shape}"
@@ -149,7 +156,7 @@ def parts(path: Path, config: dict[str, Any], preparation: Preparation | None) -
         yield (*prepare_again(path, config, preparation), 1.0)
         return
     first = 1
-    for frame, share in reading.parts(path, preparation.written):
+    for frame, share in reading.parts(path, preparation.written, dialect(config)):
         source = Source(path, frame, None, first)
         with naming(path, first):
             rows = preparation.transform(frame)

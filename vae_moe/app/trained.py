@@ -80,7 +80,7 @@ def read(path: Path, data: Path | None = None) -> Trained:
     data = data or Path(config["data"])
     if not data.exists():
         raise DatasetError(f"{data} is not there, and the page shows its rows: name them by --data.")
-    source = inputs.read(data, side=config["size"])
+    source = inputs.read(data, side=config["size"], dialect=inputs.dialect(config))
     if source.fingerprint != config["fingerprint"]:
         raise DatasetError(
             f"{data} is not what {path} was trained on: the page would be of other rows. Name the data by --data, or "

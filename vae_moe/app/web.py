@@ -78,7 +78,7 @@ class Service:
             path = Path(made) / "body.csv"
             path.write_bytes(body)
             try:
-                found = reading.read(path, as_text=self.preparation.written)
+                found = reading.read(path, as_text=self.preparation.written, dialect=inputs.dialect(self.config))
             except DatasetError as error:
                 raise Refused(422, str(error).replace(str(path), str(BODY))) from error
         assert isinstance(found, pd.DataFrame)

@@ -11,6 +11,7 @@ from vae_moe.validation import LARGEST
 
 MISSING = "(missing)"
 DAY = "2024-12-31"  # an example
+OTHER_DATES = f"write them as {DAY}, tell by --dayfirst that the day comes first"
 EPOCH = pd.Timestamp("1970-01-01", tz="UTC")
 
 

@@ -254,7 +254,7 @@ def _kind_of_text(name: str, known: pd.Series, lost: pd.Series, cure: str, comma
         return Kind("date", read_as=cells.gaps_read(known, values))
     if (other := values.str.fullmatch(OTHER_DATE)).mean() >= MOSTLY:
         example = values[other].iloc[0]
-        raise DatasetError(f"column {name!r} has dates such as {example!r}: write them as {cells.DAY}, or {cure}.")
+        raise DatasetError(f"column {name!r} has dates such as {example!r}: {cells.OTHER_DATES}, or {cure}.")
     losing = len(lost) > (1 - MOSTLY) * len(known)
     if floats.notna().all() or (floats.notna().mean() >= MOSTLY and (losing or not (form.prefix or form.suffix))):
         return Kind(

@@ -30,19 +30,20 @@ MISSING = ["?"]  # read as a missing value besides pandas' own (empty, NA, NaN, 
 LARGEST_WHOLE = 2.0**53  # from which on floats leave whole numbers out
 
 
-def read(path: str | Path, as_text: Sequence[str] = ()) -> pd.DataFrame:
+def read(path: str | Path, as_text: Sequence[str] = (), decimal: str = ".") -> pd.DataFrame:
     """Read a table.
 
     Args:
         path: of a CSV file.
         as_text: columns whose cells stay as they are written, "1.230" being a number or not.
+        decimal: the mark of numbers; those of another one are text.
 
     Raises:
         DatasetError: no such table; it says which line and what to do.
     """
     path = Path(path)
     with _named_errors(path):
-        parse, names, delimiter = _parser(path)
+        parse, names, delimiter = _parser(path, decimal)
         frame = parse(dtype=dict.fromkeys(as_text, str))
         _check_quotes(path, frame, delimiter)
         with path.open("rb") as binary, mmap.mmap(binary.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -50,14 +51,16 @@ def read(path: str | Path, as_text: Sequence[str] = ()) -> pd.DataFrame:
             return frame.iloc[: len(frame) - n_blank] if len(names) == 1 and (n_blank := _blank_end(content)) else frame
 
 
-def parts(path: str | Path, n_rows: int, as_text: Sequence[str] = ()) -> Iterator[tuple[pd.DataFrame, float]]:
+def parts(
+    path: str | Path, n_rows: int, as_text: Sequence[str] = (), decimal: str = "."
+) -> Iterator[tuple[pd.DataFrame, float]]:
     """Read a table in parts of n_rows, with the share of the file that is read by then; errors as of ``read``.
 
     Pandas finds out what columns are in each part by itself, but for those that are ``as_text``.
     """
     path = Path(path)
     with _named_errors(path):
-        parse, _, delimiter = _parser(path)
+        parse, _, delimiter = _parser(path, decimal)
         n_bytes, checked = path.stat().st_size, False
         with path.open("rb") as file, parse(file, dtype=dict.fromkeys(as_text, str), chunksize=n_rows) as found:
             for frame in found:
@@ -85,7 +88,7 @@ def _named_errors(path: Path) -> Iterator[None]:
         raise DatasetError(f"{path} is no sound CSV file: {reason}. Correct that line.") from error
 
 
-def _parser(path: Path) -> tuple[Callable[..., Any], list[str], str]:
+def _parser(path: Path, decimal: str) -> tuple[Callable[..., Any], list[str], str]:
     """What parses a file, the names of its columns, and what separates them."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         sample = file.read(MAX_COLUMNS * 100)
@@ -111,6 +114,7 @@ def _parser(path: Path) -> tuple[Callable[..., Any], list[str], str]:
             skipinitialspace=True,
             index_col=False,
             low_memory=False,
+            decimal=decimal,
             **options,
         )
 

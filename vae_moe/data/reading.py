@@ -1,4 +1,4 @@
-"""Own files: CSV, Parquet, NPY and NPZ as tables or images, image files and folders of them as images.
+"""Own files: CSV, Parquet and others as tables, NPY and NPZ as tables or images, image files and folders as images.
 
 What a file may hold is bounded before it is read into memory. Nothing is unpickled.
 """
@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vae_moe.data import csv_files, image_folder
+from vae_moe.data import csv_files, dialects, formats, image_folder
 from vae_moe.data.csv_files import MAX_COLUMNS, check_names, composed
+from vae_moe.data.dialects import Dialect
 from vae_moe.data.files import DatasetError
 from vae_moe.data.image_folder import Images
 
@@ -23,7 +24,8 @@ MAX_BYTES = 2 * 2**30  # of a file, and of what an NPZ holds
 MAX_ENTRIES = 300_000_000  # rows times columns: 1.2 GB as float32
 LARGE_BYTES = 64 * 2**20  # of a table from which on new rows are read part by part
 PART = 50_000  # rows
-ENDINGS = ".csv, .parquet, .npy, .npz"
+TEXTS = (".csv", ".tsv", ".txt")
+ENDINGS = ".csv, .tsv, .txt, .xlsx, .jsonl, .parquet, .feather, also with .gz or .zst, .npy, .npz"
 
 
 def read(
@@ -32,13 +34,15 @@ def read(
     side: int | None = None,
     white: int | None = None,
     as_text: Sequence[str] = (),
+    dialect: Dialect = dialects.PLAIN,
 ) -> pd.DataFrame | Images:
     """Read a table or images.
 
     Args:
-        path: a .csv, .parquet, .npy or .npz file, an image file or a folder of these.
+        path: a file of one of ``ENDINGS``, an image file or a folder of these.
         image_shape, side, white: what to bring image files to (``image_folder.read``).
         as_text: columns of a .csv file whose cells stay as they are written, "1.230" being a number or not.
+        dialect: how numbers and dates are written.
 
     Returns:
         A table; or images, of a folder or of an array [N, H, W] or [N, H, W, 3] of bytes. An array [N, D] is a table of
@@ -54,30 +58,48 @@ def read(
         return image_folder.read(path, image_shape, side, white)
     if not path.is_file():
         raise DatasetError(f"{path} is not there. Give a file ({ENDINGS}) or a folder of images.")
-    readers: dict[str, Callable[[Path], pd.DataFrame | Images]]
-    readers = {".csv": partial(csv_files.read, as_text=as_text), ".parquet": _parquet, ".npy": _npy, ".npz": _npz}
-    if path.suffix.lower() not in readers:
-        raise DatasetError(f"{path} has the ending {path.suffix!r}. Give one of {ENDINGS}, or a folder of images.")
     _check_bytes(path, path.stat().st_size)
-    try:
-        found = readers[path.suffix.lower()](path)
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {error}. Put a sound copy in its place.") from error
-    return found if isinstance(found, Images) else _checked(path, found)
+    with formats.unpacked(path, MAX_BYTES) as plain:
+        reader = _reader(plain, as_text, dialect)
+        if reader is None:
+            raise DatasetError(f"{path} has the ending {path.suffix!r}. Give one of {ENDINGS}, or a folder of images.")
+        try:
+            found = reader(plain)
+        except OSError as error:
+            raise DatasetError(f"{path} cannot be read: {error}. Put a sound copy in its place.") from error
+    return found if isinstance(found, Images) else _checked(path, dialect.read(found, as_text))
+
+
+def _reader(path: Path, as_text: Sequence[str], dialect: Dialect) -> Callable[[Path], pd.DataFrame | Images] | None:
+    """What reads a file of this ending."""
+    text = partial(csv_files.read, as_text=as_text, decimal=dialect.decimal)
+    readers: dict[str, Callable[[Path], pd.DataFrame | Images]] = {
+        **dict.fromkeys(TEXTS, text),
+        ".xlsx": partial(formats.excel, most=MAX_BYTES, check_size=_check_size),
+        ".jsonl": partial(formats.json_lines, check_size=_check_size),
+        ".parquet": _parquet,
+        ".feather": lambda path: _plain_index(formats.feather(path, _check_size)),
+        ".npy": _npy,
+        ".npz": _npz,
+    }
+    return readers.get(path.suffix.lower())
 
 
 def is_large(path: str | Path) -> bool:
     """Whether a file is better read by ``parts``."""
     path = Path(path)
-    return path.suffix.lower() in (".csv", ".parquet") and path.is_file() and path.stat().st_size > LARGE_BYTES
+    return path.suffix.lower() in (*TEXTS, ".parquet") and path.is_file() and path.stat().st_size > LARGE_BYTES
 
 
-def parts(path: str | Path, as_text: Sequence[str] = ()) -> Iterator[tuple[pd.DataFrame, float]]:
-    """Read a .csv or .parquet file of any size in parts of ``PART`` rows.
+def parts(
+    path: str | Path, as_text: Sequence[str] = (), dialect: Dialect = dialects.PLAIN
+) -> Iterator[tuple[pd.DataFrame, float]]:
+    """Read a .csv, .tsv, .txt or .parquet file of any size in parts of ``PART`` rows.
 
     Args:
         path: of the file.
         as_text: as of ``read``. What cells of other columns are is found out part by part.
+        dialect: as of ``read``.
 
     Yields:
         The rows, and the share of the file that is read by then.
@@ -86,14 +108,15 @@ def parts(path: str | Path, as_text: Sequence[str] = ()) -> Iterator[tuple[pd.Da
         DatasetError: as ``read``.
     """
     path = Path(path)
-    if path.suffix.lower() == ".csv":
-        yield from csv_files.parts(path, PART, as_text)
+    if path.suffix.lower() in TEXTS:
+        for frame, share in csv_files.parts(path, PART, as_text, dialect.decimal):
+            yield dialect.read(frame, as_text), share
         return
     with _parquet_file(path) as file:
         done = 0
         for batch in file.iter_batches(PART):
             done += batch.num_rows
-            yield _plain_index(batch.to_pandas()), done / file.metadata.num_rows
+            yield dialect.read(_plain_index(batch.to_pandas()), as_text), done / file.metadata.num_rows
 
 
 @contextmanager
