@@ -114,7 +114,18 @@ def test_new_images_are_scaled_as_those_of_training(tmp_path, caplog):
 def test_a_trained_folder_keeps_its_white(tmp_path):
     save(tmp_path / "training" / "a.png", GRADIENT // 16)
     save(tmp_path / "new" / "a.png", GRADIENT // 64)
-    options = Namespace(size=None, out=tmp_path, model="dmvae", seed=0, epochs=1, drop=[])
+    options = Namespace(
+        size=None,
+        out=tmp_path,
+        model="dmvae",
+        seed=0,
+        epochs=1,
+        drop=[],
+        categorical=[],
+        query=None,
+        decimal=".",
+        dayfirst=False,
+    )
     source = inputs.read(tmp_path / "training")
     config = commands._config(options, source, None)
     for kept, white in ((config, 4095), ({"image_shape": [8, 8]}, 65535)):  # the second is of an earlier version

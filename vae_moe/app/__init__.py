@@ -95,6 +95,13 @@ def parser() -> argparse.ArgumentParser:
         "--target", nargs="+", action="extend", metavar="COLUMN", help="to predict; of images: their sub-folders"
     )
     experts.add_argument("--task", choices=TASKS, help="default: by the target's type")
+    held_out = experts.add_mutually_exclusive_group()
+    held_out.add_argument("--test", type=Path, metavar="FILE", help="its rows are held out; default: a fifth, drawn")
+    held_out.add_argument("--groups", metavar="COLUMN", help="hold out whole groups, such as all rows of a patient")
+    held_out.add_argument("--time", metavar="COLUMN", help="hold out the last fifth by this date or number")
+    experts.add_argument(
+        "--class-weight", choices=("balanced",), help="each class weighs the same, however many rows it has"
+    )
 
     predict = commands.add_parser("predict", help="apply what was trained to new rows")
     predict.add_argument("folder", type=Path, metavar="DIR", help="the --out of cluster or experts")
@@ -164,6 +171,9 @@ def _add_training(parser: argparse.ArgumentParser, models: Sequence[str]) -> Non
     parser.add_argument("--epochs", type=_positive, metavar="N", help="passes over the rows; default: the model's")
     parser.add_argument("--seed", type=_seed, default=0, help="of everything random; default: 0")
     parser.add_argument("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to leave out")
+    parser.add_argument(
+        "--categorical", nargs="+", action="extend", default=[], metavar="COLUMN", help="numbers that are codes"
+    )
     parser.add_argument("--size", type=_positive, metavar="PIXELS", help="side that images are brought to")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier --out")
     _add_common(parser)

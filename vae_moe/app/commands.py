@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import train_test_split
+from sklearn.utils.class_weight import compute_sample_weight
 
 from vae_moe import extremes, registry
-from vae_moe.app import exports, folder, inputs, scoring, startup, targets, trained, web
+from vae_moe.app import exports, folder, inputs, scoring, splits, startup, targets, trained, web
 from vae_moe.app.measured import Measured
 from vae_moe.app.report.page import Page
 from vae_moe.app.trained import Trained
@@ -29,16 +29,14 @@ from vae_moe.data.preparation import Preparation
 
 logger = logging.getLogger(__name__)
 
-HELD_OUT = 0.2
-
 
 def cluster(options: Namespace) -> None:
     """Find clusters of rows, and write a folder."""
     folder.check_free(options.out, options.overwrite)
-    source = inputs.read(options.data, side=options.size, dialect=Dialect(options.decimal, options.dayfirst))
+    source = _read(options)
     inputs.labels(source, options.labels)  # refused before training, if they are not there
     apart = {options.labels: "known classes, not trained on"} if options.labels else {}
-    rows, preparation = inputs.prepare(source, np.arange(len(source.rows)), options.drop, apart)
+    rows, preparation = _prepare(options, source, np.arange(len(source.rows)), apart)
     _check_rows(source.path, len(rows), options.components)
     config = {"kind": "cluster", "n_components": options.components, "labels": options.labels}
     config |= _config(options, source, preparation)
@@ -59,24 +57,34 @@ def cluster(options: Namespace) -> None:
 def experts(options: Namespace) -> None:
     """Fit a mixture of experts, write a folder, and score it on held-out rows."""
     folder.check_free(options.out, options.overwrite)
-    source = inputs.read(options.data, side=options.size, dialect=Dialect(options.decimal, options.dayfirst))
+    source = _read(options, options.test)
     with inputs.naming(source.path):
         target = targets.read(source.frame, _target_names(source, options.target), options.task)
     if dropped := [name for name in target.names if name in options.drop]:
         raise DatasetError(f"--target and --drop both name {dropped[0]!r}: no target is learned from, name it once.")
-    known = np.flatnonzero(target.known)
-    _check_rows(source.path, len(known), options.experts)
-    classes = target.y[known] if target.task == "classification" else None
-    train, test = train_test_split(known, test_size=HELD_OUT, random_state=options.seed, stratify=classes)
+    _check_rows(source.path, int(target.known.sum()), options.experts)
+    split = splits.split(source, target, options)
+    train, test = split.train, split.test
+    weight = None
+    if options.class_weight and target.task == "regression":
+        raise DatasetError("--class-weight is for classes, and the target is a number: leave it out.")
+    if options.class_weight:
+        weight = compute_sample_weight(options.class_weight, target.y[train])
     apart = dict.fromkeys(target.names if source.images is None else [], "what is predicted")
-    rows, preparation = inputs.prepare(source, train, options.drop, apart)
+    apart |= {options.groups: "groups of the hold-out"} if options.groups else {}
+    rows, preparation = _prepare(options, source, train, apart)
     logger.info("%s, %d rows to train, %d held out", target.task, len(train), len(test))
     config = {"kind": "experts", "n_experts": options.experts, "task": target.task, "asked_task": options.task}
-    config |= {"target": target.names, **_config(options, source, preparation, train)}
+    config |= {"target": target.names, "class_weight": options.class_weight, "held_out": split.words}
+    config |= {"test": options.test and str(options.test.absolute()), "groups": options.groups, "time": options.time}
+    config |= _config(options, source, preparation, train)
     name = _estimator(options.model, "Regressor" if target.task == "regression" else "Classifier")
     _finish(
         options,
-        _train(options, config, source, rows, preparation, name, (train, test), target.y, n_experts=options.experts),
+        _train(
+            *(options, config, source, rows, preparation, name, (train, test), target.y, weight),
+            n_experts=options.experts,
+        ),
     )
 
 
@@ -115,6 +123,25 @@ def _write_kept_page(path: Path) -> None:
         ) from error
 
 
+def _read(options: Namespace, test: Path | None = None) -> inputs.Source:
+    source = inputs.read(options.data, side=options.size, dialect=Dialect(options.decimal, options.dayfirst))
+    source = splits.joined(source, test)
+    return inputs.with_categories(source, options.categorical) if options.categorical else source
+
+
+def _prepare(
+    options: Namespace, source: inputs.Source, rows: np.ndarray, apart: dict[str, str]
+) -> tuple[Any, Preparation | None]:
+    """What an estimator takes of a source, learned from some rows; see ``inputs.prepare``."""
+    found, preparation = inputs.prepare(source, rows, options.drop, apart)
+    if preparation and (numbers := [name for name in options.categorical if name in preparation.columns.numbers]):
+        raise DatasetError(
+            f"--categorical {numbers[0]!r} has {source.frame[numbers[0]].nunique()} values, most of them too rare to "
+            "tell apart: take it as a number, or --drop it."
+        )
+    return found, preparation
+
+
 def _estimator(model: str, kind: str) -> str:
     """The name of the estimator of a model."""
     return f"{registry.MODELS[model].model}{kind}"
@@ -129,6 +156,7 @@ def _train(
     name: str,
     split: tuple[np.ndarray | slice, np.ndarray | None] = (slice(None), None),
     y: np.ndarray | None = None,
+    sample_weight: np.ndarray | None = None,
     **size: int,
 ) -> Trained:
     """Train an estimator of a name on the rows of the first part of a split, the second being held out."""
@@ -154,7 +182,7 @@ def _train(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", extremes.ExtremesWarning)  # the table's own columns were told of
-            estimator.fit(learned) if y is None else estimator.fit(learned, y[train])
+            estimator.fit(learned) if y is None else estimator.fit(learned, y[train], sample_weight)
     except FloatingPointError:  # the same command would come to the same batch
         shutil.rmtree(resume_dir, ignore_errors=True)
         raise
@@ -210,6 +238,7 @@ def _config(
         "seed": options.seed,
         "epochs": options.epochs,
         "drop": list(options.drop),
+        "categorical": list(options.categorical),
         "image_shape": source.image_shape,
         "image_white": source.images and source.images.white,
         "n_rows": len(source.rows),

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,18 @@ class Source:
         frame: the table; of images a column ``folder`` if they have classes.
         images: or None.
         first: number of the first row of a table.
+        dialect: of a table.
+        last: a file whose rows are the last of the table.
+        n_first: how many rows are not of that file.
     """
 
     path: Path
     frame: pd.DataFrame
     images: Images | None
     first: int = 1
+    dialect: Dialect = dialects.PLAIN
+    last: Path | None = None
+    n_first: int = 0
 
     @property
     def rows(self) -> list[str]:
@@ -49,14 +55,20 @@ class Source:
         """(H, W) or (H, W, 3), of images."""
         return None if self.images is None else list(self.images.image_shape)
 
+    def followed_by(self, other: "Source") -> "Source":
+        """The table with the rows of another below its own, in its columns."""
+        frame = pd.concat([self.frame, other.frame[list(self.frame)]], ignore_index=True)
+        return replace(self, frame=frame, last=other.path, n_first=len(self.frame))
+
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the file, or of a folder's images and their names: the same data have the same one."""
+        """SHA-256 of the files, or of a folder's images and their names: the same data have the same one."""
         found = hashlib.sha256()
         if self.path.is_file():
-            with self.path.open("rb") as file:
-                while chunk := file.read(CHUNK):
-                    found.update(chunk)
+            for path in filter(None, (self.path, self.last)):
+                with path.open("rb") as file:
+                    while chunk := file.read(CHUNK):
+                        found.update(chunk)
         elif self.images is not None:
             found.update("\n".join(self.images.names).encode())
             found.update(np.ascontiguousarray(self.images.pixels).data)
@@ -74,7 +86,7 @@ def read(
     """Read a table or images; arguments as in ``reading.read``."""
     found = reading.read(path, image_shape, side, white, as_text, dialect)
     if isinstance(found, pd.DataFrame):
-        return Source(path, found, None)
+        return Source(path, found, None, dialect=dialect)
     classes = {} if found.classes is None else {FOLDER: pd.Categorical(found.classes)}
     return Source(path, pd.DataFrame(classes, index=range(len(found.names))), found)
 
@@ -90,6 +102,14 @@ def labels(source: Source, name: str | None) -> np.ndarray | None:
     with naming(source.path):
         columns.check_names(source.frame, [name], "--labels")
     return columns.text(source.frame[name]).to_numpy(str)
+
+
+def with_categories(source: Source, names: Sequence[str]) -> Source:
+    """The table with columns that are categories though they are numbers, such as codes."""
+    with naming(source.path):
+        columns.check_names(source.frame, names, "--categorical")
+    kinds = {name: pd.Categorical(columns.text(source.frame[name]).where(source.frame[name].notna())) for name in names}
+    return replace(source, frame=source.frame.assign(**kinds))
 
 
 def prepare(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vae_moe.app import features, folder, inputs, startup
+from vae_moe.app import features, folder, inputs, splits, startup
 from vae_moe.app.features import Feature
 from vae_moe.app.inputs import Source
 from vae_moe.data.files import DatasetError
@@ -81,6 +81,7 @@ def read(path: Path, data: Path | None = None) -> Trained:
     if not data.exists():
         raise DatasetError(f"{data} is not there, and the page shows its rows: name them by --data.")
     source = inputs.read(data, side=config["size"], dialect=inputs.dialect(config))
+    source = splits.joined(source, Path(config["test"]) if config.get("test") else None)
     if source.fingerprint != config["fingerprint"]:
         raise DatasetError(
             f"{data} is not what {path} was trained on: the page would be of other rows. Name the data by --data, or "

@@ -28,6 +28,7 @@ class HeldOut:
         experts: [N], the most probable expert of each row.
         classes: C, of a classification.
         covered: the share of rows whose first output is inside its interval, by its level, of a regression.
+        weights: of the rows where classes were weighted, [N].
     """
 
     names: Sequence[str]
@@ -38,11 +39,13 @@ class HeldOut:
     experts: np.ndarray
     classes: Sequence[str] | None = None
     covered: Mapping[float, float] | None = None
+    weights: np.ndarray | None = None
 
     @property
     def loss(self) -> str:
         """What the comparisons are by."""
-        return "mean squared error" if self.classes is None else "log-loss"
+        weighted = "" if self.weights is None else ", each class weighing the same,"
+        return "mean squared error" if self.classes is None else f"log-loss{weighted}"
 
     @property
     def constant(self) -> np.ndarray:
@@ -56,7 +59,8 @@ class HeldOut:
         """
         if self.classes is None:
             return np.square((predicted - self.y) / np.sqrt(np.maximum(self.y.var(0), 1e-12))).mean(-1)
-        return -np.log(np.clip(predicted[np.arange(len(self.y)), self.y], 1e-7, 1))
+        losses = -np.log(np.clip(predicted[np.arange(len(self.y)), self.y], 1e-7, 1))
+        return losses if self.weights is None else losses * self.weights / self.weights.mean()
 
     def verdict(self) -> tuple[scores.Comparison, Block]:
         """Whether the mixture predicts better than a linear model, and by how much."""

@@ -34,11 +34,13 @@ class Linear:
         x: [N, D].
         y: [N, O], or [N] texts.
         task: "regression" or "classification".
+        class_weight: of a classification, as scikit-learn has it.
     """
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, task: str):
+    def __init__(self, x: np.ndarray, y: np.ndarray, task: str, class_weight: str | None = None):
         self.task = task
-        linear = RidgeCV(RIDGES) if task == "regression" else LogisticRegression(max_iter=ITERATIONS)
+        logistic = LogisticRegression(max_iter=ITERATIONS, class_weight=class_weight)
+        linear = RidgeCV(RIDGES) if task == "regression" else logistic
         model = make_pipeline(SimpleImputer(keep_empty_features=True), linear)  # gaps become means
         with threads.one_if(threads.few_moments(*x.shape)):
             self.model = model.fit(x, y)
@@ -59,7 +61,7 @@ def findings(trained: Trained, target: Target) -> Findings:
     assert test is not None  # of a mixture of experts
     train = np.setdiff1d(np.flatnonzero(target.known), test)
     grouped = shared.grouped(trained, "expert", trained.estimator.gate_proba(trained.rows))
-    linear = Linear(trained.x[train], target.y[train], target.task)
+    linear = Linear(trained.x[train], target.y[train], target.task, trained.config.get("class_weight"))
     held_out = _held_out(trained, target, train, test, linear, grouped)
     compared, verdict = held_out.verdict()
     scores, blocks = held_out.scored()
@@ -67,6 +69,7 @@ def findings(trained: Trained, target: Target) -> Findings:
     troubles = {name: f"{words}: {CURE}" for name, words in held_out.troubles(compared).items()}
     score, linear_score, what = _first_score(scores, target)
     names, notes = ", ".join(target.names), _notes(target)
+    notes = [*filter(None, [trained.config.get("held_out")]), *notes]
     return shared.gather(
         trained,
         grouped,
@@ -120,14 +123,18 @@ def _held_out(
         of_rows = grouped.of_rows[test]
         return HeldOut(target.names, y, predicted, linear.predict(x), trivial, of_rows, covered=covered)
     classes, counts = np.unique(target.y[train], return_counts=True)
+    codes, weights, shares = np.searchsorted(classes, y), None, counts / counts.sum()
+    if trained.config.get("class_weight"):
+        weights, shares = (1 / counts)[codes], np.full(len(counts), 1 / len(counts))
     return HeldOut(
         target.names,
-        np.searchsorted(classes, y),
+        codes,
         estimator.predict_proba(X),
         linear.predict(x),
-        counts / counts.sum(),
+        shares,
         grouped.of_rows[test],
         classes.tolist(),
+        weights=weights,
     )
 
 
