@@ -18,7 +18,7 @@ import numpy as np
 from sklearn.utils.class_weight import compute_sample_weight
 
 from vae_moe import extremes, registry
-from vae_moe.app import exports, folder, inputs, scoring, splits, startup, targets, trained, web
+from vae_moe.app import exports, folder, inputs, reasons, scoring, splits, startup, targets, trained, web
 from vae_moe.app.measured import Measured
 from vae_moe.app.report.page import Page
 from vae_moe.app.trained import Trained
@@ -269,6 +269,7 @@ COMMANDS = {
     "cluster": cluster,
     "experts": experts,
     "predict": scoring.predict,
+    "explain": reasons.explain,
     "export": export,
     "serve": web.serve,
     "report": report,

@@ -9,14 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from vae_moe.app import folder, inputs, scoring, trained
+from vae_moe.app import folder, inputs, reasons, scoring, trained
 from vae_moe.app.inputs import Source
 from vae_moe.app.measured import Measured
 from vae_moe.data import reading
 from vae_moe.data.files import DatasetError
 
 MAX_BODY = 8 * 2**20  # bytes
-MAX_ROWS = 20_000
+MAX_ROWS, MAX_EXPLAINED = 20_000, 200
 BODY = Path("the body")
 
 
@@ -55,20 +55,23 @@ class Service:
         found = self.preparation.columns
         return [*found.numbers, *found.dates, *found.categories]
 
-    def answer(self, body: bytes, is_csv: bool) -> pd.DataFrame:
-        """What is predicted of the rows of a body, as ``scoring.table``.
+    def answer(self, body: bytes, is_csv: bool, explain: bool = False) -> pd.DataFrame:
+        """What is predicted of the rows of a body, as ``scoring.table``, or why, as ``reasons.table``.
 
         Raises:
             Refused: the body is none, or its rows cannot be used.
         """
         frame = self._frame_of_csv(body) if is_csv else _frame_of_json(body)
-        if not 0 < len(frame) <= MAX_ROWS:
-            raise Refused(413 if len(frame) else 422, f"{len(frame)} rows: send from 1 to {MAX_ROWS}.")
+        most = MAX_EXPLAINED if explain else MAX_ROWS
+        if not 0 < len(frame) <= most:
+            raise Refused(413 if len(frame) else 422, f"{len(frame)} rows: send from 1 to {most}.")
         source = Source(BODY, frame, None)
         try:
             with self.lock:
                 measured = Measured.of(source, self.preparation)
                 rows = self.preparation.transform(frame)
+                if explain:
+                    return reasons.table(self.estimator, source, rows, self.config, self.preparation)
                 return scoring.table(self.estimator, source, rows, self.config, self.preparation, measured)
         except (DatasetError, ValueError, TypeError, OverflowError) as error:
             raise Refused(422, str(error)) from error
@@ -101,8 +104,8 @@ def _frame_of_json(body: bytes) -> pd.DataFrame:
         raise Refused(422, f"the rows are no table: {error}.") from error
 
 
-def application(path: Path) -> Any:
-    """The FastAPI application of a folder: ``/predict`` or ``/cluster`` by its kind, ``/health``, ``/docs``.
+def application(folder_: Path) -> Any:
+    """The FastAPI application of a folder: ``/predict`` and ``/explain``, or ``/cluster``; ``/health``, ``/docs``.
 
     Raises:
         DatasetError: as ``Service``, or FastAPI is not there.
@@ -113,9 +116,8 @@ def application(path: Path) -> Any:
         from fastapi.responses import JSONResponse, Response
     except ImportError as error:
         raise DatasetError("serve needs FastAPI and uvicorn. pip install 'vae_moe[serve]'.") from error
-    service = Service(path)
+    service = Service(folder_)
     app = FastAPI(title="vae-moe", description=__doc__)
-    name = "cluster" if service.config["kind"] == "cluster" else "predict"
     row = {"type": "object", "required": service.columns, "properties": {each: {} for each in service.columns}}
     rows = {"type": "object", "properties": {"rows": {"type": "array", "items": row}}}
     content = {"application/json": {"schema": rows}, "text/csv": {"schema": {"type": "string"}}}
@@ -129,16 +131,17 @@ def application(path: Path) -> Any:
             body += part
             if len(body) > MAX_BODY:
                 raise Refused(413, f"the body is more than {MAX_BODY} bytes: send fewer rows at a time.")
-        found = await run_in_threadpool(service.answer, bytes(body), kind == "text/csv")
+        explain = request.url.path == "/explain"
+        found = await run_in_threadpool(service.answer, bytes(body), kind == "text/csv", explain)
         if kind == "text/csv":
             return Response(found.to_csv(index=False), media_type="text/csv")
         rows = found.to_json(orient="records", double_precision=15)
         return Response(f'{{"rows": {rows}}}', media_type="application/json")
 
     answer.__annotations__ = {"request": Request, "return": Response}
-    app.add_api_route(
-        f"/{name}", answer, methods=["POST"], openapi_extra={"requestBody": {"content": content, "required": True}}
-    )
+    extra = {"requestBody": {"content": content, "required": True}}
+    for path in ("cluster",) if service.config["kind"] == "cluster" else ("predict", "explain"):
+        app.add_api_route(f"/{path}", answer, methods=["POST"], name=path, openapi_extra=extra)
 
     @app.get("/health")
     def health() -> dict[str, Any]:

@@ -13,12 +13,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import check_is_fitted
 
 from vae_moe import validation
 from vae_moe.engine import pipelines, shared_steps
 from vae_moe.estimators._base import KerasEstimator
 from vae_moe.estimators._persistence import in_float32
 from vae_moe.estimators._table import filled
+from vae_moe.estimators.explanations import Explanation, explained
 from vae_moe.layers import Experts
 from vae_moe.training import how_many, plan
 from vae_moe.training.fit import fit_experts, refit_experts
@@ -37,6 +39,7 @@ class KerasMixtureOfExperts(KerasEstimator):
     validation_fraction: float
     patience: int
     adversarial_reach: float = 0.25
+    x_center_: np.ndarray
 
     @abstractmethod
     def _make_model(self, n_columns: int, n_outputs: int, task: str, seed: int) -> Any:
@@ -60,6 +63,7 @@ class KerasMixtureOfExperts(KerasEstimator):
         task = "regression" if y.ndim == 2 else "classification"
         if held_out is None:
             held_out = _held_out(y, self.validation_fraction, seed)
+        self.x_center_ = np.ma.masked_invalid(x).mean(0).filled(0.0)
         seen = filled(x, seed=seed)
         self._find_number(seen, y, n_outputs, task, weight, seed)
         if len(x) < self.n_experts_:
@@ -96,6 +100,20 @@ class KerasMixtureOfExperts(KerasEstimator):
         """Return p(c | x) of X [N, D] as [N, K]."""
         x = self._check_X(X)
         return self.model_.gate_proba(x)
+
+    def explain(self, X: Any) -> Explanation:
+        """Return what each column of X [N, D] has to do with what is predicted of each row, through the experts and
+        through the gate, in units of y, or of the log-odds of the class that is predicted.
+
+        Raises
+        ------
+        ValueError
+            If the estimator was saved by a version that did not keep the mean row.
+        """
+        check_is_fitted(self)
+        if not hasattr(self, "x_center_"):
+            raise ValueError(f"this {type(self).__name__} was saved without the mean of its rows. Fit it again.")
+        return explained(self, X)
 
 
 def _held_out(y: np.ndarray, fraction: float, seed: int) -> np.ndarray:

@@ -70,6 +70,8 @@ class DVMoERegressor(Regressor, LatentGated):
         What each column is, as of `VaDEClustering`.
     x_mean_, x_scale_ : array [D]
         x = (X - x_mean_) / x_scale_ is what the model sees.
+    x_center_ : array [D]
+        The mean of what the model sees of the rows, beside which `explain` sets a row.
     y_mean_, y_scale_ : array [O], or scalar
         As of x.
     history_ : dict of lists

@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.impute import SimpleImputer
+from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
 
@@ -24,6 +25,8 @@ CURE = "ask for fewer --experts, --drop columns that say nothing of the target, 
 RIDGES = tuple(10.0**power for power in range(-3, 4))
 ITERATIONS = 1000  # of logistic regression
 TARGETS_SHOWN = 3
+COLUMNS_SHOWN, MOST_COLUMNS = 30, 100  # whose importance is told, and looked at
+MOST_SHUFFLED, SHUFFLES = 500, 3
 MOST_FEATURES = 5000  # of which coefficients are looked at
 
 
@@ -88,6 +91,7 @@ def findings(trained: Trained, target: Target) -> Findings:
         first=([verdict], [page.text(note, "soft") for note in notes]),
         sections={
             "Held-out rows": blocks,
+            "Which columns matter": _importance(trained, target, test),
             "How many experts": _number(trained.estimator.untold_),
             "Which expert has which rows": groups.overview(grouped, *_by_expert(target, grouped)),
             "Expert by expert": groups.one_by_one(grouped, _coefficients(trained, held_out, linear, grouped)),
@@ -136,6 +140,30 @@ def _held_out(
         classes.tolist(),
         weights=weights,
     )
+
+
+def _importance(trained: Trained, target: Target, test: np.ndarray) -> list[Block]:
+    """The columns of a table by what is lost where the cells of one are shuffled among some held-out rows."""
+    if trained.preparation is None or not 1 < trained.rows.shape[1] <= MOST_COLUMNS:
+        return []
+    rows = test[:MOST_SHUFFLED]
+    lost = "R²" if target.task == "regression" else "accuracy"
+    with threads.one_if(threads.few_rows(len(rows))):
+        found = permutation_importance(
+            trained.estimator, inputs.rows_at(trained.rows, rows), target.y[rows], n_repeats=SHUFFLES, random_state=0
+        )
+    means, spread = found["importances_mean"], found["importances_std"]
+    words = (
+        f"How much {lost} is lost on {len(rows)} held-out rows where a column's cells are shuffled among them, "
+        f"{SHUFFLES} times. Columns that say the same stand in for each other: each alone seems to matter little."
+    )
+    most = max(float(np.abs(means).max()), 1e-12)
+    order = np.argsort(-means, kind="stable")[:COLUMNS_SHOWN]
+    lines = [
+        [trained.rows.columns[i], page.bar(f"{means[i]:.3f} ± {spread[i]:.3f}", means[i] / most)]
+        for i in order.tolist()
+    ]
+    return [page.text(words), page.table(["column", f"{lost} lost"], lines)]
 
 
 def _counted(n_experts: int) -> str:

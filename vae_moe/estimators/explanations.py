@@ -1,0 +1,123 @@
+"""What each column has to do with the prediction of single rows of a mixture of experts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from vae_moe.estimators._experts import KerasMixtureOfExperts
+
+#: Least probability of a class whose logarithm is taken.
+TINY = 1e-30
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """The parts of what is predicted of N rows, beside a row with each column at its mean in training.
+
+    The score that has these parts is s(x) = sum_k p(c=k|x) s_k(x), with s_k the mean of y of expert k; of classes, its
+    log-odds of the class that is predicted, the log-probability less the mean of the others'. Then s = base + the sum
+    of `experts` over columns + `gating`, exactly.
+
+    Attributes
+    ----------
+    columns : list
+        The names of the C columns of X, or their numbers.
+    score : array [N, O]
+        s(x); O is 1 of a classification.
+    base : array [O], or [N, O] of classes
+        s of the mean row.
+    experts : array [N, C, O]
+        Part of each column through the experts, whose s_k are affine: the gate's mean of their weights times its
+        deviation from the mean.
+    gating : array [N, O]
+        What the gate gives by choosing other experts than for the mean row.
+    gates : array [N, C, O]
+        How much s would change through the gate alone were this column at its mean: occlusion, since a gate is sure of
+        most rows, and has no gradient there. Columns that tell the gate the same stand in for each other, so that these
+        do not add up to `gating`.
+    """
+
+    columns: list[Any]
+    score: np.ndarray
+    base: np.ndarray
+    experts: np.ndarray
+    gating: np.ndarray
+    gates: np.ndarray
+
+    def frame(self, outputs: list[str]) -> pd.DataFrame:
+        """Return a line for each row, output and column, those that matter most first: the numbers of `row`, from 0."""
+        n_rows, n_columns, n_outputs = self.experts.shape
+        row, output, column = (each.ravel() for each in np.indices((n_rows, n_outputs, n_columns)))
+        made = pd.DataFrame(
+            {
+                "row": row,
+                "output": np.asarray(outputs, object)[output],
+                "column": np.asarray(list(map(str, self.columns)), object)[column],
+                "through_experts": self.experts[row, column, output],
+                "through_gate": self.gates[row, column, output],
+            }
+        )
+        effect = made["through_experts"].abs() + made["through_gate"].abs()
+        order = np.lexsort((-effect, output, row))
+        return made.iloc[order].reset_index(drop=True)
+
+
+def explained(estimator: KerasMixtureOfExperts, X: Any) -> Explanation:
+    """Return the parts of what a fitted mixture of experts predicts of X [N, D]."""
+    x, model = estimator._check_X(X), estimator.model_
+    names, column_of = _columns(estimator, x.shape[1])
+    center = estimator.x_center_[np.newaxis].astype(np.float32)  # [1, D]
+    gate, at_center = model.gate_proba(x), model.gate_proba(center)  # [N, K], [1, K]
+    scored = _scores(estimator, X)
+    seen = model.expert_inputs(x)  # [N, D], gaps filled
+    scores, scores_at_center = scored(seen), scored(np.repeat(center, len(x), 0))  # [N, K, O]
+    experts, gates = [], []
+    for column in range(len(names)):
+        mine = column_of == column
+        parted, hidden = seen.copy(), x.copy()
+        parted[:, mine] = center[:, mine]
+        hidden[:, mine] = np.where(np.isnan(x[:, mine]), x[:, mine], center[:, mine])
+        experts.append(np.einsum("nk,nko->no", gate, scores - scored(parted)))
+        gates.append(np.einsum("nk,nko->no", gate - model.gate_proba(hidden), scores))
+    base = np.einsum("nk,nko->no", np.repeat(at_center, len(x), 0), scores_at_center)
+    return Explanation(
+        columns=names,
+        score=np.einsum("nk,nko->no", gate, scores),
+        base=base,
+        experts=np.stack(experts, 1),
+        gating=np.einsum("nk,nko->no", gate, scores_at_center) - base,
+        gates=np.stack(gates, 1),
+    )
+
+
+def _columns(estimator: KerasMixtureOfExperts, n_entries: int) -> tuple[list[Any], np.ndarray]:
+    """Return the names of the columns of X, and the number of that of each entry of x, [D]."""
+    table = estimator._table
+    if table is None:
+        names = getattr(estimator, "feature_names_in_", None)
+        return list(range(n_entries) if names is None else names), np.arange(n_entries)
+    names = [field.name for field in table.columns]
+    owner = [names.index(field.name if field.of is None else field.of) for field in table.fields]
+    return names, np.asarray(owner)[table.column_of]
+
+
+def _scores(estimator: KerasMixtureOfExperts, X: Any) -> Any:
+    """Return the function of what experts see [N, D] that gives s_k, [N, K, O]."""
+    if not hasattr(estimator, "classes_"):
+        return lambda seen: np.asarray(estimator._expert_predictions(seen), float).reshape(
+            len(seen), estimator.n_experts_, -1
+        )
+    predicted = np.searchsorted(estimator.classes_, estimator.predict(X))
+    rows, n_others = np.arange(len(predicted)), len(estimator.classes_) - 1
+
+    def log_odds(seen: np.ndarray) -> np.ndarray:
+        logs = np.log(np.maximum(np.asarray(estimator._expert_predictions(seen), float), TINY))  # [N, K, C]
+        mine = logs[rows, :, predicted]
+        return (mine - (logs.sum(-1) - mine) / n_others)[..., np.newaxis]
+
+    return log_odds
