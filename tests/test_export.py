@@ -22,6 +22,7 @@ def fitted(wine, diabetes):
     gappy = np.where(rng.uniform(size=X.shape) < 0.2, np.nan, X)
     return {
         "clustering": (estimators.DMVAEClustering(3, **SHORT).fit(X), X),
+        "tree": (estimators.HDMVAEClustering(6, branching=(3, 2), **SHORT).fit(X), X),
         "vade": (estimators.VaDEClustering(3, **SHORT).fit(gappy), gappy),
         "classifier": (estimators.VaDEMoEClassifier(2, **SHORT).fit(X, names), X),
         "regressor": (estimators.DVMoERegressor(2, **SHORT).fit(sugar, progression), sugar),
@@ -71,7 +72,9 @@ def assert_same(found, expected):
             np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-5)
 
 
-KINDS = pytest.mark.parametrize("name", ["clustering", "vade", "classifier", "regressor", "two outputs", "table"])
+KINDS = pytest.mark.parametrize(
+    "name", ["clustering", "tree", "vade", "classifier", "regressor", "two outputs", "table"]
+)
 
 
 @KINDS

@@ -33,7 +33,7 @@ def short(name, preset="default", network=SMALL):
 
 
 CLUSTERING = short("digits-dmvae", "augment")
-EXPERTS = replace(short("digits-dvmoe"), gate_epochs=2)
+EXPERTS = replace(short("digits-hmoe"), gate_epochs=2)  # of a tree, else a DVMoE
 DEEPMOE = short("digits-deepmoe", network={"hidden_sizes": (16,)})
 
 

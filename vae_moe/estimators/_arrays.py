@@ -8,7 +8,7 @@ import numpy as np
 
 from vae_moe.estimators.intervals import calibrated, stddevs_of
 from vae_moe.exported.model import LEVEL
-from vae_moe.layers import BayesMixture, SoftmaxGate
+from vae_moe.layers import BayesMixture, SoftmaxGate, TreeMLP
 from vae_moe.layers.mlp import MLP
 from vae_moe.models.base import READOUT_SAMPLES
 
@@ -34,6 +34,7 @@ def of_estimator(estimator: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]
         arrays |= {"noise": model._noise(READOUT_SAMPLES, 0), "prior_log_weights": gate.prior.log_weights()}
         arrays |= {"prior_means": gate.prior.means, "prior_log_vars": gate.prior.log_vars}
     description = {"n_features": len(estimator.x_mean_), "activations": activations, "task": "clustering"}
+    description["branching"] = getattr(gate, "branching", ())
     if getattr(gate, "takes_gaps", False):
         description["columns"] = gate.mixed.config()
     if not hasattr(model, "experts"):
@@ -50,7 +51,7 @@ def of_estimator(estimator: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]
 
 def _add_network(arrays: dict[str, Any], name: str, networks: list[Any]) -> list[str]:
     """Add the kernels and biases of dense layers one after the other, and return their activations."""
-    if other := [each.name for each in networks if type(each) is not MLP or each.batch_normalization]:
+    if other := [each.name for each in networks if type(each) not in (MLP, TreeMLP) or each.batch_normalization]:
         raise ExportError(
             f"this form has plain dense layers alone, and {', '.join(other)} of this estimator are others. Export a "
             "SavedModel."

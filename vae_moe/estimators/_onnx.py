@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,8 @@ def graph(description: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
     x = g("Cast", g("Clip", x, np.array(-limit), np.array(limit)), to=onnx.TensorProto.FLOAT)
     seen, x = _seen_and_completed(g, description, a, x)
     logits = _gate(g, description, a, seen)
+    if description["branching"]:
+        logits = _leaves(g, description["branching"], logits)
     if task == "clustering":
         probabilities = g("Softmax", g("Div", logits, a["temperature"]))
         return _model(g, {"cluster": g("ArgMax", probabilities, axis=-1, keepdims=0), "probabilities": probabilities})
@@ -135,6 +138,19 @@ def _gate(g: _Graph, description: dict[str, Any], a: dict[str, np.ndarray], x: s
     distances = g("ReduceSum", g("Add", squares, a["prior_log_vars"]), np.array([3]), keepdims=0)
     log_probs = g("LogSoftmax", g("Sub", a["prior_log_weights"], g("Mul", distances, np.float32(0.5))))
     return g("ReduceLogSumExp", log_probs, np.array([0]), keepdims=0)
+
+
+def _leaves(g: _Graph, branching: Sequence[int], logits: str) -> str:
+    """Return the log-probabilities of the leaves of a tree, [N, K], of the logits of the choices at its nodes."""
+    log_probs: Any = np.zeros((1, 1), np.float32)
+    first, nodes = 0, 1
+    for children in branching:
+        end = first + nodes * children
+        step = g("Reshape", _part(g, logits, first, end), np.array([-1, nodes, children]))
+        above = g("Unsqueeze", log_probs, np.array([2]))
+        step, first, nodes = g("LogSoftmax", step), end, nodes * children
+        log_probs = g("Reshape", g("Add", above, step), np.array([-1, nodes]))
+    return log_probs
 
 
 def _model(g: _Graph, outputs: dict[str, str]) -> Any:

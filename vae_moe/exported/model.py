@@ -91,6 +91,8 @@ class Model:
     def _gate(self, x):
         """Logits of p(c|x), [N, K]."""
         a, hidden = self.arrays, self._network("gate", x)
+        if self.description["branching"]:
+            return _leaves(hidden, self.description["branching"])
         if "noise" not in a:
             return hidden
         z_mean, z_log_var = np.split(hidden, 2, -1)
@@ -114,6 +116,17 @@ def _mean(column, params):
         log_mean = np.clip(column["mean"] + column["scale"] * params, -LOG_MEAN_BOUND, LOG_MEAN_BOUND)
         return (np.log1p(np.exp(log_mean)) - column["mean"]) / column["scale"]
     return params
+
+
+def _leaves(logits, branching):
+    """Log-probabilities of the leaves of a tree, [N, K], of the logits of its nodes' choices, the root's first."""
+    log_probs = np.zeros((len(logits), 1))
+    for children in branching:
+        step, logits = np.split(logits, [log_probs.shape[1] * children], -1)
+        with np.errstate(divide="ignore"):
+            step = np.log(_softmax(step.reshape(*log_probs.shape, children)))  # [N, nodes, children]
+        log_probs = (log_probs[..., np.newaxis] + step).reshape(len(step), -1)
+    return log_probs
 
 
 def _softmax(logits):
