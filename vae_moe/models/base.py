@@ -13,6 +13,7 @@ from vae_moe.engine.pipelines import map_batches
 from vae_moe.engine.steps import LoopingModel, batch_mean, replicas_share
 from vae_moe.layers import Regularization, networks, regularization
 from vae_moe.models import serving
+from vae_moe.models.interface import Shown
 from vae_moe.probabilities import normalised_logs, normalised_tensor
 
 #: Samples of z over which readouts average p(c|z) where q(c|x) is Bayes' rule.
@@ -23,7 +24,7 @@ LAYER_LOSSES = "layer_losses"
 KL_TERMS = ("kl_z", "kl_c", "kl_c2")
 
 
-class GatedModel(LoopingModel):
+class GatedModel(Shown, LoopingModel):
     """Abstract: a model around a gate, whose loss is the weighted sum of named per-example terms.
 
     ``call`` returns a dictionary with ``"terms": {name: [B] in nats}``. The terms become one number in one place,
@@ -47,8 +48,7 @@ class GatedModel(LoopingModel):
         dtype: of the networks, a policy; all else is in the type of its variables. Default: Keras' global policy.
     """
 
-    #: The gate's class, and the arguments of it that make the model what it is.
-    GATE: type[keras.layers.Layer]
+    #: The arguments of the gate, a ``GATE``, that make the model what it is.
     FIXED: Mapping[str, Any] = MappingProxyType({})
     SETTINGS = ("regularization",)
 
@@ -148,10 +148,11 @@ class GatedModel(LoopingModel):
         return loss
 
     def _maybe_symbolic_build(self, *args, **options):
-        if self._compile_loss is not None or self._compile_metrics is not None:
+        if self._compile_loss is not None or (self._compile_metrics is not None and not self.HAS_Y):
+            given = "a loss" if self.HAS_Y else "a loss or metrics"
             raise ValueError(
-                f"{type(self).__name__} was compiled with a loss or metrics: its loss is the sum of its own terms, and "
-                "these are reported. Compile it without. A subclass can compute_loss otherwise, a callback can score."
+                f"{type(self).__name__} was compiled with {given}: its loss is the sum of its own terms, and these are "
+                "reported. Compile it without. A subclass can compute_loss otherwise, a callback can score."
             )
         super()._maybe_symbolic_build(*args, **options)
 
@@ -168,7 +169,7 @@ class GatedModel(LoopingModel):
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """The means of the terms this batch has; a term that was not computed is not reported."""
         absent = set(self.term_trackers) - set(self.loss_terms(y, y_pred)) - set(y_pred)
-        results = super().compute_metrics(x, y, y_pred, sample_weight)
+        results = super().compute_metrics(x, y, self.predicted(y_pred), sample_weight)
         return {name: value for name, value in results.items() if name not in absent}
 
     def c_log_proba(self, x, n_samples: int = READOUT_SAMPLES, seed: int = 0) -> np.ndarray:

@@ -53,6 +53,7 @@ class MixtureOfExperts(GatedModel):
 
     #: Terms the gate contributes.
     GATE_TERMS: tuple[str, ...] = ()
+    HAS_Y = True
 
     def __init__(
         self,
@@ -131,6 +132,10 @@ class MixtureOfExperts(GatedModel):
         y, known = self.experts.targets(y)
         nll = OBJECTIVES[self.objective](self.experts, y_pred["c_logits"], y_pred["y_params"], y, known)
         return {**y_pred["terms"], "nll": tf.where(known, nll, 0.0)}
+
+    def predicted(self, outputs):
+        """The gate-weighted mean of y, or probabilities of classes, [B, O], of what ``call`` returned."""
+        return tf.einsum("bk,bko->bo", tf.nn.softmax(outputs["c_logits"]), self.experts.mean(outputs["y_params"]))
 
     def term_rows(self, y):
         """The rows that have y are those of ``nll``."""
