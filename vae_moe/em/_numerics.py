@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from scipy.linalg.blas import dtrmm
+from scipy.linalg.lapack import dpotri
 
 # Elements of the widest array of one row block: 32 MiB of float64, small beside the data and large enough for BLAS.
 BLOCK_ELEMENTS = 2**22
@@ -54,6 +55,13 @@ def inverse_root(matrix: np.ndarray, what: str, cure: str) -> np.ndarray:
     """Return the upper triangle U of the inverse U U^T of a symmetric matrix [D, D]; errors as `cholesky_factor`."""
     factor = cholesky_factor(matrix, what, cure)
     return solve_triangular(factor, np.eye(len(factor)), lower=True, check_finite=False).T
+
+
+def inverse_and_log_det(matrix: np.ndarray, what: str, cure: str) -> tuple[np.ndarray, float]:
+    """Return the inverse of a symmetric matrix [D, D], and the log of its determinant; errors as `cholesky_factor`."""
+    factor = cholesky_factor(matrix, what, cure)
+    lower = np.tril(dpotri(factor, lower=True)[0])
+    return lower + np.tril(lower, -1).T, 2 * float(np.log(factor.diagonal()).sum())
 
 
 def times_triangle(rows: np.ndarray, triangle: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from operator import mul
 import numpy as np
 
 from vae_moe.em._experts import GaussianExperts
-from vae_moe.em._numerics import MIN_COUNT, Moments, row_blocks, unfitted
+from vae_moe.em._numerics import MIN_COUNT, Moments, inverse_and_log_det, row_blocks, unfitted
 from vae_moe.validation import POSITIVE
 
 # Of the precisions of a prior, in units of those of the data of all leaves together over the number of rows.
@@ -54,20 +54,22 @@ class TreePosterior:
         log_dets = np.empty(n_levels)
         for level in reversed(range(n_levels)):
             given_parent = G + precisions[level] * np.eye(n_inputs)
-            log_dets[level] = np.linalg.slogdet(given_parent)[1].sum()
-            inverse = np.linalg.inv(given_parent)  # [nodes, D, D]
-            known.append((inverse, G, h))
-            gain = precisions[level] * inverse
-            G, h = sums(gain @ G, branching[level]), sums(np.einsum("jde,je->jd", gain, h), branching[level])
+            found = [inverse_and_log_det(each, "What is known of a map", "scale the features") for each in given_parent]
+            inverse, log_dets[level] = np.stack([each for each, _ in found]), sum(log_det for _, log_det in found)
+            known.append((inverse, h))
+            gain = precisions[level] * inverse  # [nodes, D, D]; gain G is precision (1 - gain)
+            G = precisions[level] * (branching[level] * np.eye(n_inputs) - sums(gain, branching[level]))
+            h = sums(np.einsum("jde,je->jd", gain, h), branching[level])
         means, covariances = np.zeros((1, n_inputs)), np.zeros((1, n_inputs, n_inputs))
         spreads = np.empty(n_levels)
-        for level, (inverse, G, h) in enumerate(reversed(known)):
+        for level, (inverse, h) in enumerate(reversed(known)):
             parents, doubts = children(means, branching[level]), children(covariances, branching[level])
             means = np.einsum("jde,je->jd", inverse, h + precisions[level] * parents)
-            moved = inverse @ G  # by how much a map leaves its parent's
-            apart = inverse + moved @ doubts @ moved.transpose(0, 2, 1)
-            covariances = inverse + precisions[level] ** 2 * inverse @ doubts @ inverse
-            spreads[level] = np.square(means - parents).sum() + np.einsum("jdd->", apart)
+            gain = precisions[level] * inverse
+            followed = gain @ doubts if level else doubts  # the root is known
+            covariances = inverse + followed @ gain if level else inverse
+            apart = np.einsum("jdd->", inverse + doubts - 2 * followed) + np.vdot(followed, gain)
+            spreads[level] = np.square(means - parents).sum() + apart
         return cls(means, covariances, spreads, log_dets)
 
 
