@@ -25,6 +25,7 @@ from experiments import (
     table1,
     tables,
     tabular,
+    trees,
 )
 
 README = Path("README.md")
@@ -38,6 +39,7 @@ SECTIONS = {
     "labels": label_efficiency.GRID,
     "survey": survey.GRID,
     "gaps": gaps.GRID,
+    "trees": trees.GRID,
 }
 #: All grids; each one's table and picture lie beside its records.
 GRIDS = (convergence.GRID, tables.GRID, tabular.GRID, *SECTIONS.values())
