@@ -7,7 +7,7 @@ from experiments import grids, runs
 
 RECORD = Path("results/robustness.json")
 PAGE = Path("docs/reliability.md")
-PARTS = ("kill", "fuzz", "soak", "mutants")
+PARTS = ("kill", "fuzz", "soak", "serve", "mutants")
 Figures = dict[str, Any]
 
 
@@ -64,9 +64,19 @@ def _soak(figures: Figures) -> tuple[str, str]:
     )
 
 
+def _serve(figures: Figures) -> tuple[str, str]:
+    statuses = ", ".join(f"{status} {n}" for status, n in figures["statuses"].items())
+    return (
+        f"{figures['requests']} requests to `vae-moe serve`, most of them damaged; then {figures['at_once']} at once",
+        f"by status {statuses}, {figures['untyped']} without a reason; {figures['early_mib']:.0f} MiB after a tenth of "
+        f"them, {figures['late_mib']:.0f} MiB at the end; of {figures['answered']} at once {figures['failed']} failed, "
+        f"half took {figures['p50_ms']:.0f} ms, 99 in 100 at most {figures['p99_ms']:.0f} ms",
+    )
+
+
 def _mutants(figures: Figures) -> tuple[str, str]:
     n, killed = figures["mutants"], figures["killed"]
     return f"{n} changes of the mathematics", f"{killed} killed by the tests ({100 * killed / n:.0f} %)"
 
 
-_CELLS = {"kill": _kill, "fuzz": _fuzz, "soak": _soak, "mutants": _mutants}
+_CELLS = {"kill": _kill, "fuzz": _fuzz, "soak": _soak, "serve": _serve, "mutants": _mutants}

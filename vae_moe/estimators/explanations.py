@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: Least probability of a class whose logarithm is taken.
 TINY = 1e-30
+#: Rows with one column at its mean that are predicted at a time, about.
+MOST_ROWS = 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,21 +79,20 @@ def explained(estimator: KerasMixtureOfExperts, X: Any) -> Explanation:
     seen = model.expert_inputs(x)  # [N, D], gaps filled
     scores, scores_at_center = scored(seen), scored(np.repeat(center, len(x), 0))  # [N, K, O]
     experts, gates = [], []
-    for column in range(len(names)):
-        mine = column_of == column
-        parted, hidden = seen.copy(), x.copy()
-        parted[:, mine] = center[:, mine]
-        hidden[:, mine] = np.where(np.isnan(x[:, mine]), x[:, mine], center[:, mine])
-        experts.append(np.einsum("nk,nko->no", gate, scores - scored(parted)))
-        gates.append(np.einsum("nk,nko->no", gate - model.gate_proba(hidden), scores))
+    for part in np.array_split(np.arange(len(names)), -(-len(names) * len(x) // MOST_ROWS) or 1):
+        at_mean = column_of == part[:, np.newaxis, np.newaxis]  # [P, 1, D]
+        parted = scored(np.where(at_mean, center, seen).reshape(-1, x.shape[1]))  # [P N, K, O]
+        hidden = model.gate_proba(np.where(at_mean & ~np.isnan(x), center, x).reshape(-1, x.shape[1]))  # [P N, K]
+        experts.append(np.einsum("nk,pnko->npo", gate, scores - parted.reshape(len(part), *scores.shape)))
+        gates.append(np.einsum("pnk,nko->npo", gate - hidden.reshape(len(part), *gate.shape), scores))
     base = np.einsum("nk,nko->no", np.repeat(at_center, len(x), 0), scores_at_center)
     return Explanation(
         columns=names,
         score=np.einsum("nk,nko->no", gate, scores),
         base=base,
-        experts=np.stack(experts, 1),
+        experts=np.concatenate(experts, 1),
         gating=np.einsum("nk,nko->no", gate, scores_at_center) - base,
-        gates=np.stack(gates, 1),
+        gates=np.concatenate(gates, 1),
     )
 
 
@@ -107,17 +108,17 @@ def _columns(estimator: KerasMixtureOfExperts, n_entries: int) -> tuple[list[Any
 
 
 def _scores(estimator: KerasMixtureOfExperts, X: Any) -> Any:
-    """Return the function of what experts see [N, D] that gives s_k, [N, K, O]."""
+    """Return the function of what experts see [N, D], or P times so many rows, that gives s_k, [N, K, O]."""
     if not hasattr(estimator, "classes_"):
         return lambda seen: np.asarray(estimator._expert_predictions(seen), float).reshape(
             len(seen), estimator.n_experts_, -1
         )
     predicted = np.searchsorted(estimator.classes_, estimator.predict(X))
-    rows, n_others = np.arange(len(predicted)), len(estimator.classes_) - 1
+    n_others = len(estimator.classes_) - 1
 
     def log_odds(seen: np.ndarray) -> np.ndarray:
         logs = np.log(np.maximum(np.asarray(estimator._expert_predictions(seen), float), TINY))  # [N, K, C]
-        mine = logs[rows, :, predicted]
+        mine = logs[np.arange(len(logs)), :, np.resize(predicted, len(logs))]  # of the same rows again and again
         return (mine - (logs.sum(-1) - mine) / n_others)[..., np.newaxis]
 
     return log_odds
