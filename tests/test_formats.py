@@ -14,6 +14,7 @@ import pytest
 import zstandard
 
 from vae_moe import app
+from vae_moe.app import web
 from vae_moe.app.arrivals import arrived
 from vae_moe.data import formats, reading
 from vae_moe.data.dialects import Dialect
@@ -96,6 +97,13 @@ def test_decimal_commas_and_days_that_come_first(tmp_path):
     found = Dialect(dayfirst=True).read(odd)
     assert found["when"].tolist() == odd["when"].tolist() and found["time"][1] == "2024-02-01 11:30:00"
     assert Dialect(",").read(pd.DataFrame({"c": ["1,2", "3,4"]}), ["c"])["c"].tolist() == ["1,2", "3,4"]
+
+
+def test_rows_of_a_request_are_of_the_dialect_of_the_training():
+    service = object.__new__(web.Service)
+    service.config, service.preparation = {"decimal": ",", "dayfirst": True}, SimpleNamespace(written=["code"])
+    found = service._frame_of_json(b'[{"a": "1,5", "when": "1.2.2024", "code": "1,2", "n": 3}]')
+    assert found.loc[0].tolist() == [1.5, "2024-02-01", "1,2", 3]
 
 
 def test_a_query_is_a_table(frame, tmp_path):

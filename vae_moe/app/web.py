@@ -61,7 +61,7 @@ class Service:
         Raises:
             Refused: the body is none, or its rows cannot be used.
         """
-        frame = self._frame_of_csv(body) if is_csv else _frame_of_json(body)
+        frame = self._frame_of_csv(body) if is_csv else self._frame_of_json(body)
         most = MAX_EXPLAINED if explain else MAX_ROWS
         if not 0 < len(frame) <= most:
             raise Refused(413 if len(frame) else 422, f"{len(frame)} rows: send from 1 to {most}.")
@@ -75,6 +75,9 @@ class Service:
                 return scoring.table(self.estimator, source, rows, self.config, self.preparation, measured)
         except (DatasetError, ValueError, TypeError, OverflowError) as error:
             raise Refused(422, str(error)) from error
+
+    def _frame_of_json(self, body: bytes) -> pd.DataFrame:
+        return inputs.dialect(self.config).read(_frame_of_json(body), self.preparation.written)
 
     def _frame_of_csv(self, body: bytes) -> pd.DataFrame:
         with tempfile.TemporaryDirectory() as made:
