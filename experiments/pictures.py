@@ -17,6 +17,7 @@ from experiments.recipes import Recipe
 from vae_moe import metrics
 from vae_moe.engine.files import whole_file
 from vae_moe.plots import cluster_plots, expert_plots, score_plots
+from vae_moe.training import hierarchy
 from vae_moe.training.callbacks import pixels
 
 IMAGES_PER_COMPONENT = 10
@@ -62,6 +63,7 @@ def at_the_end(model, split, y, image_shape, history: dict[str, list[float]]) ->
     return {
         **scene.report_figures(),
         "traversal": scene.traversal(),
+        **scene.tree(),
         "latent_space": cluster_plots.latent_space(scene.embedding, split.y[:n], scene.clusters[:n], scene.names),
         "confusion": cluster_plots.confusion(split.y, scene.clusters, len(scene.names), scene.names),
         **curves,
@@ -144,6 +146,19 @@ class _Scene:
         decoded = self.model.decode(ways.reshape(-1, means.shape[1])).reshape(len(pairs), TRAVERSAL_STEPS, -1)
         title = type(self.model).__name__
         return cluster_plots.traversal(decoded, pairs, self.names, image_shape=self.image_shape, title=title)
+
+    def tree(self) -> dict[str, Figure]:
+        """Which components are near each other, with the image at each one's mean, if there are several."""
+        if len(self.names) < 2:
+            return {}
+        mixture = self.model.mixture
+        joined = hierarchy.tree(self.model.c_log_proba(self.split.x), getattr(mixture, "branching", ()))
+        images = self.model.decode(np.asarray(mixture.prior.means)).reshape(len(self.names), -1)
+        images = images if self.image_shape else None
+        title = type(self.model).__name__
+        return {
+            "tree": cluster_plots.tree(joined, self.names, images=images, image_shape=self.image_shape, title=title)
+        }
 
     def _samples(self) -> np.ndarray:
         """Generated examples of every component, [K, n, D]."""

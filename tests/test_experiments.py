@@ -37,7 +37,15 @@ def test_a_run_leaves_its_folder(smoke_run):
     assert json.loads((folder / "metrics.json").read_text()) == figures_
     assert json.loads((folder / "config.json").read_text())["recipe"]["seed"] == 1
     pictures = {path.stem for path in (folder / "figures").glob("*.png")}
-    assert pictures == {"reconstructed", "generated", "traversal", "latent_space", "confusion", "training_curves"}
+    assert pictures == {
+        "reconstructed",
+        "generated",
+        "traversal",
+        "tree",
+        "latent_space",
+        "confusion",
+        "training_curves",
+    }
     header, *rows = (folder / "history.csv").read_text().splitlines()
     assert {"loss", "recon", "kl_z", "kl_c", "val_clustering_accuracy"} <= set(header.split(",")) and len(rows) == 1
     assert not list(folder.rglob("*.part*"))

@@ -218,12 +218,14 @@ def confusion(y, components, n_components: int, names, *, title=None) -> Figure:
     return figure
 
 
-def tree(joined, names: Sequence[str] | None = None, *, title=None) -> Figure:
+def tree(joined, names: Sequence[str] | None = None, *, images=None, image_shape=None, title=None) -> Figure:
     """Components joined two at a time, the nearest first, from the left to the right.
 
     Args:
         joined: [K - 1, 4], K at least 2, as SciPy's `linkage` or an estimator's `tree_`.
         names: K names of the components, or None for their numbers.
+        images: [K, D] in [0, 1], one of each component, to be drawn at the nodes; a node has the mean of those below.
+        image_shape: (H, W) or (H, W, 3) of D entries, of images.
         title: over the figure.
 
     Raises:
@@ -231,11 +233,17 @@ def tree(joined, names: Sequence[str] | None = None, *, title=None) -> Figure:
     """
     joined = drawing.checked("joined", joined, ("K - 1", 4))
     named = drawing.named(names, len(joined) + 1)
-    figure = drawing.figure(drawing.PANEL + 1, 1 + max(0.18, min(0.3, 9 / len(named))) * len(named), title)
+    least, most = (0.18, 0.3) if images is None else (0.55, 0.55)  # inches a leaf
+    height = 1 + max(least, min(most, 9 / len(named))) * len(named)
+    figure = drawing.figure(drawing.PANEL + (1 if images is None else 3), height, title)
     axes = figure.subplots()
-    dendrogram(
+    drawn = dendrogram(
         joined, ax=axes, orientation="right", labels=list(named.values()), link_color_func=lambda _: drawing.COLOURS[0]
     )
+    if images is not None:
+        images = drawing.checked("images", images, (len(named), "D"))
+        drawing.images_at_nodes(axes, joined, drawn["leaves"], images, image_shape)
+        axes.tick_params(axis="y", pad=22)  # points, beside the images
     axes.tick_params(axis="y", length=0, labelsize=drawing.font(len(named)))
     axes.set_xlabel("distance, nats")
     axes.spines[["left", "top", "right"]].set_visible(False)

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from sklearn.decomposition import PCA
 
 from vae_moe.metrics import best_assignment
@@ -107,6 +108,29 @@ def images(axes: Axes, images: np.ndarray, across: int, image_shape: tuple[int, 
     axes.imshow(picture[1:, 1:], cmap="gray", vmin=0, vmax=1)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
+
+
+def images_at_nodes(axes: Axes, joined: np.ndarray, order: Sequence[int], images: np.ndarray, image_shape) -> None:
+    """Draw the images [K, D] of leaves beside these, and the mean of those below at each join of SciPy's dendrogram.
+
+    Args:
+        axes: with the dendrogram, whose root is on the right.
+        joined: [K - 1, 4], as SciPy's ``linkage``.
+        order: of the leaves, from below.
+        images: in [0, 1].
+        image_shape: (H, W) or (H, W, 3) of D entries.
+    """
+    heights = {leaf: 10.0 * place + 5 for place, leaf in enumerate(order)}  # where SciPy has them
+    nodes = [(0.0, heights[k], 1, image) for k, image in enumerate(images)]
+    for one, other, distance, _ in joined:
+        (_, low, n, first), (_, high, m, second) = nodes[int(one)], nodes[int(other)]
+        nodes.append((distance, (low + high) / 2, n + m, (n * first + m * second) / (n + m)))
+    for distance, height, _, image in nodes:
+        pixels = np.clip(image, 0, 1).reshape(image_shape)
+        picture = OffsetImage(pixels, zoom=28 / max(image_shape[:2]), cmap="gray")
+        picture.image.set_clim(0, 1)  # type: ignore[attr-defined]
+        frame = {"edgecolor": "0.7", "linewidth": 0.5}
+        axes.add_artist(AnnotationBbox(picture, (distance, height), pad=0, bboxprops=frame))
 
 
 def shares(axes: Axes, shares: np.ndarray, texts: np.ndarray, font: float) -> None:

@@ -147,7 +147,10 @@ def _tree(found: Groups, joined: np.ndarray) -> list[Block]:
         row = [", ".join(map(str, branch)), page.bar(str(count), count / len(found.x)), f"{distance:.2f}"]
         rows.append([*row, found.told(*branch)] if found.features else row)
     head = ["clusters together", "rows", "distance", *(["what sets them apart"] if found.features else ())]
-    return [page.figure("tree", pictures.tree(joined, "cluster"), words), page.table(head, rows)]
+    images = None if found.pixels is None else found.samples
+    if images is not None:
+        words += " Images are means of some that the model generates of each cluster, and of those of a branch."
+    return [page.figure("tree", pictures.tree(joined, "cluster", images), words), page.table(head, rows)]
 
 
 def _outliers(found: Groups, outlier: np.ndarray) -> list[Block]:

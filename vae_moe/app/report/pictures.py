@@ -54,9 +54,19 @@ def latent_space(z: np.ndarray, groups: np.ndarray, n_groups: int, kind: str, se
     return png(figure)
 
 
-def tree(joined: np.ndarray, kind: str) -> bytes:
-    """Groups joined two at a time, [K - 1, 4] as SciPy's ``linkage``; ``kind`` is what a group is."""
-    return png(cluster_plots.tree(joined, [f"{kind} {group}" for group in range(len(joined) + 1)]))
+def tree(joined: np.ndarray, kind: str, samples: np.ndarray | None = None) -> bytes:
+    """Groups joined two at a time, with the means of images that were generated of each.
+
+    Args:
+        joined: [K - 1, 4], as SciPy's ``linkage``.
+        kind: what a group is.
+        samples: of each group in turn, [K n, H, W] or [K n, H, W, 3] bytes, or None.
+    """
+    names = [f"{kind} {group}" for group in range(len(joined) + 1)]
+    if samples is None:
+        return png(cluster_plots.tree(joined, names))
+    means = samples.reshape(len(names), -1, samples[0].size).mean(1) / 255
+    return png(cluster_plots.tree(joined, names, images=means, image_shape=samples.shape[1:]))
 
 
 def sheet(pixels: np.ndarray, across: int) -> bytes:
