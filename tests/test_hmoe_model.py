@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from vae_moe import DVMoE, HMoE
+from vae_moe.estimators import HMoERegressor
 from vae_moe.training.expert_em import fit_experts, shared_kernel
 
 SIZES = {"latent_dim": 2, "z_encoder_sizes": (8,), "c_encoder_sizes": (8,), "decoder_sizes": (8,), "seed": 3}
@@ -56,6 +57,12 @@ def test_an_expert_without_rows_is_its_siblings(rows, task, by_evidence):
         share = (step * sibling).sum(0) / np.square(sibling).sum(0)  # of each output
         np.testing.assert_allclose(step, share * sibling, atol=0.02)
         assert ((share > 0) & (share < 1)).all() if by_evidence else share == pytest.approx(0.5, abs=0.05)
+
+
+def test_an_estimator_has_as_many_experts_as_its_tree_has_leaves(rows):
+    model = HMoERegressor(branching=(2, 2), hidden_layer_sizes=(4,), start=None, epochs=1, random_state=0)
+    assert model.fit(rows[0], rows[1]["regression"]).n_experts_ == 4
+    assert model.gate_proba(rows[0]).shape == (60, 4)
 
 
 def test_the_tree_has_no_other_branches_than_leaves():

@@ -1,5 +1,6 @@
 """The two kinds of gates of the estimators: a clustering autoencoder, or a softmax network alone."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -10,6 +11,7 @@ from vae_moe.estimators._experts import KerasMixtureOfExperts
 from vae_moe.estimators._inputs import HIDDEN_CELLS, NOISE, Scaling, choose_likelihood
 from vae_moe.estimators._table import is_mixed
 from vae_moe.models import DeepMoE, DVMoE, HMoE, VaDEMoE
+from vae_moe.validation import AUTO, check_branching
 
 #: Terms that hold q(c | x) together, and their weights where `regularization` is 1.
 TERMS = {"adversarial": 1.0, "balance": 0.4, "entropy": 0.1}
@@ -76,6 +78,12 @@ class TreeGated(LatentGated):
     """Abstract: gated by a clustering autoencoder whose components are the leaves of a tree."""
 
     branching: tuple[int, ...] | None = None
+
+    def _find_number(self, x: np.ndarray, y: np.ndarray, n_outputs: int, task: str, weight: Any, seed: int) -> None:
+        if self.branching and self.n_experts == AUTO:
+            self.n_experts_, self.untold_ = math.prod(check_branching(self.branching)), {}
+        else:
+            super()._find_number(x, y, n_outputs, task, weight, seed)
 
     def _gate(self) -> dict[str, Any]:
         return {**super()._gate(), "branching": self.branching or ()}

@@ -158,7 +158,8 @@ class HMoERegressor(Regressor, TreeGated):
     Parameters
     ----------
     branching : tuple of int or None, default=None
-        Children of each node, the root's first, with `n_experts` leaves; the start puts near clusters in one branch.
+        Children of each node, the root's first, with `n_experts` leaves, or as many where that is 'auto'; the start
+        puts near clusters in one branch.
         None: pairs, or, an odd number of experts, children of the root.
     """
 
