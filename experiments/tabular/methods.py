@@ -22,6 +22,7 @@ METHODS = {
     "ensemble": "DVMoE, ensemble",
     **{model: recipes.TITLES[model] for model in recipes.EXPERTS},
     "dvmoe-16": "DVMoE, 16 experts",
+    "hmoe": "HMoE, 16 experts as (4, 4)",
     "gmm-em": "GMM-EM",
     "softmax-em": "softmax-EM",
     "softmax-em-16": "softmax-EM, 16 experts",
