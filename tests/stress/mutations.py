@@ -126,7 +126,7 @@ MUTANTS = [
     (GATE, "self.prior_count * 2 * np.log(roots)", "self.prior_count * np.log(roots)"),
     (GATE, "self.prior_scale * np.square(cholesky).sum()", "-self.prior_scale * np.square(cholesky).sum()"),
     (EM_EXPERTS, "moments.x_scatter[k] + self.alpha", "moments.x_scatter[k] - self.alpha"),
-    (EM_EXPERTS, "moments.xy_scatter[k] + self.alpha * center", "moments.xy_scatter[k] - self.alpha * center"),
+    (EM_EXPERTS, "moments.xy_scatter[k] + self.alpha", "moments.xy_scatter[k] - self.alpha"),
     (EM_EXPERTS, "moments.y_means[k] - moments.x_means[k]", "moments.y_means[k] + moments.x_means[k]"),
     (EM_EXPERTS, "np.exp(log_resp)) + self.alpha * experts._distances()", "np.exp(log_resp))"),
     (EM_EXPERTS, "-0.5 * np.log(2 * np.pi * self.variances)", "0.5 * np.log(2 * np.pi * self.variances)"),
