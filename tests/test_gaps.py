@@ -13,7 +13,8 @@ from sklearn.model_selection import train_test_split
 from vae_moe import estimators
 from vae_moe.estimators import DeepMoEClassifier, DMVAEClustering, DVMoEClassifier, DVMoERegressor, VaDEClustering
 from vae_moe.estimators._fields import Field
-from vae_moe.estimators._table import Table, filled, is_mixed
+from vae_moe.estimators._table import Table, is_mixed
+from vae_moe.training.graphs import filled
 
 SHORT = {"start": None, "epochs": 1, "hidden_layer_sizes": (8,), "latent_dim": 2, "random_state": 0}
 
@@ -51,6 +52,14 @@ def test_what_each_column_is(frame):
     assert Table.fit(frame, {"visits": "gaussian"}).fields[2].kind == "gaussian"
     assert not is_mixed(frame[["number", "heavy"]]) and is_mixed(frame) and not is_mixed(np.ones((3, 2)))
     assert is_mixed(np.array([[1.0, np.nan]])) and is_mixed(frame[["number"]].mask(frame[["number"]] > 7))
+
+
+@pytest.mark.parametrize(("n", "others", "expected"), [(30, 0, 30), (30, 9, 31), (40, 9, 30), (40, 0, 30)])
+def test_levels_that_are_many_or_rare_are_one(n, others, expected):
+    column = pd.Series([f"town {i}" for i in range(n)] * 3 + ["(other)"] * others, dtype="category")
+    field = Table.fit(column.to_frame("town")).fields[0]
+    assert len(field.levels) == len(set(field.levels)) == expected
+    assert set(field.decode(field.encode(column))) == set(field.levels)
 
 
 def test_a_table_comes_back_from_its_entries(frame):

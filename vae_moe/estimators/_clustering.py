@@ -17,10 +17,9 @@ from vae_moe.estimators._base import KerasEstimator
 from vae_moe.estimators._gaps import GapFilling
 from vae_moe.estimators._inputs import HIDDEN_CELLS, NOISE, Scaling, choose_likelihood
 from vae_moe.estimators._persistence import in_float32
-from vae_moe.estimators._table import filled
 from vae_moe.training import calibration, hierarchy, how_many
 from vae_moe.training.fit import fit_clustering
-from vae_moe.training.graphs import FEW_COLUMNS
+from vae_moe.training.graphs import FEW_COLUMNS, filled
 from vae_moe.training.plan import MANY_ROWS, Plan, augmented, default_plan
 
 #: Of z, over which `score_samples` averages; the same noise for every row.

@@ -19,11 +19,11 @@ from vae_moe import validation
 from vae_moe.engine import pipelines, shared_steps
 from vae_moe.estimators._base import KerasEstimator
 from vae_moe.estimators._persistence import in_float32
-from vae_moe.estimators._table import filled
 from vae_moe.estimators.explanations import Explanation, explained
 from vae_moe.layers import Experts
 from vae_moe.training import how_many, plan
 from vae_moe.training.fit import fit_experts, refit_experts
+from vae_moe.training.graphs import filled
 
 #: Fewer rows do not tell an epoch that generalises from one that does not.
 LEAST_HELD_OUT = 10

@@ -229,8 +229,9 @@ def _levels(values: pd.Series) -> list[Any]:
             return levels or [OTHER]
     counts = pd.Series([_plain(value) for value in values.dropna()], dtype=object).value_counts()
     ordered = sorted(counts.index, key=lambda level: (isinstance(level, str), level))
-    if len(ordered) > MOST_LEVELS:
-        frequent = set(counts.index[: MOST_LEVELS - 1])
+    known = counts.index.drop(OTHER, errors="ignore")
+    if len(known) > MOST_LEVELS:
+        frequent = set(known[: MOST_LEVELS - 1])
         return [level for level in ordered if level in frequent] + [OTHER]
     return ordered or [OTHER]
 

@@ -9,13 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pandas.api import types
-from sklearn.impute import KNNImputer
 
 from vae_moe import validation
 from vae_moe.estimators._fields import KINDS, NUMBERS, Field, typed
-
-#: Rows that gaps are filled from for a start, at most, and how many of the nearest.
-MOST_DONORS, NEAREST = 5_000, 10
 
 
 @dataclass(frozen=True)
@@ -158,18 +154,3 @@ def as_frame(X: Any) -> pd.DataFrame:
         twice = frame.columns[frame.columns.duplicated()][0]
         raise ValueError(f"two columns of X are called {twice!r}. Rename one.")
     return frame
-
-
-def filled(x: np.ndarray, *, seed: int = 0) -> np.ndarray:
-    """Return x [N, D] with each gap filled by the nearest rows, as told by the entries that both have.
-
-    It is scikit-learn's KNNImputer, of `MOST_DONORS` rows at most: for starts, which compare rows.
-    """
-    if not np.isnan(x).any():
-        return x
-    x = np.where(np.isnan(x).all(0), 0.0, x).astype(np.float32)
-    donors = np.arange(len(x))
-    if len(x) > MOST_DONORS:
-        donors = np.sort(np.random.default_rng(seed).choice(len(x), MOST_DONORS, replace=False))
-    imputer = KNNImputer(n_neighbors=NEAREST, weights="distance", keep_empty_features=True).fit(x[donors])
-    return imputer.transform(x).astype(np.float32)

@@ -13,6 +13,7 @@ import scipy.sparse.csgraph
 import scipy.sparse.linalg
 import scipy.spatial.distance
 from sklearn.cluster import KMeans
+from sklearn.impute import KNNImputer
 from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.neighbors import NearestNeighbors
@@ -31,6 +32,8 @@ EIGENVECTOR_TOLERANCE = 1e-3
 FAR = 2.15
 #: Share of the rows from which on an unconnected part of the graph is a cluster; smaller ones go with their nearest.
 LEAST_PART = 0.005
+#: Rows that gaps are filled from, at most, and how many of the nearest.
+MOST_DONORS, NEAREST = 5_000, 10
 
 
 class Neighbors(NamedTuple):
@@ -254,3 +257,18 @@ def _leading_eigenvectors(adjacency, n_eigenvectors: int, seed: int) -> np.ndarr
 
 def _rows(x: np.ndarray) -> np.ndarray:
     return np.reshape(x, (len(x), -1))
+
+
+def filled(x: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """Fill each gap of x [N, D] from the nearest rows, as told by the entries that both have.
+
+    It is scikit-learn's KNNImputer, of `MOST_DONORS` rows at most: for what compares rows.
+    """
+    if not np.isnan(x).any():
+        return x
+    x = np.where(np.isnan(x).all(0), 0.0, x).astype(np.float32)
+    donors = np.arange(len(x))
+    if len(x) > MOST_DONORS:
+        donors = np.sort(np.random.default_rng(seed).choice(len(x), MOST_DONORS, replace=False))
+    imputer = KNNImputer(n_neighbors=NEAREST, weights="distance", keep_empty_features=True).fit(x[donors])
+    return imputer.transform(x).astype(np.float32)

@@ -162,7 +162,7 @@ def _samples_agreement(model, seed: int) -> float:
 def _joined(x: np.ndarray, z: np.ndarray, clusters: np.ndarray, seed: int) -> tuple[int, ...]:
     """Components that join unconnected parts of the neighbour graph of some rows, where they cut another part."""
     rows = np.random.default_rng(seed).permutation(len(x))[:MOST_ROWS]
-    near = (x if x.shape[1] <= graphs.FEW_COLUMNS else z)[rows]
+    near = graphs.filled((x if x.shape[1] <= graphs.FEW_COLUMNS else z)[rows])
     return tuple(graphs.joined(graphs.nearest_neighbors(near), clusters[rows])) if len(rows) >= LEAST_ROWS else ()
 
 

@@ -8,10 +8,9 @@ import scipy.sparse
 import scipy.sparse.linalg
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import norm, rankdata
-from sklearn.impute import KNNImputer
 from sklearn.isotonic import isotonic_regression
 
-from vae_moe.training.graphs import adjacency, nearest_neighbors
+from vae_moe.training.graphs import adjacency, filled, nearest_neighbors
 
 #: Numbers of groups that are looked for, rows that are looked at, at most, and tables that they are compared with.
 GROUPS, MOST_ROWS, TABLES = np.arange(2, 11), 1_000, 20
@@ -79,7 +78,7 @@ def separation(x: np.ndarray, blocks: Sequence[Sequence[int]] = (), *, seed: int
     groups = GROUPS[len(x) >= GROUPS * ROWS_A_GROUP]
     if not len(groups) or not x.size:
         return None
-    x = KNNImputer(keep_empty_features=True).fit_transform(x)
+    x = filled(x, seed=seed)
     draw = _Ungrouped(x, blocks, rng).draw
     cuts = np.stack([_cuts(x), *(_cuts(draw()) for _ in range(TABLES))])[:, : len(groups)]  # [1 + TABLES, groups]
     logs = np.log(cuts + NO_CUT)
