@@ -67,7 +67,7 @@ def _soak(figures: Figures) -> tuple[str, str]:
 def _serve(figures: Figures) -> tuple[str, str]:
     statuses = ", ".join(f"{status} {n}" for status, n in figures["statuses"].items())
     return (
-        f"{figures['requests']} requests to `vae-moe serve`, most of them damaged; then {figures['at_once']} at once",
+        f"{figures['requests']} requests to the service, most of them damaged; then {figures['at_once']} at once",
         f"by status {statuses}, {figures['untyped']} without a reason; {figures['early_mib']:.0f} MiB after a tenth of "
         f"them, {figures['late_mib']:.0f} MiB at the end; of {figures['answered']} at once {figures['failed']} failed, "
         f"half took {figures['p50_ms']:.0f} ms, 99 in 100 at most {figures['p99_ms']:.0f} ms",

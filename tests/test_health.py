@@ -89,6 +89,13 @@ def test_groups_that_are_torn_are_a_trouble(rng):
     assert "component 0, 1 joins groups" in torn.troubles["groups torn"]
 
 
+def test_torn_groups_are_seen_through_gaps(rng):
+    x = np.concatenate([rng.uniform(0, 0.1, (200, 3)) + 0.45 * k for k in range(3)]).astype("f")
+    halves = np.repeat([0, 1], 300)
+    gappy = np.where(rng.uniform(size=x.shape) < 0.1, np.nan, x)
+    assert health._joined(gappy, x, halves, 0) == health._joined(x, x, halves, 0) != ()
+
+
 def test_bayes_rule_agrees_with_itself(rng):
     assert health.examine(VaDE(3, n_components=4, latent_dim=2), rng.uniform(0, 1, (50, 3))).bayes_agreement == 1
 
