@@ -90,10 +90,11 @@ def test_groups_that_are_torn_are_a_trouble(rng):
 
 
 def test_torn_groups_are_seen_through_gaps(rng):
-    x = np.concatenate([rng.uniform(0, 0.1, (200, 3)) + 0.45 * k for k in range(3)]).astype("f")
-    halves = np.repeat([0, 1], 300)
+    """Four groups of which two are together, and another is cut through."""
+    x = np.concatenate([rng.uniform(0, 0.1, (150, 3)) + k for k in range(4)]).astype("f")
+    clusters = np.repeat([0, 1, 2, 3], [300, 150, 75, 75])
     gappy = np.where(rng.uniform(size=x.shape) < 0.1, np.nan, x)
-    assert health._joined(gappy, x, halves, 0) == health._joined(x, x, halves, 0) != ()
+    assert health._joined(gappy, x, clusters, 0) == health._joined(x, x, clusters, 0) == (0,)
 
 
 def test_bayes_rule_agrees_with_itself(rng):
