@@ -8,6 +8,7 @@ from scipy.stats import multivariate_normal
 from experiments import judges, measures, recipes
 from vae_moe import DMVAE, VAE, VaDE, metrics
 from vae_moe.data import datasets
+from vae_moe.training.prior_refit import refit_prior
 
 
 @pytest.mark.parametrize("model_class", [VAE, VaDE, DMVAE])
@@ -78,3 +79,25 @@ def test_samples_that_are_rows_of_their_class_are_pure(monkeypatch):
     figures = measures.generated(model, recipes.get("digits-dmvae"), dataset, dataset.test.y)
     assert figures["generation_purity"] > 0.9 and figures["worst_generation_purity"] > 0.8
     assert figures["generation_precision"] > 0.8 and figures["generation_recall"] > 0.8
+
+
+@pytest.mark.parametrize("covariance", ["diag", "full"])
+def test_the_refitted_prior_has_the_moments_of_z(rng, covariance):
+    """Those of draws of z from q(z|x), of rows drawn by q(c|x), and of L rows of each component as it was."""
+    x, n_latent = rng.uniform(0, 1, (300, 5)).astype("f"), 2
+    model = DMVAE(5, n_components=3, latent_dim=n_latent, covariance=covariance)
+    model.mixture.c_encoder.layers[-1].bias.assign([0.0, 0.0, -40.0])  # a component without rows
+    former = model.mixture.prior.covariances(), np.array(model.mixture.prior.means)
+    bound = model.elbo(x).mean()
+    refit_prior(model, x)
+    assert model.elbo(x).mean() > bound
+    prior, (z_mean, z_log_var, c_log_probs) = model.mixture.prior, model.posterior(x)
+    np.testing.assert_allclose(prior.means[2], former[1][2], atol=1e-4)
+    np.testing.assert_allclose(prior.covariances()[2], former[0][2], atol=1e-4)
+    rows = rng.choice(len(x), 200_000, p=np.exp(c_log_probs[:, 0]) / np.exp(c_log_probs[:, 0]).sum())
+    z = z_mean[rows] + np.exp(0.5 * z_log_var[rows]) * rng.standard_normal((len(rows), n_latent))
+    count = np.exp(c_log_probs[:, 0]).sum()
+    as_it_was = rng.multivariate_normal(former[1][0], former[0][0], round(len(rows) * n_latent / count))
+    known = np.cov(np.concatenate([z, as_it_was]).T)
+    known = known if covariance == "full" else np.diag(np.diag(known))
+    np.testing.assert_allclose(prior.covariances()[0], known, rtol=0.03, atol=0.01)

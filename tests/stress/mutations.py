@@ -59,8 +59,8 @@ REASONS: dict[tuple[str, str, str], str] = {
 #: (file, what stands there once, what takes its place)
 MUTANTS = [
     (PRIOR, "self._log_det() - entropy_part", "self._log_det() + entropy_part"),
-    (PRIOR, "second_moment) + self._log_det()", "second_moment) - self._log_det()"),
-    (PRIOR, "tf.square(z_mean) + tf.exp(z_log_var)", "tf.square(z_mean) - tf.exp(z_log_var)"),
+    (PRIOR, "z_log_var)) + self._log_det()", "z_log_var)) - self._log_det()"),
+    (PRIOR, "tf.square(mean) + variance", "tf.square(mean) - variance"),
     (PRIOR, "- 2.0 * tf.matmul", "+ 2.0 * tf.matmul"),
     (PRIOR, "return 0.5 * (self._expected", "return (self._expected"),
     (PRIOR, "tf.exp(-self.log_vars)  # [K, L]", "tf.exp(self.log_vars)  # [K, L]"),
@@ -71,6 +71,7 @@ MUTANTS = [
     (PRIOR, "self.log_weights() + self.component_log_prob(z)", "self.component_log_prob(z)"),
     (PRIOR, "self.log_weights() + self.component_log_prob(z)", "self.log_weights() - self.component_log_prob(z)"),
     (PRIOR, "np.exp(0.5 * log_vars) * noise", "np.exp(log_vars) * noise"),
+    (PRIOR, "squares + tf.matmul(variance", "squares - tf.matmul(variance"),
     (GUMBEL, "gumbel = -tf.math.log(-tf.math.log(uniform))", "gumbel = tf.math.log(-tf.math.log(uniform))"),
     (GUMBEL, "(logits + gumbel)", "(logits)"),
     (GUMBEL, ") / self.temperature", ") * self.temperature"),

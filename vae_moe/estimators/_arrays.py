@@ -33,6 +33,7 @@ def of_estimator(estimator: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]
     if isinstance(gate, BayesMixture):
         arrays |= {"noise": model._noise(READOUT_SAMPLES, 0), "prior_log_weights": gate.prior.log_weights()}
         arrays |= {"prior_means": gate.prior.means, "prior_log_vars": gate.prior.log_vars}
+        arrays["prior_mixing"] = gate.prior.mixing()
     description = {"n_features": len(estimator.x_mean_), "activations": activations, "task": "clustering"}
     description["branching"] = getattr(gate, "branching", ())
     if getattr(gate, "takes_gaps", False):

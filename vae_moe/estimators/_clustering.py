@@ -96,6 +96,7 @@ class KerasClustering(
             likelihood=likelihood,
             stddev=NOISE,
             hidden_cells=HIDDEN_CELLS,
+            covariance="full",
             image_shape=self.image_shape,
             regularization=terms | ({"consistency": self.regularization} if self.augment else {}),
             adversarial_probe=PROBE,

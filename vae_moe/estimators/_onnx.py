@@ -134,7 +134,8 @@ def _gate(g: _Graph, description: dict[str, Any], a: dict[str, np.ndarray], x: s
     deviation = g("Exp", g("Mul", g("Min", log_var, np.float32(LOG_VAR_BOUND)), np.float32(0.5)))
     z = g("Add", z_mean, g("Mul", deviation, a["noise"][:, np.newaxis]))  # [S, N, L]
     z = g("Unsqueeze", z, np.array([2]))  # [S, N, 1, L]
-    squares = g("Mul", g("Pow", g("Sub", z, a["prior_means"]), np.float32(2)), np.exp(-a["prior_log_vars"]))
+    apart = g("Einsum", g("Sub", z, a["prior_means"]), a["prior_mixing"], equation="snkl,kml->snkm")
+    squares = g("Mul", g("Pow", apart, np.float32(2)), np.exp(-a["prior_log_vars"]))
     distances = g("ReduceSum", g("Add", squares, a["prior_log_vars"]), np.array([3]), keepdims=0)
     log_probs = g("LogSoftmax", g("Sub", a["prior_log_weights"], g("Mul", distances, np.float32(0.5))))
     return g("ReduceLogSumExp", log_probs, np.array([0]), keepdims=0)

@@ -100,7 +100,8 @@ class Model:
         mean_of_samples = 0.0
         for noise in a["noise"]:  # Bayes' rule at a few samples of z, the same for every row
             z = (z_mean + deviation * noise)[:, np.newaxis]  # [N, 1, L]
-            squares = np.square(z - a["prior_means"]) * np.exp(-a["prior_log_vars"]) + a["prior_log_vars"]
+            apart = np.einsum("nkl,kml->nkm", z - a["prior_means"], a["prior_mixing"])
+            squares = np.square(apart) * np.exp(-a["prior_log_vars"]) + a["prior_log_vars"]
             mean_of_samples = mean_of_samples + _softmax(a["prior_log_weights"] - squares.sum(-1) / 2)
         with np.errstate(divide="ignore"):
             return np.log(mean_of_samples)

@@ -70,6 +70,7 @@ class LatentMixture(keras.layers.Layer):
             config.learn_weights,
             config.prior_stddev,
             self._seed(5),
+            config.covariance,
             trainable=config.trainable_prior,
             name="prior",
             dtype=self.variable_dtype,

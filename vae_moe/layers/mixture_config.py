@@ -54,6 +54,8 @@ class MixtureConfig:
     temperature: float = 0.2
     #: Whether p(c) is learned or stays uniform.
     learn_weights: bool = False
+    #: Of the prior's components: "diag", as in the report, or "full".
+    covariance: str = "diag"
     #: Of the normal the prior's means start from.
     prior_stddev: float = 1.0
     #: False keeps the prior where it starts.

@@ -14,8 +14,11 @@ class MixturePrior(keras.layers.Layer):
 
     Everything against all K components is matrix products, [B, L] x [L, K]: no [B, K, L] tensor, no loop over K.
     (The expanded squares lose digits when ``|means| / stddev`` is far above 1000; latents are nowhere near.)
+    Full covariances are those of a regression of each entry of z on the ones before it (Pourahmadi 1999): ``log_vars``
+    are what these leave, ``couplings`` minus their coefficients; the products are [B, L] x [L, K L].
 
-    Weights: ``logits`` [K] (uniform and fixed unless ``learn_weights``), ``means`` [K, L], ``log_vars`` [K, L].
+    Weights: ``logits`` [K] (uniform and fixed unless ``learn_weights``), ``means`` [K, L], ``log_vars`` [K, L]; of full
+    covariances ``couplings`` [K, L, L], whose part below the diagonal counts.
 
     Args:
         n_components: K.
@@ -23,6 +26,7 @@ class MixturePrior(keras.layers.Layer):
         learn_weights: whether p(c) is learned (VaDE) or stays uniform (DMVAE, report section 6).
         means_stddev: of the normal the means start from: 1 in the report's DMVAE, 5 in its VaDE, 0 for a plain VAE.
         seed: of that start.
+        covariance: of a component: "diag", the report's, or "full".
     """
 
     def __init__(
@@ -32,6 +36,7 @@ class MixturePrior(keras.layers.Layer):
         learn_weights: bool = False,
         means_stddev: float = 1.0,
         seed: int | None = None,
+        covariance: str = "diag",
         dtype="float32",
         **kwargs,
     ):
@@ -39,6 +44,9 @@ class MixturePrior(keras.layers.Layer):
         for name, value in (("n_components", n_components), ("latent_dim", latent_dim)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value!r}.")
+        if covariance not in ("diag", "full"):
+            raise ValueError(f"covariance must be one of 'diag', 'full', got {covariance!r}.")
+        self.covariance = covariance
         self.n_components = n_components
         self.latent_dim = latent_dim
         self.learn_weights = learn_weights
@@ -53,11 +61,26 @@ class MixturePrior(keras.layers.Layer):
             shape=shape, initializer=keras.initializers.RandomNormal(0.0, self.means_stddev, self.seed), name="means"
         )
         self.log_vars = self.add_weight(shape=shape, initializer="zeros", name="log_vars")
+        if self.covariance == "full":
+            square = (*shape, self.latent_dim)
+            self.couplings = self.add_weight(shape=square, initializer="zeros", name="couplings")
         self.built = True
 
     def log_weights(self):
         """log p(c), [K]."""
         return tf.nn.log_softmax(tf.convert_to_tensor(self.logits))
+
+    def mixing(self):
+        """What makes independent entries of a deviation from a mean: triangular, 1 on the diagonal, [K, L, L]."""
+        identity = tf.eye(self.latent_dim, batch_shape=[self.n_components], dtype=self.variable_dtype)
+        if self.covariance == "diag":
+            return identity
+        return identity + tf.linalg.band_part(self.couplings, -1, 0) - tf.linalg.band_part(self.couplings, 0, 0)
+
+    def covariances(self) -> np.ndarray:
+        """Of each component, [K, L, L]."""
+        scales = np.linalg.inv(np.asarray(self.mixing(), np.float64)) * np.exp(0.5 * np.asarray(self.log_vars))[:, None]
+        return scales @ np.swapaxes(scales, 1, 2)
 
     def kl(self, z_mean, z_log_var):
         """KL(N(z_mean, exp z_log_var) || p(z | c = k)) for every k, in closed form.
@@ -69,15 +92,14 @@ class MixturePrior(keras.layers.Layer):
         Returns:
             [B, K] nats.
         """
-        second_moment = tf.square(z_mean) + tf.exp(z_log_var)  # [B, L]
         entropy_part = tf.reduce_sum(z_log_var + 1.0, -1, keepdims=True)  # [B, 1]
-        return 0.5 * (self._expected_square(z_mean, second_moment) + self._log_det() - entropy_part)  # [B, K]
+        return 0.5 * (self._expected_square(z_mean, tf.exp(z_log_var)) + self._log_det() - entropy_part)  # [B, K]
 
     def relaxed_kl(self, z_mean, z_log_var, zeta):
         """KL(N(z_mean, exp z_log_var) || p(z | zeta)) for a relaxed one-hot zeta (report, section 7).
 
-        p(z | zeta) mixes parameters: mean ``zeta . means``, log-variance ``zeta . log_vars``. At a one-hot zeta it is
-        ``kl`` of that component, the limit the report asks for.
+        p(z | zeta) mixes parameters: mean ``zeta . means``, log-variance ``zeta . log_vars``, couplings likewise. At a
+        one-hot zeta it is ``kl`` of that component, the limit the report asks for.
 
         Args:
             z_mean: [B, L].
@@ -89,13 +111,17 @@ class MixturePrior(keras.layers.Layer):
         """
         mean = zeta @ self.means  # [B, L]
         log_var = zeta @ self.log_vars  # [B, L]
-        ratio = tf.exp(z_log_var - log_var) + tf.square(z_mean - mean) * tf.exp(-log_var)
+        deviation, z_var = z_mean - mean, tf.exp(z_log_var)
+        if self.covariance == "full":
+            mixing = tf.tensordot(zeta, self.mixing(), 1)  # [B, L, L]
+            deviation, z_var = tf.linalg.matvec(mixing, deviation), tf.linalg.matvec(tf.square(mixing), z_var)
+        ratio = (z_var + tf.square(deviation)) * tf.exp(-log_var)
         return 0.5 * tf.reduce_sum(log_var - z_log_var + ratio - 1.0, -1)  # [B]
 
     def component_log_prob(self, z):
         """log p(z | c = k), z [B, L] -> [B, K] nats."""
         log_two_pi = self.latent_dim * math.log(2 * math.pi)
-        return -0.5 * (self._expected_square(z, tf.square(z)) + self._log_det() + log_two_pi)
+        return -0.5 * (self._expected_square(z) + self._log_det() + log_two_pi)
 
     def c_logits(self, z):
         """Bayes' rule: log p(c = k) + log p(z | c = k), z [B, L] -> unnormalised log p(c | z) [B, K]."""
@@ -121,7 +147,10 @@ class MixturePrior(keras.layers.Layer):
             raise ValueError(f"component must be from 0 to {self.n_components - 1}, got {component!r}.")
         noise = rng.standard_normal((n, self.latent_dim))
         means, log_vars = (keras.ops.convert_to_numpy(weight)[c] for weight in (self.means, self.log_vars))
-        return (means + np.exp(0.5 * log_vars) * noise).astype(np.float32)
+        deviations = np.exp(0.5 * log_vars) * noise
+        if self.covariance == "full":
+            deviations = np.linalg.solve(self.mixing().numpy()[c], deviations[..., np.newaxis])[..., 0]
+        return (means + deviations).astype(np.float32)
 
     def assign(self, weights, means, variances) -> None:
         """Set the prior, for instance to a fitted mixture.
@@ -129,13 +158,20 @@ class MixturePrior(keras.layers.Layer):
         Args:
             weights: [K] probabilities; ignored (p(c) stays uniform) unless ``learn_weights``.
             means: [K, L].
-            variances: [K, L], positive.
+            variances: [K, L], positive; or covariances [K, L, L], positive definite, where they are full.
 
         Raises:
             ValueError: on a wrong shape or a variance that is not positive.
         """
         shape = (self.n_components, self.latent_dim)
-        means, variances = np.asarray(means, np.float32), np.asarray(variances, np.float32)
+        means, variances = np.asarray(means, np.float32), np.asarray(variances, np.float64)
+        of_full = self.covariance == "full" and variances.shape == (*shape, self.latent_dim)
+        couplings = np.zeros((*shape, self.latent_dim))
+        if of_full:
+            scales = np.linalg.cholesky(variances)  # [K, L, L]
+            deviations = np.diagonal(scales, axis1=1, axis2=2)
+            couplings = deviations[..., np.newaxis] * np.linalg.inv(scales)
+            variances = np.square(deviations)
         if means.shape != shape or variances.shape != shape or not (variances > 0).all():
             raise ValueError(
                 f"means and variances must be {shape} with positive variances, got {means.shape} and "
@@ -143,6 +179,8 @@ class MixturePrior(keras.layers.Layer):
             )
         self.means.assign(means)
         self.log_vars.assign(np.log(variances))
+        if self.covariance == "full":
+            self.couplings.assign(couplings)
         if self.learn_weights:
             self.logits.assign(np.log(np.maximum(weights, np.finfo(np.float32).tiny)))
 
@@ -152,20 +190,30 @@ class MixturePrior(keras.layers.Layer):
             **super().get_config(),
             "n_components": self.n_components,
             "latent_dim": self.latent_dim,
+            "covariance": self.covariance,
             "learn_weights": self.learn_weights,
             "means_stddev": self.means_stddev,
             "seed": self.seed,
         }
 
-    def _expected_square(self, mean, second_moment):
-        """sum_l E[(z_l - means_kl)^2] / var_kl from the first two moments of z, [B, L] each -> [B, K]."""
+    def _expected_square(self, mean, variance=None):
+        """E[(z - means_k)' precision_k (z - means_k)] of z of a mean and a variance, [..., L] each -> [..., K]."""
         precisions = tf.exp(-self.log_vars)  # [K, L]
+        if self.covariance == "full":
+            whitening = tf.exp(-0.5 * self.log_vars)[..., tf.newaxis] * self.mixing()  # [K, L, L]
+            centres = tf.linalg.matvec(whitening, self.means)  # [K, L]
+            whitened = tf.einsum("...l,kml->...km", mean, whitening) - centres
+            squares = tf.reduce_sum(tf.square(whitened), -1)
+            if variance is None:
+                return squares
+            return squares + tf.matmul(variance, tf.reduce_sum(tf.square(whitening), 1), transpose_b=True)
         scaled_means = self.means * precisions  # [K, L]
+        second_moment = tf.square(mean) if variance is None else tf.square(mean) + variance
         return (
             tf.matmul(second_moment, precisions, transpose_b=True)
             - 2.0 * tf.matmul(mean, scaled_means, transpose_b=True)
             + tf.reduce_sum(self.means * scaled_means, -1)
-        )  # [B, K]
+        )  # [..., K]
 
     def _log_det(self):
         """log det of each covariance, [K]."""

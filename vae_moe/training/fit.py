@@ -3,6 +3,7 @@
 1. The start: an autoencoder, clusters of its latents, the prior, the gate's network (:mod:`.warm_start`).
 2. Of mixtures of experts: EM moves the clusters to where y differs; the experts by EM (:mod:`.expert_em`).
 3. The loss, by gradients; the experts by EM after each epoch; the plan's epoch is kept.
+4. Of clusterings: the prior is fitted to what training made of z (:mod:`.prior_refit`).
 """
 
 import functools
@@ -20,6 +21,7 @@ from vae_moe.engine.resume import Backup
 from vae_moe.layers import LatentMixture
 from vae_moe.training import augmentation, callbacks, expert_em, graphs, held_experts
 from vae_moe.training.plan import ExpertsByEM, Plan
+from vae_moe.training.prior_refit import refit_prior
 from vae_moe.training.stop_on_nan import StopOnNaN
 from vae_moe.training.warm_start import Latents, StartCache, start_gate
 
@@ -101,6 +103,8 @@ def fit_clustering(
     best = "val_loss" if plan.checkpoint == "best" and validation is not None else None
     seen = None if validation is None else pipelines.in_order(validation)
     history = _train(model, filled, data, plan, best, observers, backup, validation_data=seen, verbose=verbose)
+    if plan.refit_prior and model.mixture.prior.trainable:
+        refit_prior(model, x, sample_weight)
     return Fitted(history.history, history.best_epoch, backup.seconds, warm_start_seconds, _shared(latents))
 
 

@@ -56,6 +56,7 @@ class Plan:
     kl_warm_up_epochs: int = 0
     checkpoint: str = "best"  # the epoch of least loss on rows held out, or "last"
     patience: int | None = None  # epochs without a lower loss that end the training; the start counts as one
+    refit_prior: bool = False  # whether a clustering's prior is fitted to q(z|x) at the end
     gate_epochs: int = 0  # of the gate's bound alone, before y is seen
     experts: ExpertsByEM | None = None  # None: by gradients, with the gate
     n_labelled: int = 0  # rows with a class that are added to each batch
@@ -73,6 +74,7 @@ FEW = Plan(
     warm_start=_START,
     hold_start=True,
     adversarial_reach=0.25,
+    refit_prior=True,
 )
 MANY = replace(
     FEW,
@@ -91,6 +93,7 @@ EXPERTS = replace(
     batch_size=64,
     warm_start=replace(_START, batch_size=64),
     hold_start=False,
+    refit_prior=False,
     patience=10,
     experts=ExpertsByEM(
         None,
