@@ -171,8 +171,8 @@ def _default(dataset: str, model: str) -> Recipe:
     )
     recipe = replace(recipe, warm_start=warm_start)
     if model in CLUSTERINGS:
-        recipe = replace(recipe, hold_start=True, adversarial_reach=0.25, learning_rate=0.002, refit_prior=True)
-        held = {"regularization": _CLUSTERING, "adversarial_probe": 6.0, "covariance": "full"}
+        recipe = replace(recipe, hold_start=True, adversarial_reach=0.25, learning_rate=0.002)
+        held = {"regularization": _CLUSTERING, "adversarial_probe": 6.0}
         return replace(recipe, network=_latent_network(size, model) | held)
     network = _latent_network(size, model) | _experts_network(size, model)
     return replace(
@@ -210,7 +210,6 @@ def _scratch(dataset: str, model: str) -> Recipe:
         "regularization": {name: weight for name, weight in _CLUSTERING.items() if name != "start"},
         "adversarial_radius": 1.5 * size.adversarial_radius,
         "adversarial_probe": 10.0,
-        "covariance": "full",
     }
     return Recipe(
         dataset,
@@ -224,7 +223,6 @@ def _scratch(dataset: str, model: str) -> Recipe:
         temperature_floor=0.2,
         # From random weights the prior's components are no guide to the classes.
         kl_warm_up_epochs=size.scratch_epochs // 2,
-        refit_prior=True,
     )
 
 

@@ -34,7 +34,7 @@ FEW_LAYERS, MANY_LAYERS, C_LAYERS = (256, 512), (512, 512, 512), (512, 256)
 #: Channels of convolutional networks, epochs of their autoencoder and its learning rate: from random kernels they take
 #: more steps, and larger ones, than dense networks.
 FILTERS, CONV_EPOCHS, CONV_RATE = (8, 16, 32), 20, 3e-3
-ENCODERS = ("mlp", "conv")
+ENCODERS, COVARIANCES = ("mlp", "conv"), ("diag", "full")
 #: Interquartile ranges below the first quartile of the rows' scores from which on a row belongs nowhere: Tukey's "far
 #: out" (Exploratory Data Analysis, 1977).
 FAR_OUT = 3.0
@@ -52,6 +52,7 @@ class KerasClustering(
     latent_dim: int = 10
     likelihood: str | Mapping[Any, str] = "auto"
     missing: str = "random"
+    covariance: str = "diag"
     image_shape: tuple[int, ...] | None = None
     encoder: str = "mlp"
     augment: bool = False
@@ -96,7 +97,7 @@ class KerasClustering(
             likelihood=likelihood,
             stddev=NOISE,
             hidden_cells=HIDDEN_CELLS,
-            covariance="full",
+            covariance=self.covariance,
             image_shape=self.image_shape,
             regularization=terms | ({"consistency": self.regularization} if self.augment else {}),
             adversarial_probe=PROBE,
@@ -225,6 +226,7 @@ class KerasClustering(
         """Raise ValueError for a parameter out of its range, or images without a shape."""
         super()._check_parameters()
         validation.check_option("encoder", self.encoder, ENCODERS)
+        validation.check_option("covariance", self.covariance, COVARIANCES)
         shape = self.image_shape
         if shape is not None and (np.ndim(shape) != 1 or len(shape) not in (2, 3)):
             raise ValueError(f"image_shape must be (height, width), or with channels, got {shape!r}. Give it so.")
@@ -250,7 +252,7 @@ class KerasClustering(
             epochs, size = self.start_epochs or CONV_EPOCHS, plan.batch_size
             stages = replace(plan.warm_start, autoencoder_epochs=epochs, batch_size=size, learning_rate=CONV_RATE)
             plan = replace(plan, warm_start=stages)
-        return replace(plan, adversarial_reach=self.adversarial_reach)
+        return replace(plan, adversarial_reach=self.adversarial_reach, refit_prior=self.covariance == "full")
 
     def _layers(self, n_rows: int) -> dict[str, Any]:
         """Return the networks' arguments: q(z | x) and q(c | x) share a convolutional trunk alone."""

@@ -74,7 +74,6 @@ FEW = Plan(
     warm_start=_START,
     hold_start=True,
     adversarial_reach=0.25,
-    refit_prior=True,
 )
 MANY = replace(
     FEW,
@@ -93,7 +92,6 @@ EXPERTS = replace(
     batch_size=64,
     warm_start=replace(_START, batch_size=64),
     hold_start=False,
-    refit_prior=False,
     patience=10,
     experts=ExpertsByEM(
         None,
