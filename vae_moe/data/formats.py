@@ -35,12 +35,13 @@ def ending_of(beginning: bytes) -> str:
 
 
 @contextlib.contextmanager
-def unpacked(path: Path, most: int) -> Iterator[Path]:
+def unpacked(path: str | Path, most: int) -> Iterator[Path]:
     """The file itself, or while it is needed an unpacked copy of a .gz or .zst file, of so many bytes at most.
 
     Raises:
         DatasetError: it cannot be unpacked, or holds more; errors inside name the file, not the copy.
     """
+    path = Path(path)
     if path.suffix.lower() not in PACKED:
         yield path
         return
@@ -76,7 +77,7 @@ def _opened(path: Path) -> Iterator[Any]:
         raise DatasetError(f"{path} cannot be unpacked: {error}. Put a sound copy in its place.") from error
 
 
-def excel(path: Path, most: int, check_size: Any) -> pd.DataFrame:
+def excel(path: str | Path, most: int, check_size: Any) -> pd.DataFrame:
     """The first sheet of an .xlsx file of so many bytes at most, its first line being the names."""
     _needed("openpyxl", path, "tables")
     with _sound(path, "Excel (.xlsx)"):
@@ -92,7 +93,7 @@ def excel(path: Path, most: int, check_size: Any) -> pd.DataFrame:
     return cells.iloc[1:].set_axis(names, axis=1).reset_index(drop=True).infer_objects()
 
 
-def json_lines(path: Path, check_size: Any) -> pd.DataFrame:
+def json_lines(path: str | Path, check_size: Any) -> pd.DataFrame:
     """One object a line; text stays text, and what a line has not is a gap."""
     parts: list[pd.DataFrame] = []
     names: dict[str, None] = {}
@@ -110,7 +111,7 @@ def json_lines(path: Path, check_size: Any) -> pd.DataFrame:
     return frame.replace({"": np.nan}).infer_objects()
 
 
-def feather(path: Path, check_size: Any) -> pd.DataFrame:
+def feather(path: str | Path, check_size: Any) -> pd.DataFrame:
     """A table of Arrow's file format."""
     ipc = _needed("pyarrow.ipc", path, "tables")
     with _sound(path, "Feather"), ipc.open_file(str(path)) as file:
@@ -123,7 +124,7 @@ def feather(path: Path, check_size: Any) -> pd.DataFrame:
         return _needed("pyarrow", path, "tables").Table.from_batches(batches, file.schema).to_pandas()
 
 
-def query(url: str, words: str, out: Path, most: int) -> None:
+def query(url: str, words: str, out: str | Path, most: int) -> None:
     """Write what an SQL query gives as a CSV file, part by part.
 
     Args:
@@ -135,7 +136,7 @@ def query(url: str, words: str, out: Path, most: int) -> None:
     Raises:
         DatasetError: no such database, or one that refuses the query; passwords are not shown.
     """
-    sqlalchemy = _needed("sqlalchemy", "--sql", "sql")
+    out, sqlalchemy = Path(out), _needed("sqlalchemy", "--sql", "sql")
     try:
         shown = sqlalchemy.make_url(url).render_as_string(hide_password=True)
     except Exception as error:
@@ -161,7 +162,7 @@ def query(url: str, words: str, out: Path, most: int) -> None:
 
 
 @contextlib.contextmanager
-def _sound(path: Path, form: str) -> Iterator[None]:
+def _sound(path: str | Path, form: str) -> Iterator[None]:
     try:
         yield
     except DatasetError:
