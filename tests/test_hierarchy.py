@@ -39,3 +39,13 @@ def test_the_picture_names_every_component(rng):
     assert sorted(label.get_text() for label in figure.axes[0].get_yticklabels()) == list("abcd")
     with pytest.raises(ValueError, match="names must hold one name for each of the 4 components, received 3"):
         cluster_plots.tree(tree, list("abc"))
+
+
+def test_a_tree_has_the_mean_image_of_its_leaves_at_each_node():
+    joined = np.array([[0, 2, 1.0, 2], [1, 3, 2.0, 3]])
+    images = np.array([[0, 0, 0, 0], [1, 1, 1, 1], [0.5, 0, 0, 0.5]])
+    axes = cluster_plots.tree(joined, images=images, image_shape=(2, 2)).axes[0]
+    drawn = [box.offsetbox.get_data().ravel().tolist() for box in axes.artists]
+    assert drawn[:3] == images.tolist() and drawn[3] == [0.25, 0, 0, 0.25]
+    np.testing.assert_allclose(drawn[4], [0.5, 1 / 3, 1 / 3, 0.5])
+    assert [box.xy[0] for box in axes.artists] == [0, 0, 0, 1, 2]

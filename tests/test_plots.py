@@ -295,13 +295,3 @@ def test_traversal_has_a_row_a_pair():
     assert figure.axes[0].images[0].get_array().shape == (2 * 9 - 1, 7 * 9 - 1)
     lines = cluster_plots.traversal(np.arange(28.0).reshape(2, 7, 2), pairs, names).axes[0].lines
     np.testing.assert_array_equal(lines[1].get_xydata(), np.arange(14.0, 28).reshape(7, 2))
-
-
-def test_a_tree_has_the_mean_image_of_its_leaves_at_each_node():
-    joined = np.array([[0, 2, 1.0, 2], [1, 3, 2.0, 3]])
-    images = np.array([[0, 0, 0, 0], [1, 1, 1, 1], [0.5, 0, 0, 0.5]])
-    axes = cluster_plots.tree(joined, images=images, image_shape=(2, 2)).axes[0]
-    drawn = [box.offsetbox.get_data().ravel().tolist() for box in axes.artists]
-    assert drawn[:3] == images.tolist() and drawn[3] == [0.25, 0, 0, 0.25]
-    np.testing.assert_allclose(drawn[4], [0.5, 1 / 3, 1 / 3, 0.5])
-    assert [box.xy[0] for box in axes.artists] == [0, 0, 0, 1, 2]
