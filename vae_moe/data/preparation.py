@@ -7,7 +7,7 @@ beside them where these vary. Categories keep their values; rare ones share one,
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -114,14 +114,13 @@ class Preparation:
 
     def unseen(self, frame: pd.DataFrame) -> dict[str, list[str]]:
         """The categories of a frame that ``fit`` did not see, by column; they count as rare ones, or as gaps."""
-        values = columns.typed(frame, self.columns)
+        values = columns.typed(frame, replace(self.columns, numbers=[], dates=[]))
         found = {name: sorted(set(values[name]) - {*seen, MISSING}) for name, seen in self.seen.items()}
         return {name: new for name, new in found.items() if new}
 
     def new_gaps(self, frame: pd.DataFrame) -> dict[str, int]:
         """Cells without a value in columns of numbers or dates that had all when fitted."""
-        values = columns.typed(frame, self.columns)
-        gaps = {name: int(values[name].isna().sum()) for name in (*self.columns.numbers, *self.columns.dates)}
+        gaps = columns.typed(frame, replace(self.columns, categories=[])).isna().sum().to_dict()
         return {name: n for name, n in gaps.items() if n and name not in self.columns.missing}
 
     def restore(self, table: pd.DataFrame) -> pd.DataFrame:
