@@ -227,3 +227,14 @@ def test_what_cannot_be_written_to_its_place_is_kept_elsewhere(
     error = capsys.readouterr().err
     assert "No space left on device" in error and f"What was trained is in {found}" in error
     assert trained.read(found).config["n_components"] == 3 and not list(tmp_path.rglob(".*"))
+
+
+@pytest.mark.parametrize("rows", [1, 100_000])
+def test_a_closed_pipe_is_no_error(rows, tmp_path, monkeypatch, capsys):
+    reader, writer = os.pipe()
+    os.close(reader)
+    monkeypatch.setitem(commands.COMMANDS, "report", lambda options: print("row\n" * rows))
+    with open(writer, "w", encoding="utf-8") as output, monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", output)
+        assert run("report", tmp_path) == 0
+    assert not capsys.readouterr().err

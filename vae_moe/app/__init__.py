@@ -42,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             with arrived(options):
                 COMMANDS[options.command](options)
+            sys.stdout.flush()
+    except BrokenPipeError:  # who reads standard output, such as head, has enough: Python's exit is not to fail there
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (Exception, KeyboardInterrupt) as error:
         if options.debug:
             traceback.print_exc()

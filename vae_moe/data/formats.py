@@ -143,8 +143,9 @@ def query(url: str, words: str, out: str | Path, most: int) -> None:
         raise DatasetError("--sql is no URL of a database. Give one such as sqlite:///wine.db.") from error
     try:
         engine = sqlalchemy.create_engine(url)
-        with contextlib.closing(engine.connect().execution_options(stream_results=True)) as connection:
-            for i, part in enumerate(pd.read_sql(sqlalchemy.text(words), connection, chunksize=CHUNK_ROWS)):
+        as_is = {"stream_results": True, "no_parameters": True}  # no :name and no %s is meant in the query
+        with contextlib.closing(engine.connect().execution_options(**as_is)) as connection:
+            for i, part in enumerate(pd.read_sql_query(words, connection, chunksize=CHUNK_ROWS)):
                 if not i:
                     check_names(shown, list(map(str, part.columns)))
                 part.to_csv(out, mode="a", header=not i, index=False)
@@ -155,7 +156,8 @@ def query(url: str, words: str, out: str | Path, most: int) -> None:
     except ImportError as error:
         raise DatasetError(f"--sql {shown} needs a driver: {error}. pip install it.") from error
     except Exception as error:  # each driver raises its own
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0][:200]
+        reasons = (getattr(each, "orig", None) for each in (error, error.__cause__))  # pandas repeats the query
+        reason = str(next(filter(None, reasons), error)).splitlines()[0][:200]
         raise DatasetError(f"{shown} does not answer the query: {reason}. Correct --sql or --query.") from error
     if not out.exists():
         raise DatasetError(f"{shown} gives no row for the query. Ask for a table with rows.")
