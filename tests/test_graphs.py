@@ -100,6 +100,13 @@ def test_parts_of_the_graph_are_joined_and_never_cut():
     assert len(np.unique(start_of(x, 2)[y < 2])) == 1
 
 
+def test_a_far_part_of_few_rows_is_no_cluster_where_large_parts_are_more_than_clusters():
+    """Twelve rows, the farthest of all, go with the nearer of two large groups."""
+    y = np.repeat([0, 1, 2], [300, 250, 12])
+    x = np.random.RandomState(0).randn(562, 2) + np.array([[0, 0], [15, 0], [40, 0]])[y]
+    assert adjusted_rand_score(np.minimum(y, 1), start_of(x, 2)) == 1.0
+
+
 def test_a_cluster_of_two_parts_is_told_where_another_part_is_cut():
     """Three groups apart: one of them cut in two and the others joined, or all whole, or two of them just joined."""
     x, y = blobs((100, 60, 40), 2)

@@ -166,6 +166,13 @@ def test_votes_of_clusterings_that_agree_are_sure(rng):
     assert adjusted_rand_score(clusters.argmax(-1), resp.argmax(-1)) == 1
 
 
+def test_votes_leave_no_cluster_without_rows():
+    """Three ways set ten rows apart, each other ones: none has most of the votes."""
+    shuffled = np.random.RandomState(0)
+    found = [np.eye(2)[shuffled.permutation(np.repeat([0, 1], [90, 10]))] for _ in range(3)]
+    assert sorted(np.bincount(consensus.consensus(found).argmax(-1))) == [10, 90]
+
+
 def test_rows_held_out_tell_how_many_experts():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 2))

@@ -66,6 +66,16 @@ def test_starts_find_six_rows_that_a_gap_sets_apart(start):
     assert adjusted_rand_score(y, start_of(scale(x), 2, start)) == 1.0
 
 
+def test_a_part_of_no_more_rows_than_a_row_has_neighbours_takes_two_witnesses():
+    y = np.repeat([0, 1], [400, 8])
+    x = np.random.RandomState(0).randn(408, 4) + 12 * y[:, np.newaxis]
+    neighbors = graphs.nearest_neighbors(x)
+    graph, resp = graphs.adjacency(neighbors), np.eye(2)[y]
+    assert not graph[:400][:, 400:].nnz and not consensus.told_by_graph(x, neighbors, graph, resp)
+    assert consensus.told_by_graph(x, neighbors, graph, resp, seconded=True)
+    assert adjusted_rand_score(y, start_of(x, 2, "spectral")) == 1.0  # the likeliest mixture finds it, too
+
+
 def test_five_rows_that_links_join_to_others_are_no_cluster_by_their_gap():
     y = np.repeat([0, 1], [595, 5])
     x = np.random.RandomState(2).randn(600, 2) + 10 * y[:, np.newaxis]

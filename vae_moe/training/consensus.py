@@ -77,7 +77,7 @@ def agreed(
     others, likeliest = clusterings(x, first, seed=seed)
     found = [first, *others]
     told = [resp for resp in others if told_by_graph(x, neighbors, graph, resp)]
-    if told_by_both(graph, likeliest, found):
+    if told_by_both(graph, likeliest, found) or told_by_graph(x, neighbors, graph, likeliest, seconded=True):
         told.append(likeliest)
     if told:
         resp = min(told, key=lambda resp: cuts.normalised_cut(graph, resp))
@@ -151,27 +151,28 @@ def told_by_both(graph, likeliest: np.ndarray, found: Sequence[np.ndarray]) -> b
     return cuts.SAME_CUT * cuts.normalised_cut(graph, likeliest) < least
 
 
-def told_by_graph(x: np.ndarray, neighbors: Neighbors, graph, resp: np.ndarray) -> bool:
+def told_by_graph(x: np.ndarray, neighbors: Neighbors, graph, resp: np.ndarray, seconded: bool = False) -> bool:
     """Whether the neighbour graph tells clusters apart beyond doubt.
 
-    So it does where hardly a link is cut (``FEW_CUT``) and no cluster is tiny (``LEAST_PART``). Where none is cut, the
-    clusters are unconnected parts, which few rows of many equal values, or far ones, are too: then the gap around each
-    cluster must be longer than the steps of the least spanning tree inside. Where more are cut this tells, too, if each
-    cluster is large enough to have half of its rows' neighbours.
+    It does where hardly a link is cut (``FEW_CUT``), but not none, and no cluster is tiny (``LEAST_PART``); and where
+    the gap around each cluster is longer than the steps of the least spanning tree inside. It does not where a cluster
+    has no more rows than a row has neighbours, unless another way found the same: a few rows of many equal values, or
+    far ones, are unconnected, too.
 
     Args:
         x: [N, D].
         neighbors: of the N rows.
         graph: their adjacency, [N, N].
         resp: one-hot clusters [N, K].
+        seconded: whether a way that knows nothing of the graph found these clusters.
     """
     masks = resp.T[resp.sum(0) > 0] > 0  # [clusters with rows, N]
-    cut = cuts.normalised_cut(graph, resp) / resp.shape[1]
     least = masks.sum(1).min()
+    if least <= neighbors.rows.shape[1] and not seconded:
+        return False
+    cut = cuts.normalised_cut(graph, resp) / resp.shape[1]
     if cuts.CUT_TOLERANCE < cut <= FEW_CUT and least >= LEAST_PART * len(x) / resp.shape[1]:
         return True
-    if cut > cuts.CUT_TOLERANCE and least <= neighbors.rows.shape[1] / 2:
-        return False
     return len(masks) == 1 or all(_is_apart(x, neighbors, inside) for inside in masks)
 
 
@@ -232,10 +233,11 @@ def consensus(found: Sequence[np.ndarray], *, seed: int = 0) -> np.ndarray:
         seed: of k-means.
 
     Returns:
-        Responsibilities [N, K], the mean of the votes.
+        Responsibilities [N, K], the mean of the votes; the new clusters themselves, if by votes one has no rows.
     """
     n_components = found[0].shape[1]
     described = np.concatenate(found, -1)  # [N, K * clusterings]
     agreed = np.eye(n_components)[KMeans(n_components, n_init=10, random_state=seed).fit_predict(described)]
     votes = [resp @ (resp.T @ agreed / np.maximum(resp.sum(0), 1)[:, np.newaxis]) for resp in found]
-    return np.mean(votes, 0)
+    resp = np.mean(votes, 0)
+    return resp if np.isin(agreed.argmax(-1), resp.argmax(-1)).all() else agreed

@@ -6,12 +6,9 @@ Rows are x or latents, [N, D]; images [N, H, W, C] are taken as their rows.
 from typing import NamedTuple
 
 import numpy as np
-import scipy.cluster.hierarchy
-import scipy.ndimage
 import scipy.sparse
 import scipy.sparse.csgraph
 import scipy.sparse.linalg
-import scipy.spatial.distance
 from sklearn.cluster import KMeans
 from sklearn.impute import KNNImputer
 from sklearn.metrics import pairwise_distances_argmin_min
@@ -137,8 +134,8 @@ def adjacency(neighbors: Neighbors) -> scipy.sparse.csr_array:
 def spectral_start(z: np.ndarray, neighbors: Neighbors, n_components: int, *, seed: int = 0) -> np.ndarray:
     """Cluster the rows by normalised spectral clustering of their neighbour graph (Ng et al. 2002).
 
-    Where the graph has K unconnected parts or more, they are the clusters, the nearest joined until K are left: no
-    part is cut. Otherwise the leading eigenvectors of the normalised adjacency are taken as coordinates,
+    Where the graph has K unconnected parts or more, they are the clusters, or K-means of them are: no part is cut.
+    Otherwise the leading eigenvectors of the normalised adjacency are taken as coordinates,
     their rows scaled to length 1 and clustered by k-means. How many eigenvectors separate the clusters best differs
     from data set to data set (K alone often joins two), so several numbers are tried
     (:func:`vae_moe.training.cuts.best_clustering` chooses). Rows of length 1 hide a small cluster: where K eigenvectors
@@ -171,7 +168,7 @@ def spectral_start(z: np.ndarray, neighbors: Neighbors, n_components: int, *, se
     elif len(np.unique(parts[large])) < n_components:
         clusters = _cut(graph[large][:, large], n_components, seed)
     else:
-        clusters = _join(rows[large], parts[large], n_components)
+        clusters = _join(rows[large], parts[large], counts[large], n_components, seed)
     nearest, _ = pairwise_distances_argmin_min(rows[~large], rows[large]) if not large.all() else ([], [])
     every = np.zeros(len(first), int)
     every[large], every[~large] = clusters, clusters[nearest]
@@ -210,18 +207,16 @@ def _cut(graph, n_components: int, seed: int) -> np.ndarray:
     return (unscaled if by_far else best).argmax(-1)
 
 
-def _join(rows: np.ndarray, parts: np.ndarray, n_components: int) -> np.ndarray:
-    """Clusters [F] of rows [F, D] in K parts or more: the nearest parts are joined until K are left."""
+def _join(rows: np.ndarray, parts: np.ndarray, counts: np.ndarray, n_components: int, seed: int) -> np.ndarray:
+    """Clusters [F] of rows [F, D] in K parts or more: k-means of the parts' means, each weighing as many as its rows.
+
+    Joining the nearest parts would leave a few far rows as a cluster, and the others as one.
+    """
     numbers, parts = np.unique(parts, return_inverse=True)
-    if len(numbers) == n_components:
-        return parts
-    gaps = np.zeros((len(numbers), len(numbers)))
-    for part in range(len(numbers) - 1):
-        others = np.flatnonzero(parts > part)
-        _, distances = pairwise_distances_argmin_min(rows[others], rows[parts == part])
-        gaps[part, part + 1 :] = scipy.ndimage.minimum(distances, parts[others], np.arange(part + 1, len(numbers)))
-    merges = scipy.cluster.hierarchy.linkage(scipy.spatial.distance.squareform(gaps + gaps.T), "single")
-    return scipy.cluster.hierarchy.cut_tree(merges, n_components)[parts, 0]
+    inside = counts * np.eye(len(numbers))[:, parts]  # [P, F]
+    sizes = inside.sum(1)
+    means = inside @ rows / sizes[:, np.newaxis]  # [P, D]
+    return KMeans(n_components, n_init=10, random_state=seed).fit_predict(means, sample_weight=sizes)[parts]
 
 
 def _leading_eigenvectors(adjacency, n_eigenvectors: int, seed: int) -> np.ndarray:
