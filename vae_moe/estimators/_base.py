@@ -244,6 +244,11 @@ class KerasEstimator(BaseEstimator, ABC):
         table = self._table
         return self._scaling.apply(X) if table is None else table.encode(X)
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.categorical = True
+        return tags
+
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         if "model_" in state:

@@ -271,5 +271,4 @@ class KerasClustering(
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
-        tags.input_tags.allow_nan = tags.input_tags.categorical = True
         return tags

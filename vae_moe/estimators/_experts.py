@@ -5,17 +5,15 @@ rows ask for (`vae_moe.em.EvidenceExperts`), and the gate's networks are trained
 (`vae_moe.training.plan.EXPERTS`).
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
-from dataclasses import replace
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted
 
-from vae_moe import validation
+from vae_moe import fitting, validation
 from vae_moe.engine import pipelines, shared_steps
 from vae_moe.estimators._base import KerasEstimator
 from vae_moe.estimators._persistence import in_float32
@@ -25,21 +23,27 @@ from vae_moe.training import how_many, plan
 from vae_moe.training.fit import fit_experts, refit_experts
 from vae_moe.training.graphs import filled
 
+ExpertsT = TypeVar("ExpertsT", bound="KerasMixtureOfExperts")
 #: Fewer rows do not tell an epoch that generalises from one that does not.
 LEAST_HELD_OUT = 10
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class KerasMixtureOfExperts(KerasEstimator):
     """Abstract: gate and affine experts; subclasses give the gate, and what y is."""
 
     #: What scikit-learn is told of y when it reads it.
     _TARGET: ClassVar[dict[str, bool]] = {}
-    n_experts: int | str
-    start: str | None
-    validation_fraction: float
-    patience: int
-    adversarial_reach: float = 0.25
-    x_center_: np.ndarray
+    #: A parameter of gates that are held against adversarial changes.
+    adversarial_reach = 0.25
+
+    n_experts: int | str = field(default="auto", kw_only=False)
+    start_epochs: int = 30
+    epochs: int = 100
+    patience: int = 10
+    validation_fraction: float = 0.2
+    batch_size: int = 64
+    x_center_: np.ndarray = field(init=False)
 
     @abstractmethod
     def _make_model(self, n_columns: int, n_outputs: int, task: str, seed: int) -> Any:
@@ -48,6 +52,36 @@ class KerasMixtureOfExperts(KerasEstimator):
     @abstractmethod
     def _learn(self, X: Any, rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
         """Learn from some rows of X how the model is to see them, and return their x [N, D]."""
+
+    @abstractmethod
+    def _targets(self, y: np.ndarray, rows: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, int]:
+        """Learn from y what is predicted; return y of some rows as `_fit_model` takes it, and O or C."""
+
+    def fit(self: ExpertsT, X: Any, y: Any, sample_weight: Any = None) -> ExpertsT:
+        """Fit to the inputs X [N, D] and the targets y [N] or [N, O], or class labels y [N].
+
+        An output that is constant is predicted so. sample_weight [N] are weights of the rows' losses, without a unit:
+        their mean is made 1. Rows of weight 0 are left out. The start sees all others alike.
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter is not usable; the message says which and what to do.
+        FloatingPointError
+            If a term of the loss is no longer finite.
+        """
+        return self._fit(X, y, sample_weight)
+
+    @fitting.whole
+    def _fit(self: ExpertsT, X: Any, y: Any, sample_weight: Any = None, held_out: np.ndarray | None = None) -> ExpertsT:
+        """Do what `fit` does, with the rows numbered held_out [M] in place of some that are drawn."""
+        self._check_parameters()
+        X, y = self._read(X, y, **self._TARGET)
+        weight, rows = validation.weighted_rows(sample_weight, X)
+        targets, n_outputs = self._targets(y, rows, weight)
+        held_out = None if held_out is None else np.flatnonzero(np.isin(rows, held_out))
+        self._fit_model(self._learn(X, rows, weight), targets, n_outputs, weight, held_out)
+        return self
 
     def _calibrate(self, x: np.ndarray, y: np.ndarray) -> None:
         """Learn from rows that training did not see, x [M, D] and y as `_fit_model` takes it, how predictions err."""
@@ -100,6 +134,13 @@ class KerasMixtureOfExperts(KerasEstimator):
         """Return p(c | x) of X [N, D] as [N, K]."""
         x = self._check_X(X)
         return self.model_.gate_proba(x)
+
+    def expert_predictions(self, X: Any) -> np.ndarray:
+        """Return the mean of y of each expert, X [N, D] -> [N, K, O], or its class probabilities [N, K, C]."""
+        return self._expert_predictions(self._check_X(X))
+
+    def _expert_predictions(self, x: np.ndarray) -> np.ndarray:
+        return self.model_.expert_predictions(x)
 
     def explain(self, X: Any) -> Explanation:
         """Return what each column of X [N, D] has to do with what is predicted of each row, through the experts and

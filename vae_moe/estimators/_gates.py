@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,19 +23,13 @@ class LatentGated(KerasMixtureOfExperts):
 
     _MODEL: ClassVar[type[DVMoE] | type[VaDEMoE] | type[HMoE]]
 
-    n_experts: int | str = field(default="auto", kw_only=False)
     latent_dim: int = 5
     hidden_layer_sizes: tuple[int, ...] = (64, 64)
     likelihood: str | Mapping[Any, str] = "auto"
     missing: str = "random"
-    start_epochs: int = 30
     elbo_weight: float = 0.01
     regularization: float = 0.0
     adversarial_reach: float = 0.25
-    epochs: int = 100
-    patience: int = 10
-    validation_fraction: float = 0.2
-    batch_size: int = 64
 
     def _make_model(self, n_columns: int, n_outputs: int, task: str, seed: int) -> Any:
         sizes = tuple(self.hidden_layer_sizes)
@@ -67,11 +61,6 @@ class LatentGated(KerasMixtureOfExperts):
         self.table_, self.likelihood_ = None, choose_likelihood(self.likelihood, X[rows])
         return self._scaled(X, rows, _scaling(self.likelihood_, X[rows], weight))
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = tags.input_tags.categorical = True
-        return tags
-
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class TreeGated(LatentGated):
@@ -93,13 +82,7 @@ class TreeGated(LatentGated):
 class SoftmaxGated(KerasMixtureOfExperts):
     """Abstract: gated by a softmax network on x, which models no x."""
 
-    n_experts: int | str = field(default="auto", kw_only=False)
     hidden_layer_sizes: tuple[int, ...] = (64,)
-    start_epochs: int = 30
-    epochs: int = 100
-    patience: int = 10
-    validation_fraction: float = 0.2
-    batch_size: int = 64
 
     def _make_model(self, n_columns: int, n_outputs: int, task: str, seed: int) -> DeepMoE:
         sizes = tuple(self.hidden_layer_sizes)
@@ -122,11 +105,6 @@ class SoftmaxGated(KerasMixtureOfExperts):
     def _encoded(self, X: Any) -> np.ndarray:
         x = super()._encoded(X)
         return x if self.table_ is None else np.where(np.isnan(x), self.fill_, x)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = tags.input_tags.categorical = True
-        return tags
 
 
 def _scaling(likelihood: str, X: np.ndarray, sample_weight: np.ndarray | None) -> Scaling:
