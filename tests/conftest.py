@@ -8,6 +8,7 @@ import numpy as np
 import own_files
 import pytest
 import short_plans
+import tensorflow as tf
 from sklearn.datasets import load_diabetes, load_digits, load_wine
 
 from experiments import judges, measures, wheels
@@ -41,6 +42,14 @@ def short_steps():
     with pytest.MonkeyPatch.context() as patch:
         short_plans.shorten(patch)
         yield
+
+
+@pytest.fixture(scope="module")
+def no_graphs():
+    """Functions of TensorFlow run as they stand: to trace one takes longer than a few steps."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")

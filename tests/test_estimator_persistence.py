@@ -16,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 
 from vae_moe import estimators
 
-pytestmark = pytest.mark.usefixtures("short_steps")
+pytestmark = pytest.mark.usefixtures("short_steps", "no_graphs")
 
 
 @pytest.fixture(scope="module")

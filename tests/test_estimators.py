@@ -20,7 +20,7 @@ from vae_moe.plots import drawing
 from vae_moe.training import initialization
 from vae_moe.validation import weighted_rows
 
-pytestmark = pytest.mark.usefixtures("short_steps")
+pytestmark = pytest.mark.usefixtures("short_steps", "no_graphs")
 
 
 @pytest.fixture(scope="module")
@@ -109,15 +109,14 @@ def test_weights_have_no_unit(diabetes, rng):
     np.testing.assert_array_equal(alike.predict(X), model.fit(*diabetes).predict(X))
 
 
-@pytest.mark.parametrize("estimator", estimators.ESTIMATORS)
-def test_the_same_random_state_gives_the_same_fit_and_another_one_another(estimator, wine):
+@pytest.mark.parametrize("estimator", [*CLUSTERINGS, estimators.DVMoERegressor, estimators.DeepMoEClassifier])
+def test_another_random_state_gives_another_fit(estimator, wine):
+    """That the same one gives the same fit, those that are saved and loaded show."""
     X, y = wine
     model = estimator(2, **SHORT)
-    first, second = clone(model).fit(X, y), clone(model).fit(X, y)
     readout = "predict_proba" if hasattr(model, "predict_proba") else "predict"
-    np.testing.assert_array_equal(getattr(first, readout)(X), getattr(second, readout)(X))
-    other = clone(model).set_params(random_state=1).fit(X, y)
-    assert (getattr(first, readout)(X) != getattr(other, readout)(X)).any()
+    first, other = (getattr(clone(model).set_params(random_state=seed).fit(X, y), readout)(X) for seed in (0, 1))
+    assert (first != other).any()
 
 
 def test_the_random_state_alone_draws_a_fit(wine):

@@ -18,7 +18,7 @@ from vae_moe import em, estimators
 from vae_moe.training import fit
 from vae_moe.training.plan import EXPERTS
 
-pytestmark = pytest.mark.usefixtures("short_steps")
+pytestmark = pytest.mark.usefixtures("short_steps", "no_graphs")
 
 
 @pytest.fixture(scope="module")
