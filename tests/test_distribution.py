@@ -87,7 +87,6 @@ def test_devices_and_workers_train_as_one_device():
 ALONE = {
     "default": contextlib.nullcontext,
     "mirrored": lambda: tf.distribute.MirroredStrategy(["CPU:0"]).scope(),
-    "one device": lambda: tf.distribute.OneDeviceStrategy("CPU:0").scope(),
     "worker": lambda: tf.distribute.MultiWorkerMirroredStrategy().scope(),
 }
 

@@ -6,6 +6,7 @@ import pytest
 
 from vae_moe import DMVAE, DeepMoE, DVMoE, VaDEMoE
 
+pytestmark = pytest.mark.usefixtures("no_graphs")
 SIZES = {"latent_dim": 2, "z_encoder_sizes": (8,), "decoder_sizes": (8,), "regularization": {"adversarial": 1.0}}
 CONV = {"image_shape": (3, 2), "encoder": "conv", "decoder": "conv", "filters": (3,), "trunk_sizes": (8,)}
 MODELS = {

@@ -10,7 +10,7 @@ from vae_moe.app import inputs, web
 from vae_moe.app.measured import Measured
 from vae_moe.app.trained import Trained
 
-pytestmark = pytest.mark.usefixtures("short_steps")
+pytestmark = pytest.mark.usefixtures("short_steps", "no_graphs")
 
 
 @pytest.fixture(scope="module")

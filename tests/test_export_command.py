@@ -12,7 +12,7 @@ from vae_moe import estimators
 from vae_moe.app import inputs
 from vae_moe.app.trained import Trained
 
-pytestmark = pytest.mark.usefixtures("short_steps")
+pytestmark = pytest.mark.usefixtures("short_steps", "no_graphs")
 
 
 @pytest.fixture(scope="module")

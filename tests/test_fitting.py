@@ -19,7 +19,7 @@ from vae_moe.estimators import (
 from vae_moe.estimators._base import KerasEstimator
 from vae_moe.extremes import ExtremesWarning
 
-pytestmark = pytest.mark.usefixtures("short_steps")
+pytestmark = pytest.mark.usefixtures("short_steps", "no_graphs")
 QUICK = SHORT | {"start": None}
 ESTIMATORS = [
     DMVAEClustering(2, **QUICK),

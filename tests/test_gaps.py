@@ -16,6 +16,7 @@ from vae_moe.estimators._fields import Field
 from vae_moe.estimators._table import Table, is_mixed
 from vae_moe.training.graphs import filled
 
+pytestmark = pytest.mark.usefixtures("short_steps", "no_graphs")
 SHORT = {"start": None, "epochs": 1, "hidden_layer_sizes": (8,), "latent_dim": 2, "random_state": 0}
 
 

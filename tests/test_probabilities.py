@@ -11,7 +11,7 @@ from vae_moe.app import predictions
 from vae_moe.app.report import scores
 from vae_moe.probabilities import normalised, normalised_logs, normalised_tensor
 
-pytestmark = pytest.mark.usefixtures("short_steps")
+pytestmark = pytest.mark.usefixtures("short_steps", "no_graphs")
 SIZES = {"latent_dim": 2, "z_encoder_sizes": (8,), "decoder_sizes": (8,), "seed": 1}
 MODELS = {
     "VaDE": lambda: VaDE(6, n_components=3, **SIZES),

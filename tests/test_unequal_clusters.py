@@ -14,8 +14,7 @@ from vae_moe.training import consensus, graphs, warm_start
 BRIEF = {"hidden_layer_sizes": (32, 16), "latent_dim": 3, "start_epochs": 5, "epochs": 10, "random_state": 0}
 
 
-@pytest.mark.parametrize("start", warm_start.STARTS)
-@pytest.mark.parametrize("clustering", [DMVAEClustering, VaDEClustering])
+@pytest.mark.parametrize(("clustering", "start"), [(DMVAEClustering, "spectral"), (VaDEClustering, "gmm")])
 def test_training_keeps_what_the_start_found(clustering, start):
     y = np.repeat([0, 1], [190, 10])
     x = np.random.RandomState(0).randn(200, 2) + 10 * y[:, np.newaxis]
@@ -93,12 +92,10 @@ def test_a_compact_part_is_not_scattered_and_a_handful_is():
     assert not scattered[2970:3000].any() and scattered[3000:].all()
 
 
-@pytest.mark.parametrize(
-    ("clustering", "sizes"), zip([VaDEClustering, DMVAEClustering], UNEQUAL, strict=True), ids=["VaDE", "DMVAE"]
-)
-def test_whole_fits_find_blobs_as_unequal_as_they_are(clustering, sizes):
-    x, y = make_blobs(sizes, 5, random_state=0)
-    assert adjusted_rand_score(y, clustering(len(sizes), random_state=0).fit(x).labels_) >= 0.98
+@pytest.mark.parametrize("clustering", [VaDEClustering, DMVAEClustering])
+def test_whole_fits_find_blobs_as_unequal_as_they_are(clustering):
+    x, y = make_blobs(UNEQUAL[1], 5, random_state=0)
+    assert adjusted_rand_score(y, clustering(3, **BRIEF).fit(x).labels_) >= 0.98
 
 
 def test_a_category_is_worth_no_more_for_its_levels():

@@ -16,7 +16,6 @@ from vae_moe.data import files, pickles
 from vae_moe.data.files import DatasetError
 
 BATCHES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
-IMAGE_SHAPE = (32, 32, 3)
 N_CLASSES = 10
 _PIXELS = 3 * 32 * 32
 _BATCH_LIMIT = 2**26  # bytes; an official batch has 31 million
