@@ -43,7 +43,7 @@ readme: $(INSTALLED)  ## the tables of README.md and docs again, from the record
 docs: $(INSTALLED)  ## the API reference, build/docs/index.html
 	@$(PYTHON) docs/reference
 
-tutorial: $(INSTALLED)  ## docs/tutorial.ipynb executed anew
+tutorial: $(INSTALLED)  ## docs/tutorial.ipynb and docs/ways.md executed anew
 	@$(PYTHON) docs/execute.py
 
 tensorboard: $(INSTALLED)  ## curves, pictures and latents of all runs in the browser

@@ -243,6 +243,7 @@ def main(arguments: list[str] | None = None) -> int:
                 restarts=options.restarts,
                 smoke=options.smoke,
                 overwrite=options.overwrite,
+                verbose=int(sys.stdout.isatty()),
             )
     except (DatasetError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

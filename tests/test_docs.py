@@ -20,6 +20,8 @@ from vae_moe.data import datasets
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TUTORIAL = ROOT / "docs" / "tutorial.ipynb"
+EXECUTE = runpy.run_path(str(ROOT / "docs" / "execute.py"))
+WAYS = EXECUTE["WAYS"]
 
 
 def blocks(page, language):
@@ -145,6 +147,24 @@ def test_the_tutorials_cells_run(tmp_path, monkeypatch):
         run(cell.source, Path(f"cell-{cell.id}.py"), namespace)
         if "parameters" in cell.metadata.get("tags", []):
             namespace |= {"EPOCHS": 2, "START_EPOCHS": 5}
+
+
+def test_ways_are_those_of_their_scripts_and_understood(parse_only):
+    page = (ROOT / "docs" / "ways.md").read_text(encoding="utf-8")
+    for script in WAYS:
+        title, said = EXECUTE["steps"](script)
+        assert f"## {title}\n" in page
+        for words, command in said:
+            assert f"{words}\n\n```{script.suffix[1:]}\n{command}\n```\n" in page
+            if command.startswith("vae-moe"):
+                with pytest.raises(Understood):
+                    app.main(shlex.split(command.partition("|")[0].rstrip("&"))[1:])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", WAYS, ids=lambda path: path.stem)
+def test_ways_end_well(script):
+    assert EXECUTE["way"](script)
 
 
 def test_the_reference_is_made_without_warnings(tmp_path):

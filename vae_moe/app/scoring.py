@@ -38,7 +38,8 @@ def predict(options: Namespace) -> None:
             n_rows += len(rows)
             advance(share)
     told.log()
-    logger.info("%d rows: %s", n_rows, options.out)
+    place = "standard output" if options.out == predictions.STANDARD_OUTPUT else options.out
+    logger.info("%d %s: %s", n_rows, "row" if n_rows == 1 else "rows", place)
 
 
 def table(

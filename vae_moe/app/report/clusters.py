@@ -33,6 +33,7 @@ def findings(trained: Trained, labels: np.ndarray | None) -> Findings:
     again = estimator.resampled_numbers_ == found.n_groups
     n_rows, n_features = found.x.shape
     apart = _separation(trained)
+    right = [] if labels is None else [found.label_scores["clustering_accuracy"]]
     return shared.gather(
         trained,
         found,
@@ -72,6 +73,7 @@ def findings(trained: Trained, labels: np.ndarray | None) -> Findings:
         summary=[
             "clusters: " + ", ".join(f"{group}: {found.counts[group]}" for group in found.by_size) + " rows",
             *([f"groups beyond chance: {apart.word}"] if apart else []),
+            *(f"in the cluster of their class: {score:.1%} of rows" for score in right),
         ],
     )
 
