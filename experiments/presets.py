@@ -7,6 +7,8 @@ This file imports no TensorFlow, so that ``make help`` and ``--help`` are instan
 q(c|x) held to the start's core and against small adversarial changes of x. Its training uses no labels and knows
 nothing of images; its numbers were chosen with labels (docs/design.md, what chose what). Mixtures of experts start
 alike; their experts are fitted by EM before the gate is trained.
+Of images the prior's covariances are full and fitted once more at the end, and what a DMVAE draws of a component is
+made to be of its kind; q(c|x) then stays as it is.
 ``augment`` is for images: ``default`` where q(c|x) is also held against small rotations, shifts and zooms.
 ``scratch`` is a DMVAE from random weights: the bound, and q(c|x) held against small adversarial changes, in one stage.
 ``warm`` is a DeepMoE that has all a DVMoE has by ``default`` but the generative half of its gate: the same start, which
@@ -39,10 +41,10 @@ def _alone(name: str) -> ModuleType:
 
 if TYPE_CHECKING:
     from vae_moe import registry
-    from vae_moe.training.plan import ExpertsByEM, Plan, WarmStart
+    from vae_moe.training.plan import ExpertsByEM, Plan, WarmStart, generative
 else:
     registry, _plan = _alone("vae_moe.registry"), _alone("vae_moe.training.plan")
-    ExpertsByEM, Plan, WarmStart = _plan.ExpertsByEM, _plan.Plan, _plan.WarmStart
+    ExpertsByEM, Plan, WarmStart, generative = _plan.ExpertsByEM, _plan.Plan, _plan.WarmStart, _plan.generative
 
 IMAGES = ("mnist", "fashion_mnist", "cifar10", "digits")
 CLUSTERINGS, EXPERTS = registry.names("clustering"), registry.names("experts")
@@ -173,6 +175,8 @@ def _default(dataset: str, model: str) -> Recipe:
     if model in CLUSTERINGS:
         recipe = replace(recipe, hold_start=True, adversarial_reach=0.25, learning_rate=0.002)
         held = {"regularization": _CLUSTERING, "adversarial_probe": 6.0}
+        if dataset in IMAGES:
+            recipe, held = generative(recipe), held | {"covariance": "full"}
         return replace(recipe, network=_latent_network(size, model) | held)
     network = _latent_network(size, model) | _experts_network(size, model)
     return replace(
@@ -193,7 +197,7 @@ def _augment(dataset: str, model: str) -> Recipe:
         )
     recipe = with_network(_default(dataset, model), regularization={**_CLUSTERING, "consistency": 100.0})
     augmentation = {"rotation": 10.0, "shift": 0.08, "zoom": 0.1}
-    return replace(recipe, preset="augment", augmentation=augmentation, epochs=2 * recipe.epochs)
+    return generative(replace(recipe, preset="augment", augmentation=augmentation, epochs=2 * recipe.epochs))
 
 
 def _scratch(dataset: str, model: str) -> Recipe:

@@ -99,8 +99,8 @@ def quick(recipe: Recipe, epochs: int = 2) -> Recipe:
         autoencoder_epochs=min(recipe.warm_start.autoencoder_epochs, epochs),
         distill_epochs=min(recipe.warm_start.distill_epochs, epochs),
     )
-    gate_epochs = min(recipe.gate_epochs, epochs)
-    return replace(recipe, epochs=min(recipe.epochs, epochs), gate_epochs=gate_epochs, warm_start=warm_start)
+    fewer = {name: min(getattr(recipe, name), epochs) for name in ("epochs", "gate_epochs", "settle_epochs")}
+    return replace(recipe, **fewer, warm_start=warm_start)
 
 
 def _with_task(recipe: Recipe, task: str, n_outputs: int, n_labels: int | None) -> Recipe:

@@ -1,5 +1,6 @@
 """What is generated, and how well: log p(x) in closed form, purity by hand, the range of samples, the judge."""
 
+import keras
 import numpy as np
 import pytest
 from scipy.special import logsumexp
@@ -8,7 +9,9 @@ from scipy.stats import multivariate_normal
 from experiments import judges, measures, recipes
 from vae_moe import DMVAE, VAE, VaDE, metrics
 from vae_moe.data import datasets
-from vae_moe.training.prior_refit import refit_prior
+from vae_moe.training import fit, health
+from vae_moe.training.generation import refit_prior
+from vae_moe.training.plan import Plan
 
 
 @pytest.mark.parametrize("model_class", [VAE, VaDE, DMVAE])
@@ -101,3 +104,22 @@ def test_the_refitted_prior_has_the_moments_of_z(rng, covariance):
     known = np.cov(np.concatenate([z, as_it_was]).T)
     known = known if covariance == "full" else np.diag(np.diag(known))
     np.testing.assert_allclose(prior.covariances()[0], known, rtol=0.03, atol=0.01)
+
+
+def test_z_settles_where_its_component_is_and_clusters_stay(rng):
+    centres = np.eye(3, 6)
+    x = np.repeat(centres, 100, 0).astype("f")
+    model = DMVAE(6, n_components=3, latent_dim=2, z_encoder_sizes=(8,), c_encoder_sizes=(), decoder_sizes=(8,))
+    model.mixture.c_encoder.layers[-1].kernel.assign(20 * centres.T)
+    weights, seen = dict(model.term_weights), []
+    look = keras.callbacks.LambdaCallback(
+        on_train_end=lambda logs: seen.append([model.predict_proba(x), health.examine(model, x)])
+    )
+    plan = Plan(epochs=1, settle_epochs=20, settle_weights=(10.0, 30.0), learning_rate=0.05, batch_size=100)
+    fit.fit_clustering(model, x, plan, observers=[look])
+    ((clusters, before),) = seen  # when the bound was trained
+    np.testing.assert_array_equal(model.predict_proba(x), clusters)
+    after = health.examine(model, x)
+    assert before.bayes_agreement < after.bayes_agreement == 1
+    assert before.samples_agreement < 0.7 and after.samples_agreement > 0.9
+    assert model.term_weights == weights and model.mixture.c_encoder.trainable

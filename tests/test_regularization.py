@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 import tensorflow as tf
 
@@ -66,6 +67,18 @@ def test_the_model_adds_them_with_their_weights(rng):
     np.testing.assert_allclose(model.compute_loss(y_pred=outputs, training=True), expected, rtol=1e-5)
     np.testing.assert_allclose(model.compute_loss(y_pred=outputs, training=False), bound, rtol=1e-5)
     assert set(model({"x": x, "view": view})["terms"]) == {"recon", "kl_z", "kl_c"}
+
+
+def test_z_and_samples_are_of_the_component_that_q_names(rng):
+    model = DMVAE(6, n_components=4, latent_dim=2, covariance="full", regularization={"agreement": 1, "samples": 1})
+    prior, x = model.mixture.prior, rng.uniform(0, 1, (50, 6)).astype("f")
+    prior.assign(None, rng.normal(size=(4, 2)), [np.cov(rng.normal(size=(2, 9))) for _ in range(4)])
+    outputs = model({"x": x}, training=True)
+    q, p = model.predict_proba(x), scipy.special.softmax(prior.c_logits(model.encode(x)), -1)
+    np.testing.assert_allclose(outputs["terms"]["agreement"], scipy.stats.entropy(q, p, axis=-1), rtol=1e-4)
+    known = [-model.c_log_proba(model.generate(20_000, k))[:, k].mean() for k in range(4)]
+    term = model({"x": np.repeat(x, 1000, 0)}, training=True)["terms"]["samples"].numpy()
+    np.testing.assert_allclose([term[k::4].mean() for k in range(4)], known, rtol=0.01)
 
 
 def test_entropy_is_scipys(rng):

@@ -20,7 +20,7 @@ from vae_moe.estimators._persistence import in_float32
 from vae_moe.training import calibration, hierarchy, how_many
 from vae_moe.training.fit import fit_clustering
 from vae_moe.training.graphs import FEW_COLUMNS, filled
-from vae_moe.training.plan import MANY_ROWS, Plan, augmented, default_plan
+from vae_moe.training.plan import MANY_ROWS, Plan, augmented, default_plan, generative
 
 #: Of z, over which `score_samples` averages; the same noise for every row.
 ELBO_SAMPLES = 16
@@ -34,7 +34,7 @@ FEW_LAYERS, MANY_LAYERS, C_LAYERS = (256, 512), (512, 512, 512), (512, 256)
 #: Channels of convolutional networks, epochs of their autoencoder and its learning rate: from random kernels they take
 #: more steps, and larger ones, than dense networks.
 FILTERS, CONV_EPOCHS, CONV_RATE = (8, 16, 32), 20, 3e-3
-ENCODERS, COVARIANCES = ("mlp", "conv"), ("diag", "full")
+ENCODERS, COVARIANCES = ("mlp", "conv"), ("auto", "diag", "full")
 #: Interquartile ranges below the first quartile of the rows' scores from which on a row belongs nowhere: Tukey's "far
 #: out" (Exploratory Data Analysis, 1977).
 FAR_OUT = 3.0
@@ -52,7 +52,7 @@ class KerasClustering(
     latent_dim: int = 10
     likelihood: str | Mapping[Any, str] = "auto"
     missing: str = "random"
-    covariance: str = "diag"
+    covariance: str = "auto"
     image_shape: tuple[int, ...] | None = None
     encoder: str = "mlp"
     augment: bool = False
@@ -97,7 +97,7 @@ class KerasClustering(
             likelihood=likelihood,
             stddev=NOISE,
             hidden_cells=HIDDEN_CELLS,
-            covariance=self.covariance,
+            covariance=self._covariance,
             image_shape=self.image_shape,
             regularization=terms | ({"consistency": self.regularization} if self.augment else {}),
             adversarial_probe=PROBE,
@@ -219,7 +219,8 @@ class KerasClustering(
         """
         bounds = self.score_samples(X)
         learn_weights = self.model_.mixture.prior.learn_weights
-        n_parameters = 2 * self.n_components_ * self.latent_dim + (self.n_components_ - 1) * learn_weights
+        n_variances = self.latent_dim * (self.latent_dim + 1) // 2 if self._covariance == "full" else self.latent_dim
+        n_parameters = self.n_components_ * (self.latent_dim + n_variances) + (self.n_components_ - 1) * learn_weights
         return float(-2 * bounds.sum() + n_parameters * np.log(len(bounds)))
 
     def _check_parameters(self) -> None:
@@ -248,11 +249,19 @@ class KerasClustering(
         """Return the default plan for so many rows, with this estimator's parameters."""
         plan = augmented(default_plan(n_rows)) if self.augment else default_plan(n_rows)
         plan = self._with_parameters(plan)
+        plan = generative(plan) if self._covariance == "full" else plan
         if plan.warm_start is not None and self.encoder == "conv":
             epochs, size = self.start_epochs or CONV_EPOCHS, plan.batch_size
             stages = replace(plan.warm_start, autoencoder_epochs=epochs, batch_size=size, learning_rate=CONV_RATE)
             plan = replace(plan, warm_start=stages)
-        return replace(plan, adversarial_reach=self.adversarial_reach, refit_prior=self.covariance == "full")
+        return replace(plan, adversarial_reach=self.adversarial_reach)
+
+    @property
+    def _covariance(self) -> str:
+        """Of the components, "auto" decided."""
+        if self.covariance == "auto":
+            return "diag" if self.image_shape is None else "full"
+        return self.covariance
 
     def _layers(self, n_rows: int) -> dict[str, Any]:
         """Return the networks' arguments: q(z | x) and q(c | x) share a convolutional trunk alone."""

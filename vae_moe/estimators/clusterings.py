@@ -34,9 +34,10 @@ class VaDEClustering(KerasClustering):
     missing : {'random', 'informative'}, default='random'
         What a gap says beside the row's other cells: nothing, or something of its own. With 'informative' a column
         with gaps has one of 0 and 1 beside it that tells of them, in the model of X.
-    covariance : {'diag', 'full'}, default='diag'
-        Of the components in z. With 'full' they are fitted to q(z | x) once more when the bound is trained: samples are
-        more often of their component's kind.
+    covariance : {'auto', 'diag', 'full'}, default='auto'
+        Of the components in z. With 'full' they are fitted to q(z | x) once more when the bound is trained, and a DMVAE
+        then learns, in a quarter of the epochs more, to draw samples that are of their component's kind; what is in
+        which cluster does not change. 'auto' is 'full' of images.
     image_shape : tuple of int or None, default=None
         (H, W) or (H, W, C) of the images that the rows of X are, which `encoder` and `augment` need.
     encoder : {'mlp', 'conv'}, default='mlp'

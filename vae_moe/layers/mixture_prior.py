@@ -7,6 +7,8 @@ import numpy as np
 import scipy.special
 import tensorflow as tf
 
+from vae_moe.layers.noise import normal
+
 
 @keras.saving.register_keras_serializable("vae_moe")
 class MixturePrior(keras.layers.Layer):
@@ -151,6 +153,16 @@ class MixturePrior(keras.layers.Layer):
         if self.covariance == "full":
             deviations = np.linalg.solve(self.mixing().numpy()[c], deviations[..., np.newaxis])[..., 0]
         return (means + deviations).astype(np.float32)
+
+    def draw(self, components, generator: keras.random.SeedGenerator):
+        """A point of p(z | c) for each of these components, in a step of training: integers [B] -> [B, L]."""
+        noise = normal((tf.shape(components)[0], self.latent_dim), generator, self.variable_dtype)
+        deviations = tf.exp(0.5 * tf.gather(self.log_vars, components)) * noise
+        if self.covariance == "full":
+            identity = tf.eye(self.latent_dim, batch_shape=[self.n_components], dtype=self.variable_dtype)
+            unmixing = tf.linalg.triangular_solve(self.mixing(), identity)  # [K, L, L]
+            deviations = tf.linalg.matvec(tf.gather(unmixing, components), deviations)
+        return tf.gather(self.means, components) + deviations
 
     def assign(self, weights, means, variances) -> None:
         """Set the prior, for instance to a fitted mixture.

@@ -16,7 +16,7 @@ from vae_moe.layers import batch_part
 from vae_moe.layers.noise import normal
 
 #: The terms by name.
-NAMES = ("consistency", "balance", "entropy", "adversarial", "start")
+NAMES = ("consistency", "balance", "entropy", "adversarial", "start", "agreement", "samples")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,9 @@ class Regularization:
     #: "balance": the KL of the batch mean of q(c|x) to ``component_shares``, or its negative entropy;
     #: "entropy": the entropy of q(c|x);
     #: "adversarial": KL(q(c|x) || q(c|x + r)), r the small change that raises it most;
-    #: "start": the cross-entropy of q(c|x) to the start's components.
+    #: "start": the cross-entropy of q(c|x) to the start's components;
+    #: "agreement": KL(q(c|x) || p(c|z)), z the mean of q(z|x), which moves z to its component;
+    #: "samples": the cross-entropy of q(c|x~) to the component that x~ is generated from.
     weights: Mapping[str, float]
     #: Length of r, in units of x.
     adversarial_radius: float = 1.0
@@ -66,13 +68,13 @@ class Regularization:
         settings = {name: getattr(self, name) for name in _SETTINGS}
         return {"regularization": dict(self.weights), **settings, "component_shares": shares}
 
-    def terms(self, gate, c_logits, generator: keras.random.SeedGenerator, x, view=None, radius=None, component=None):
+    def terms(self, gate, outputs, generator: keras.random.SeedGenerator, x, view=None, radius=None, component=None):
         """The terms of a batch that have a weight, and what they need.
 
         Args:
             gate: with ``c_log_probs`` and ``latent_dim`` (:mod:`vae_moe.layers.gates`).
-            c_logits: log q(c|x), [B, K].
-            generator: of the directions in which the adversarial change is first sought.
+            outputs: the gate's of x, with ``c_logits`` [B, K] and, of a latent mixture, ``features``, its z [B, L].
+            generator: of the directions in which the adversarial change is first sought, and of samples.
             x: [B, D].
             view: augmentations or neighbours of the rows of x, [B, D], for the consistency.
             radius: each row's own, [B], in place of ``adversarial_radius``.
@@ -85,7 +87,7 @@ class Regularization:
         def log_probs(rows):
             return gate.c_log_probs(rows, tf.zeros([1, gate.latent_dim]))  # z at its mean
 
-        terms = {}
+        terms, c_logits = {}, outputs["c_logits"]
         if view is not None and self.weights["consistency"]:
             terms["consistency"] = consistency(c_logits, log_probs(view))
         if self.weights["balance"]:
@@ -104,6 +106,11 @@ class Regularization:
             terms |= batch_part.terms_of_part(of_part, self.adversarial_share, x, radius, noise)
         if component is not None and self.weights["start"]:
             terms["start"] = start(c_logits, component)
+        if self.weights["agreement"]:
+            terms["agreement"] = consistency(c_logits, tf.nn.log_softmax(gate.prior.c_logits(outputs["features"])))
+        if self.weights["samples"]:
+            components = tf.range(tf.shape(x)[0]) % gate.n_components
+            terms["samples"] = start(log_probs(gate.decode(gate.prior.draw(components, generator))), components)
         return terms
 
 

@@ -117,7 +117,7 @@ class GatedModel(Shown, LoopingModel):
         if training:
             if losses := self.losses:  # taken here: the terms call its layers again
                 outputs[LAYER_LOSSES] = tf.add_n([tf.cast(loss, outputs["c_logits"].dtype) for loss in losses])
-            held = self.regularization.terms(gate, outputs["c_logits"], self.seed_generator, **inputs)
+            held = self.regularization.terms(gate, outputs, self.seed_generator, **inputs)
             outputs["terms"] = {**outputs["terms"], **held}
         return outputs
 

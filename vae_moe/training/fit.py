@@ -3,13 +3,13 @@
 1. The start: an autoencoder, clusters of its latents, the prior, the gate's network (:mod:`.warm_start`).
 2. Of mixtures of experts: EM moves the clusters to where y differs; the experts by EM (:mod:`.expert_em`).
 3. The loss, by gradients; the experts by EM after each epoch; the plan's epoch is kept.
-4. Of clusterings: the prior is fitted to what training made of z (:mod:`.prior_refit`).
+4. Of clusterings: the prior is fitted to what training made of z (:mod:`.generation`), and z moves to it.
 """
 
 import functools
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -19,9 +19,8 @@ import tensorflow as tf
 from vae_moe.engine import pipelines
 from vae_moe.engine.resume import Backup
 from vae_moe.layers import LatentMixture
-from vae_moe.training import augmentation, callbacks, expert_em, graphs, held_experts
+from vae_moe.training import augmentation, callbacks, expert_em, generation, graphs, held_experts
 from vae_moe.training.plan import ExpertsByEM, Plan
-from vae_moe.training.prior_refit import refit_prior
 from vae_moe.training.stop_on_nan import StopOnNaN
 from vae_moe.training.warm_start import Latents, StartCache, start_gate
 
@@ -90,21 +89,17 @@ def fit_clustering(
             model, model.mixture, x, plan, seed=seed, filled=filled, cache=cache, backup=backup, verbose=verbose
         )
     warm_start_seconds = backup.seconds
-    data = batches(
-        x,
-        None,
-        plan,
-        seed,
-        radius=_radius(model, filled, plan, latents),
-        components=components,
-        image_shape=image_shape,
-        sample_weight=sample_weight,
-    )
+    radius = _radius(model, filled, plan, latents)
+    inputs = {"radius": radius, "components": components, "sample_weight": sample_weight}
+    data = batches(x, None, plan, seed, image_shape=image_shape, **inputs)
     best = "val_loss" if plan.checkpoint == "best" and validation is not None else None
     seen = None if validation is None else pipelines.in_order(validation)
     history = _train(model, filled, data, plan, best, observers, backup, validation_data=seen, verbose=verbose)
     if plan.refit_prior and model.mixture.prior.trainable:
-        refit_prior(model, x, sample_weight)
+        generation.refit_prior(model, x, sample_weight)
+    if plan.settle_epochs:
+        data = batches(x, None, replace(plan, augmentation=None), seed, sample_weight=sample_weight)
+        generation.settle(model, data, plan, backup, [StopOnNaN(filled)], verbose)
     return Fitted(history.history, history.best_epoch, backup.seconds, warm_start_seconds, _shared(latents))
 
 

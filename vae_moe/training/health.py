@@ -31,7 +31,7 @@ CURES = {
     "groups torn": "try another seed or start, or another number of components",
     "posterior ignored": "warm the KL up (callbacks.KLWarmUp), or start from an autoencoder",
     "unsure components": "train longer, or give regularization a consistency",
-    "components disagree": ("fit the prior to q(z|x) (prior_refit.refit_prior), or train longer"),
+    "components disagree": ("fit the prior to q(z|x) (generation.refit_prior), or train longer"),
 }
 
 

@@ -5,6 +5,7 @@ Nothing here imports TensorFlow, so that a recipe can be looked at in an instant
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ class Plan:
     kl_warm_up_epochs: int = 0
     checkpoint: str = "best"  # the epoch of least loss on rows held out, or "last"
     patience: int | None = None  # epochs without a lower loss that end the training; the start counts as one
-    refit_prior: bool = False  # whether a clustering's prior is fitted to q(z|x) at the end
+    refit_prior: bool = False  # whether a clustering's prior is then fitted to q(z|x)
+    settle_epochs: int = 0  # after that, with a network's q(c|x) held: z, and what is drawn, move to their component
+    settle_weights: tuple[float, float] = (10.0, 5.0)  # of the terms agreement and samples there
     gate_epochs: int = 0  # of the gate's bound alone, before y is seen
     experts: ExpertsByEM | None = None  # None: by gradients, with the gate
     n_labelled: int = 0  # rows with a class that are added to each batch
@@ -108,6 +111,14 @@ EXPERTS = replace(
 def default_plan(n_rows: int) -> Plan:
     """The default plan of a clustering of so many rows."""
     return MANY if n_rows >= MANY_ROWS else FEW
+
+
+AnyPlan = TypeVar("AnyPlan", bound=Plan)
+
+
+def generative(plan: AnyPlan) -> AnyPlan:
+    """The plan with what makes samples of a component be of its kind."""
+    return replace(plan, refit_prior=True, settle_epochs=plan.epochs // 4)
 
 
 def augmented(plan: Plan) -> Plan:
