@@ -56,7 +56,7 @@ def test_foreign_text_is_escaped_and_nothing_is_fetched(two_groups, tmp_path):
     parts = (groups.overview, groups.one_by_one, groups.against_labels, groups.latents)
     made = Page(HOSTILE, HOSTILE, {HOSTILE: [block for part in parts for block in part(two_groups)]})
     read = Tags(made.html)
-    assert not {"script", "iframe", "object", "embed"} & read.tags
+    assert not {"iframe", "object", "embed"} & read.tags and made.html.count("<script") == 1
     assert HOSTILE in read.text and "49" not in read.text
     assert all(address.startswith(("data:", "#")) for address in read.addresses)
     made.write(tmp_path)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ IMAGES_ACROSS = 8
 SAMPLES_SHOWN = 2  # rows of a table
 WORDS = 3  # traits in a group's line
 CELL = 40  # characters of a cell
+MAP_COLUMNS = 5  # of a row that is hovered over
 LABELS = 40  # known classes in a table
 
 
@@ -140,11 +142,41 @@ def latents(groups: Groups) -> list[Block]:
     """z in the plane."""
     if groups.z is None:
         return []
-    n = min(len(groups.z), pictures.EMBEDDED_ROWS)
+    rows, points = pictures.in_the_plane(groups.z)
     how = ", by t-SNE: near points are alike, distances between groups say little" if groups.z.shape[1] > 2 else ""
-    caption = f"{n} rows in the model's latent space, coloured by {groups.kind}{how}."
-    picture = pictures.latent_space(groups.z, groups.of_rows, groups.n_groups, groups.kind)
-    return [page.figure("latents", picture, caption)]
+    caption = f"{len(rows)} rows in the model's latent space, coloured by {groups.kind}{how}."
+    picture = pictures.latent_space(points, groups.of_rows[rows], groups.n_groups, groups.kind)
+    return [page.figure("latents", picture, caption, map=_map(groups, rows, points))]
+
+
+def _map(groups: Groups, rows: np.ndarray, points: np.ndarray) -> dict[str, Any]:
+    """What ``map.js`` draws of rows at points [M, 2], with the columns that tell groups apart."""
+    strongest = sorted((trait for group in groups.by_size for trait in groups.traits(group)), key=_strength)
+    columns = list(dict.fromkeys(trait.feature.column for trait in strongest))[:MAP_COLUMNS]
+    frame = pd.DataFrame(index=range(len(groups.rows))) if groups.frame is None else groups.frame[columns]
+    if groups.labels is not None:
+        columns, frame = (
+            ["known class", *columns],
+            frame.assign(**{"known class": groups.labels})[["known class", *columns]],
+        )
+    places = np.round((points - points.min(0)) / np.maximum(np.ptp(points, 0), 1e-9), 4)
+    named = groups.rows if groups.pixels is not None else [f"row {name}" for name in groups.rows]
+    found = groups.of_rows[rows]
+    return {
+        "kind": groups.kind,
+        "colours": drawing.COLOURS,
+        "x": places[:, 0].tolist(),
+        "y": places[:, 1].tolist(),
+        "group": found.tolist(),
+        "sure": [f"{share:.0%}" for share in groups.probs[rows, found]],
+        "rows": [named[row] for row in rows],
+        "columns": columns,
+        "cells": [list(map(shown, cells)) for cells in frame.iloc[rows].astype(object).to_numpy()],
+    }
+
+
+def _strength(trait: Trait) -> float:
+    return -abs(trait.effect)
 
 
 def against_labels(groups: Groups) -> list[Block]:

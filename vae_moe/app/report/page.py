@@ -1,6 +1,7 @@
 """A page of titled sections, made of blocks, as one HTML file that needs nothing else: pictures and style are in it.
 
 Blocks are plain dictionaries, so that a page can be kept as JSON. Whatever a block holds is foreign text, and escaped.
+A page with a map has one script, ``map.js``, and a policy that allows no other; all others have none.
 """
 
 import base64
@@ -8,6 +9,8 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +42,15 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], caption: str = ""
     return {"kind": "table", "head": list(head), "rows": [list(row) for row in rows], "caption": caption}
 
 
-def figure(name: str, png: bytes, caption: str, *, wide: bool = False, pixels: bool = False) -> Block:
-    """A picture, a PNG file of a name; wide ones scroll on a narrow screen, pixels are drawn as such."""
-    return {"kind": "figure", "name": name, "png": png, "caption": caption, "wide": wide, "pixels": pixels}
+def figure(
+    name: str, png: bytes, caption: str, *, wide: bool = False, pixels: bool = False, map: Block | None = None
+) -> Block:
+    """A picture, a PNG file of a name; wide ones scroll on a narrow screen, pixels are drawn as such.
+
+    Where scripts run, a map is in its place on a screen, as ``map.js`` draws it: ``x``, ``y`` from 0 to 1, ``group``,
+    ``sure``, ``rows`` and ``cells`` of each point, ``columns``, ``colours`` and ``kind``.
+    """
+    return {"kind": "figure", "name": name, "png": png, "caption": caption, "wide": wide, "pixels": pixels, "map": map}
 
 
 def cards(values: Iterable[tuple[Cell, Sequence[Block]]]) -> Block:
@@ -77,7 +86,9 @@ class Page:
     def html(self) -> str:
         """The page."""
         sections = {title: blocks for title, blocks in self.sections.items() if blocks}
-        return _template().render(title=self.title, subtitle=self.subtitle, sections=sections)
+        with_map = any(block.get("map") for blocks in sections.values() for block in _figures(blocks))
+        script = files("vae_moe.app.report").joinpath("map.js").read_text(encoding="utf-8") if with_map else ""
+        return _template().render(title=self.title, subtitle=self.subtitle, sections=sections, script=script)
 
     def write(self, folder: str | Path) -> None:
         """Write ``report.html``, and what it is made of: ``report.json`` and ``figures/*.png``."""
@@ -106,7 +117,7 @@ class Page:
         pictures = {path.stem: path.read_bytes() for path in (Path(folder) / "figures").glob("*.png")}
 
         def with_picture(block):
-            return block | {"png": pictures[block["name"]]} if block.get("kind") == "figure" else block
+            return {"map": None} | block | {"png": pictures[block["name"]]} if block.get("kind") == "figure" else block
 
         kept = (Path(folder) / "report.json").read_text(encoding="utf-8")
         return cls(**json.loads(kept, object_hook=with_picture))
@@ -126,4 +137,5 @@ def _template() -> Template:
     loader = PackageLoader("vae_moe.app", "report")
     environment = Environment(autoescape=True, undefined=StrictUndefined, loader=loader)
     environment.filters["base64"] = lambda png: base64.b64encode(png).decode()
+    environment.filters["sha256"] = lambda text: base64.b64encode(sha256(text.encode()).digest()).decode()
     return environment.get_template("page.html")

@@ -33,25 +33,29 @@ def curves(history: Mapping[str, Sequence[float]]) -> bytes:
     return png(score_plots.training_curves(shown or history))
 
 
-def latent_space(z: np.ndarray, groups: np.ndarray, n_groups: int, kind: str, seed: int = 0) -> bytes:
-    """z in the plane, coloured by group: t-SNE, or z itself where it has two entries.
+def latent_space(points: np.ndarray, groups: np.ndarray, n_groups: int, kind: str) -> bytes:
+    """Points of rows in the plane, coloured by group.
 
     Args:
-        z: [M, L].
+        points: [M, 2].
         groups: [M] integers below K.
         n_groups: K.
         kind: what a group is.
-        seed: of t-SNE.
     """
-    if len(z) > EMBEDDED_ROWS:
-        rows = np.sort(np.random.default_rng(seed).choice(len(z), EMBEDDED_ROWS, replace=False))
-        z, groups = z[rows], groups[rows]
     named = {group: str(group) for group in range(n_groups)}
     figure = drawing.figure(drawing.PANEL + 1.6 + len(named) // drawing.LONG, drawing.PANEL + 0.2, None)
     axes = figure.subplots()
-    drawing.embedding(axes, _in_the_plane(z, seed), groups, named)
+    drawing.embedding(axes, points, groups, named)
     drawing.legend(figure, named, kind)
     return png(figure)
+
+
+def in_the_plane(z: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Rows [M] of z [N, L], all or EMBEDDED_ROWS drawn ones, and their points [M, 2]: t-SNE, or z itself if L is 2."""
+    rows = np.arange(len(z))
+    if len(z) > EMBEDDED_ROWS:
+        rows = np.sort(np.random.default_rng(seed).choice(len(z), EMBEDDED_ROWS, replace=False))
+    return rows, _embedded(z[rows], seed)
 
 
 def tree(joined: np.ndarray, kind: str, samples: np.ndarray | None = None) -> bytes:
@@ -126,7 +130,7 @@ def _against_the_diagonal(x, y, error, **axes_) -> bytes:
     return png(figure)
 
 
-def _in_the_plane(z: np.ndarray, seed: int) -> np.ndarray:
+def _embedded(z: np.ndarray, seed: int) -> np.ndarray:
     if z.shape[1] == 2:
         return z
     if z.shape[1] < 2 or len(z) < LEAST_ROWS:
