@@ -54,8 +54,10 @@ def recipe_of(cell: Cell) -> recipes.Recipe:
     if cell.start == "none":
         assert recipe.warm_start is not None
         epochs = recipe.warm_start.autoencoder_epochs + recipe.epochs  # as many as the stages have together
-        recipe = replace(recipe, warm_start=None, adversarial_reach=None, epochs=epochs)
-        recipe = recipes.with_network(recipe, regularization={})
+        recipe = replace(
+            recipe, warm_start=None, adversarial_reach=None, epochs=epochs, refit_prior=False, settle_epochs=0
+        )
+        recipe = recipes.with_network(recipe, regularization={}, covariance="diag")
     return recipe
 
 

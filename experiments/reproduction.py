@@ -9,20 +9,22 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments import convergence, grids, label_efficiency, runs, table1
+from experiments import clustering, convergence, grids, label_efficiency, table1
 from experiments.claims import claims
 from experiments.grids import Records
 
 PAGE = Path("docs/reproduction.md")
 
 
-def page(trained: Records, cells: Records, speeds: Records, released: Records, latent: Records, labels: Records) -> str:
+def page(
+    clusterings: Records, cells: Records, speeds: Records, released: Records, latent: Records, labels: Records
+) -> str:
     """The whole page, Markdown."""
     parts = ["# The report's claims, checked", "", "Made by `python -m experiments.reproduction` from the records."]
     parts += ["", "| | claim | verdict | our figures |", "|---|---|---|---|"]
     parts += [
         f"| {letter} | {claim} | **{verdict}** | {figures} |"
-        for letter, claim, verdict, figures in claims(trained, cells, speeds, released)
+        for letter, claim, verdict, figures in claims(clusterings, cells, speeds, released)
     ]
     parts += ["", "## Table 1", "", table1.table(cells) if cells else "Made by `python -m experiments.table1`."]
     parts += ["", _DIFFERENCES, "", "### With the loss as released", "", _released(released)]
@@ -92,7 +94,7 @@ def write(path: Path = PAGE) -> str:
     """The page of the committed records, and where it goes."""
     folder = table1.FOLDER
     text = page(
-        runs.kept(runs.RECORDS),
+        grids.read(clustering.FOLDER),
         grids.read(folder),
         grids.read(convergence.FOLDER),
         grids.read(folder / "as-released"),
