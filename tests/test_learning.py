@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from short_plans import CLASSIFIERS, REGRESSORS, SHORT
+from short_plans import REGRESSORS, SHORT
 from sklearn.cluster import KMeans
 from sklearn.datasets import make_friedman1
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
@@ -14,14 +14,12 @@ from sklearn.preprocessing import StandardScaler
 from vae_moe import estimators
 
 
-@pytest.mark.parametrize(("clustering", "share"), [(estimators.DMVAEClustering, 1.0), (estimators.VaDEClustering, 0.9)])
-def test_digits_are_clustered_as_well_as_by_k_means(clustering, share, digits):
-    """A DMVAE does better; whether so short a VaDE does depends on its seed."""
+def test_digits_are_clustered_better_than_by_k_means(digits):
     X, y = digits[0][:600], digits[1][:600]
-    model = clustering(10, start_epochs=10, epochs=10, random_state=0).fit(X)
+    model = estimators.DMVAEClustering(10, start_epochs=10, epochs=10, random_state=0).fit(X)
     assert model.likelihood_ == "bernoulli" and (model.x_mean_ == 0).all() and (model.x_scale_ == 1).all()
     k_means = KMeans(10, n_init=10, random_state=0).fit_predict(X)
-    assert adjusted_rand_score(y, model.labels_) > share * adjusted_rand_score(y, k_means)
+    assert adjusted_rand_score(y, model.labels_) > adjusted_rand_score(y, k_means)
     assert model.n_iter_ == 10 == len(model.history_["kl_z"])
 
 
@@ -37,12 +35,12 @@ def test_a_gate_sees_a_column_of_small_numbers_among_others(rng):
 def test_friedmans_function_is_learned_better_than_by_one_map(regressor):
     X, y = make_friedman1(400, noise=0.5, random_state=0)
     X, X_test, y, y_test = train_test_split(X, y, random_state=0)
-    model = regressor(start_epochs=40, epochs=20, random_state=0).fit(X, y)
+    model = regressor(4, start_epochs=20, epochs=20, random_state=0).fit(X, y)
     linear = LinearRegression().fit(X, y)
     assert 1 - model.score(X_test, y_test) < 0.9 * (1 - linear.score(X_test, y_test))
 
 
-@pytest.mark.parametrize("classifier", CLASSIFIERS)
+@pytest.mark.parametrize("classifier", [estimators.DVMoEClassifier, estimators.DeepMoEClassifier])
 def test_clusters_with_classes_of_their_own(classifier, rng):
     """Whether the sign of the first column means 1 or 0 differs between two clusters: no one map tells."""
     cluster = rng.integers(2, size=400)
@@ -66,11 +64,11 @@ def test_held_out_rows_choose_the_epoch(diabetes):
 
 
 def test_ridge_is_not_far_from_the_default(diabetes):
-    """The default of every regressor on diabetes, with a short training: no worse than Ridge by more than 5 %."""
+    """Of each kind of gate on diabetes, with a short training: no worse than Ridge by more than 5 %."""
     X, X_test, y, y_test = train_test_split(*diabetes, random_state=0)
     ridge = make_pipeline(StandardScaler(), Ridge()).fit(X, y)
     error = np.sqrt(np.square(ridge.predict(X_test) - y_test).mean())
-    for regressor in REGRESSORS:
+    for regressor in (estimators.DVMoERegressor, estimators.DeepMoERegressor):
         model = regressor(epochs=5, start_epochs=10, random_state=0).fit(X, y)
         assert np.sqrt(np.square(model.predict(X_test) - y_test).mean()) < 1.05 * error
 
