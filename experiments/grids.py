@@ -194,7 +194,7 @@ def load(name: str, quick: bool, seed: int = 0):
 
 def network(
     recipe: recipes.Recipe, dataset, cache: Path, quick: bool, callbacks=()
-) -> tuple[dict[str, Any], training.Trained]:
+) -> tuple[dict[str, Any], "training.Fitted"]:
     """The figures of a trained recipe (``train.record``) and what they are of; ``quick`` trains its short version."""
     recipe = recipes.quick(recipe) if quick else recipe
     y = training.targets(recipe, dataset)

@@ -131,7 +131,7 @@ def _run_once(recipe: recipes.Recipe, dataset, y, path: Path, verbose) -> dict[s
     return figures
 
 
-def record(recipe: recipes.Recipe, dataset, y, trained: training.Trained) -> dict[str, Any]:
+def record(recipe: recipes.Recipe, dataset, y, trained: "training.Fitted") -> dict[str, Any]:
     """All figures of a trained recipe: scores of the test set, times, and what they came from."""
     return {
         "dataset": recipe.dataset,

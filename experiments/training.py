@@ -1,26 +1,11 @@
 """A recipe carried out: its model and its targets; it is a plan, which ``vae_moe.training.fit`` knows how to fit."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from experiments import recipes, starts
 
-
-@dataclass(frozen=True)
-class Trained:
-    """What training gives: the model, Keras' history, and seconds.
-
-    Attributes:
-        seconds: of all that was carried out, less what was lost when a process was killed.
-        warm_start_seconds: of these, before the last stage.
-        shared_seconds: of the stages that were read from the cache: they come on top.
-    """
-
-    model: Any
-    history: dict[str, list[float]]
-    seconds: float
-    warm_start_seconds: float
-    shared_seconds: float
+if TYPE_CHECKING:
+    from vae_moe.training.fit import Fitted
 
 
 def targets(recipe: recipes.Recipe, dataset):
@@ -38,7 +23,7 @@ def targets(recipe: recipes.Recipe, dataset):
     return None
 
 
-def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, backup=None, verbose=1) -> Trained:
+def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, backup=None, verbose=1) -> "Fitted":
     """Carry out every stage of a recipe.
 
     Args:
@@ -66,12 +51,10 @@ def train(recipe: recipes.Recipe, dataset, y, *, callbacks=(), cache=None, backu
     }
     x, validation = dataset.train.x, dataset.validation.x
     if y is None:
-        fitted = fit.fit_clustering(model, x, recipe, validation=validation, **options)
-    else:
-        mixture = _start_mixture(recipe, dataset, model.gate_layer().n_components) if recipe.start_network else None
-        held = (validation, y.validation)
-        fitted = fit.fit_experts(model, x, y.train, recipe, validation=held, start_mixture=mixture, **options)
-    return Trained(model, fitted.history, fitted.seconds, fitted.warm_start_seconds, fitted.shared_seconds)
+        return fit.fit_clustering(model, x, recipe, validation=validation, **options)
+    mixture = _start_mixture(recipe, dataset, model.gate_layer().n_components) if recipe.start_network else None
+    held = (validation, y.validation)
+    return fit.fit_experts(model, x, y.train, recipe, validation=held, start_mixture=mixture, **options)
 
 
 def build(recipe: recipes.Recipe, dataset):

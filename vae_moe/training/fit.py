@@ -29,9 +29,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a training gives beside the model.
+    """What a training gives.
 
     Attributes:
+        model: trained.
         history: Keras', of the loss.
         best_epoch: whose weights the model has, counted from 0; -1 is the start.
         seconds: of all that was carried out, less what was lost when a process was killed.
@@ -40,6 +41,7 @@ class Fitted:
         ridge: of experts of classes, as rows held out chose it.
     """
 
+    model: Any
     history: dict[str, list[float]]
     best_epoch: int
     seconds: float
@@ -100,7 +102,7 @@ def fit_clustering(
     if plan.settle_epochs:
         data = batches(x, None, replace(plan, augmentation=None), seed, sample_weight=sample_weight)
         generation.settle(model, data, plan, backup, [StopOnNaN(filled)], verbose)
-    return Fitted(history.history, history.best_epoch, backup.seconds, warm_start_seconds, _shared(latents))
+    return Fitted(model, history.history, history.best_epoch, backup.seconds, warm_start_seconds, _shared(latents))
 
 
 def fit_experts(
@@ -188,7 +190,7 @@ def fit_experts(
     if by_em is not None and history:  # compiled anew for whoever trains it further
         pipelines.compile_model(model, data, plan.epochs, plan.learning_rate, plan.learning_rate_schedule)
     seconds = backup.seconds, warm_start_seconds, _shared(latents)
-    return Fitted(history, best_epoch, *seconds, 1.0 if by_em is None else options["class_alpha"])
+    return Fitted(model, history, best_epoch, *seconds, 1.0 if by_em is None else options["class_alpha"])
 
 
 def refit_experts(
