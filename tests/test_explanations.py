@@ -87,7 +87,39 @@ def test_the_command_and_the_service_give_reasons(table, tmp_path, capsys):
     assert client.post("/cluster", json={"rows": rows}).status_code == 404
 
 
-def test_a_clustering_gives_no_reasons(tmp_path, monkeypatch, capsys):
+def test_images_give_no_reasons(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("vae_moe.app.folder.trained", lambda *_: {"kind": "cluster", "image_shape": [2, 2]})
     assert app.main(["explain", str(tmp_path), "a.csv"]) == 2
-    assert "holds no experts of a table" in capsys.readouterr().err
+    assert "was trained on images" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def clustering(table):
+    """Of `side`, which tells two clusters, and of what tells nothing, with gaps."""
+    return estimators.DMVAEClustering(2, **SHORT).fit(table[0])
+
+
+def test_the_column_that_makes_a_rows_cluster_is_told(clustering, table, tmp_path):
+    frame = table[0]
+    found = clustering.explain(frame)
+    probs = clustering.predict_proba(frame)
+    np.testing.assert_array_equal(found.clusters, probs.argmax(1))
+    odds = np.log(probs.max(1)) - np.log(probs.min(1))
+    np.testing.assert_allclose(found.score, odds, rtol=1e-3, atol=1e-3)
+    hidden = np.log(clustering.predict_proba(frame.assign(side=frame.side.mean())))
+    rows = np.arange(300)
+    without = hidden[rows, found.clusters] - hidden[rows, found.others]
+    np.testing.assert_allclose(found.parts[:, 0], found.score - without, atol=1e-2)
+    assert (np.abs(found.parts[:20, 2]) < 1e-4).all()  # a gap says nothing here
+    told = found.frame()
+    assert list(told) == ["row", "cluster", "next", "column", "effect"] and len(told) == 1200
+    assert (told[told.row == 5].effect.abs().diff().dropna() <= 0).all()
+
+
+def test_an_ensembles_parts_are_the_mean_of_its_members(regressor, table):
+    several = estimators.EnsembleRegressor(regressor, 2)
+    several.estimators_ = [regressor, regressor]
+    found, alone = several.explain(table[0][:9]), regressor.explain(table[0][:9])
+    np.testing.assert_allclose(found.experts, alone.experts)
+    total = found.base + found.experts.sum(1) + found.gating
+    np.testing.assert_allclose(total, found.score, atol=1e-3)

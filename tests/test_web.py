@@ -46,6 +46,10 @@ def test_rows_are_answered_as_predict_does(client):
     health = client.get("/health").json()
     assert health["status"] == "ok" and "alcohol" in health["columns"]
     assert "/cluster" in client.get("/openapi.json").json()["paths"]
+    found = client.post("/explain", content=frame[:2].to_csv(index=False), headers=text)
+    reasons = pd.read_csv(io.StringIO(found.text))
+    assert list(reasons) == ["row", "cluster", "next", "column", "cell", "effect"]
+    assert (reasons.groupby("row").cluster.first() == client.expected[:2].argmax(1)).all()
 
 
 @pytest.mark.parametrize(

@@ -122,8 +122,10 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("--overwrite", action="store_true", help="replace an earlier --out")
     _add_common(predict)
 
-    explain = commands.add_parser("explain", help="tell what each column has to do with the predictions of single rows")
-    explain.add_argument("folder", type=Path, metavar="DIR", help="the --out of experts, of a table")
+    explain = commands.add_parser(
+        "explain", help="tell what each column has to do with the prediction, or cluster, of single rows"
+    )
+    explain.add_argument("folder", type=Path, metavar="DIR", help="the --out of cluster or experts, of a table")
     _add_data(explain)
     explain.add_argument(
         "--out", type=Path, default=Path("-"), metavar="FILE", help="as of predict; default: -, standard output"

@@ -108,7 +108,7 @@ def _frame_of_json(body: bytes) -> pd.DataFrame:
 
 
 def application(folder_: Path) -> Any:
-    """The FastAPI application of a folder: ``/predict`` and ``/explain``, or ``/cluster``; ``/health``, ``/docs``.
+    """The FastAPI application of a folder: ``/predict`` or ``/cluster``, ``/explain``, ``/health``, ``/docs``.
 
     Raises:
         DatasetError: as ``Service``, or FastAPI is not there.
@@ -143,7 +143,7 @@ def application(folder_: Path) -> Any:
 
     answer.__annotations__ = {"request": Request, "return": Response}
     extra = {"requestBody": {"content": content, "required": True}}
-    for path in ("cluster",) if service.config["kind"] == "cluster" else ("predict", "explain"):
+    for path in ("cluster" if service.config["kind"] == "cluster" else "predict", "explain"):
         app.add_api_route(f"/{path}", answer, methods=["POST"], name=path, openapi_extra=extra)
 
     @app.get("/health")

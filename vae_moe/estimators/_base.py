@@ -59,6 +59,7 @@ class KerasEstimator(BaseEstimator, ABC):
     x_mean_: np.ndarray = field(init=False)
     x_scale_: np.ndarray = field(init=False)
     x_limit_: float = field(init=False)
+    x_center_: np.ndarray = field(init=False)
     table_: dict[str, Any] | None = field(init=False)
 
     def save(self, folder: str | Path) -> None:
@@ -136,6 +137,17 @@ class KerasEstimator(BaseEstimator, ABC):
         self.x_mean_, self.x_scale_, self.x_limit_ = scaling.mean, scaling.scale, scaling.limit
         self._warn_of_extremes(X, rows)
         return scaling.apply(X[rows])
+
+    def _set_mean_row(self, x: np.ndarray) -> None:
+        """Keep the mean of the rows x [N, D] of a fit, of what is there."""
+        self.x_center_ = np.ma.masked_invalid(x).mean(0).filled(0.0)
+
+    @property
+    def _mean_row(self) -> np.ndarray:
+        """The mean of the rows of the fit, [1, D]."""
+        if not hasattr(self, "x_center_"):
+            raise ValueError(f"this {type(self).__name__} was saved without the mean of its rows. Fit it again.")
+        return self.x_center_[np.newaxis].astype(np.float32)
 
     def _warn_of_extremes(self, X: np.ndarray, rows: np.ndarray) -> None:
         """Warn of columns that few of some rows of X [N, D] rule, within the limits of its scaling.

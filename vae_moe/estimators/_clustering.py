@@ -17,6 +17,7 @@ from vae_moe.estimators._base import KerasEstimator
 from vae_moe.estimators._gaps import GapFilling
 from vae_moe.estimators._inputs import HIDDEN_CELLS, NOISE, Scaling, choose_likelihood
 from vae_moe.estimators._persistence import in_float32
+from vae_moe.estimators.explanations import Belonging, belonging
 from vae_moe.training import calibration, hierarchy, how_many
 from vae_moe.training.fit import fit_clustering
 from vae_moe.training.graphs import FEW_COLUMNS, filled
@@ -84,6 +85,7 @@ class KerasClustering(
                 "components."
             )
         x, likelihood = self._learn(X, rows, weight)
+        self._set_mean_row(x)
         backup, seed = self._backup(x, weight)
         truth, (x, hidden) = x, self._hide(x, seed)
         seen = filled(x, seed=seed)
@@ -152,6 +154,16 @@ class KerasClustering(
         """Return q(c | x) of X [N, D], at `temperature_`, as [N, K]."""
         x = self._check_X(X)
         return softmax(self.model_.c_log_proba(x) / self.temperature_, -1)
+
+    def explain(self, X: Any) -> Belonging:
+        """Return what each column of X [N, D] has to do with the cluster of each row, beside its next one.
+
+        Raises
+        ------
+        ValueError
+            If the estimator was saved by a version that did not keep the mean row.
+        """
+        return belonging(self, X)
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the mean of q(z | x) of X [N, D] as [N, L]."""

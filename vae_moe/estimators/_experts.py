@@ -43,7 +43,6 @@ class KerasMixtureOfExperts(KerasEstimator):
     patience: int = 10
     validation_fraction: float = 0.2
     batch_size: int = 64
-    x_center_: np.ndarray = field(init=False)
 
     @abstractmethod
     def _make_model(self, n_columns: int, n_outputs: int, task: str, seed: int) -> Any:
@@ -97,7 +96,7 @@ class KerasMixtureOfExperts(KerasEstimator):
         task = "regression" if y.ndim == 2 else "classification"
         if held_out is None:
             held_out = _held_out(y, self.validation_fraction, seed)
-        self.x_center_ = np.ma.masked_invalid(x).mean(0).filled(0.0)
+        self._set_mean_row(x)
         seen = filled(x, seed=seed)
         self._find_number(seen, y, n_outputs, task, weight, seed)
         if len(x) < self.n_experts_:
@@ -152,8 +151,6 @@ class KerasMixtureOfExperts(KerasEstimator):
             If the estimator was saved by a version that did not keep the mean row.
         """
         check_is_fitted(self)
-        if not hasattr(self, "x_center_"):
-            raise ValueError(f"this {type(self).__name__} was saved without the mean of its rows. Fit it again.")
         return explained(self, X)
 
 

@@ -86,6 +86,8 @@ class VaDEClustering(KerasClustering):
         `cut_tree(tree_, k)[labels_, 0]` is the branch of each row where k are left.
     temperature_ : float
         Of `predict_proba`, at least 1: how much less sure it is than the trained q(c | x), which training sharpens.
+    x_center_ : array [D]
+        Mean of the rows as the model sees them, beside which `explain` puts rows.
     outlier_ : array [N] of bool
         Rows of the fit that belong nowhere: their `score_samples` is below `outlier_threshold_`, three interquartile
         ranges below the first quartile.

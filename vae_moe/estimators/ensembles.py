@@ -15,6 +15,7 @@ from vae_moe.estimators._base import SEEDS
 from vae_moe.estimators._experts import LEAST_HELD_OUT, KerasMixtureOfExperts
 from vae_moe.estimators._tasks import Classifier, Regressor
 from vae_moe.estimators.experts import DVMoEClassifier, DVMoERegressor
+from vae_moe.estimators.explanations import Explanation, explained
 from vae_moe.estimators.intervals import Predictive, calibrated
 
 
@@ -56,6 +57,16 @@ class _Ensemble(BaseEstimator):
         self.n_features_in_ = self.estimators_[0].n_features_in_
         if hasattr(self.estimators_[0], "feature_names_in_"):
             self.feature_names_in_ = self.estimators_[0].feature_names_in_
+
+    def explain(self, X: Any) -> Explanation:
+        """Return the mean over the members of what each column of X [N, D] has to do with what is predicted.
+
+        Parts are in units of y, whose prediction is the mean of the members'; or the mean of their log-odds of the
+        class that they predict together.
+        """
+        check_is_fitted(self)
+        classes = self.predict(X) if hasattr(self, "classes_") else None
+        return Explanation.mean_of([explained(each, X, classes) for each in self.estimators_])
 
 
 class EnsembleRegressor(RegressorMixin, _Ensemble):
