@@ -5,6 +5,7 @@ Nothing is trained here. A claim whose records are missing says which command ma
 
 import argparse
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from experiments.claims import claims
 from experiments.grids import Records
 
 PAGE = Path("docs/reproduction.md")
+#: Of the trainings that should have a record.
+SEEDS = (0, 1, 2)
 
 
 def page(
@@ -30,6 +33,9 @@ def page(
     parts += ["", _DIFFERENCES, "", "### With the loss as released", "", _released(released)]
     if latent:
         parts += ["", "### Rows as entries of z, one output", "", table1.table(latent)]
+    parts += ["", "### Not run", "", *_not_run({"Table 1": cells, "The loss as released": released})]
+    if not latent:
+        parts += ["- Rows as entries of z, `python -m experiments.table1 --rows latent`: none was run."]
     if speeds:
         parts += ["", "## How fast VaDE and DMVAE learn", "", convergence.table(speeds)]
     parts += ["", "## Few labels", "", label_efficiency.table(labels) if labels else _command(label_efficiency)]
@@ -84,6 +90,27 @@ def _released_verdict(records: Records) -> str:
                 "of the classes."
             )
     return " ".join(verdicts)
+
+
+def _not_run(records: dict[str, Records]) -> list[str]:
+    """A line for each table of networks: how many of its trainings have no record, and how long they would take."""
+    lines = []
+    for name, of_all in records.items():
+        found = [record for record in of_all if record["method"] in table1.NEURAL]
+        seconds: dict[tuple[str, str], list[float]] = {}
+        for record in found:
+            key = record["dataset"], record["method"]
+            seconds.setdefault(key, []).append(record["seconds"] + record.get("shared_seconds", 0))
+        done = {(record["dataset"], record["row"], record["method"], record["seed"]) for record in found}
+        methods = sorted({record["method"] for record in found})
+        wanted = product(table1.DATASETS, table1.ROWS, methods, SEEDS)
+        missing = [cell for cell in wanted if cell not in done]
+        of_dataset = {d: [s for (data, _), times in seconds.items() if data == d for s in times] for d, *_ in missing}
+        hours = sum(np.mean(seconds.get((d, m)) or of_dataset[d] or 0) for d, _, m, _ in missing) / 3600
+        if missing:
+            which = ", ".join(sorted({f"{d}-{m}" for d, _, m, _ in missing}))
+            lines.append(f"- {name}: {len(missing)} trainings, some {hours:.1f} hours by what others took ({which}).")
+    return lines or ["All of these were."]
 
 
 def _command(module) -> str:
