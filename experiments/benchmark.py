@@ -128,11 +128,11 @@ def timed_epochs(model, data, epochs: int, between: Callable[[], None] = lambda:
     return seconds
 
 
-def _rate(function: Callable[[], Any], n_rows: int, repeats: int = 3) -> float:
-    """Rows a second, the best of some calls after one that compiles."""
+def _rate(function: Callable[[], Any], n_rows: int) -> float:
+    """Rows a second, the best of three calls after one that compiles."""
     function()
     seconds = []
-    for _ in range(repeats):
+    for _ in range(3):
         started = time.perf_counter()
         function()
         seconds.append(time.perf_counter() - started)

@@ -52,7 +52,7 @@ def named(names: Sequence[str] | None, k: int) -> dict[int, str]:
     return dict(enumerate(names))
 
 
-def figure(width: float, height: float, title: str | None) -> Figure:
+def figure(width: float, height: float, title: str | None = None) -> Figure:
     """An empty figure whose layout keeps its parts apart."""
     figure = Figure((width, height), dpi=DPI, layout=ConstrainedLayoutEngine(wspace=0.05))
     FigureCanvasAgg(figure)

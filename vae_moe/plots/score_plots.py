@@ -25,13 +25,12 @@ _CURVES = (
 _COLUMN_COLOURS = ("0.75", "0.55", *drawing.COLOURS)  # bars: what is published is grey
 
 
-def training_curves(history: Mapping[str, Sequence[float]], *, title=None) -> Figure:
+def training_curves(history: Mapping[str, Sequence[float]]) -> Figure:
     """One panel for each quantity over the epochs, training and validation (``val_``) together.
 
     Args:
         history: one value an epoch by name, NaN where none was taken: Keras' ``History.history``, or the columns of
             ``history.csv``, whose ``epoch`` is not drawn.
-        title: over the figure.
 
     Raises:
         ValueError: nothing to draw, or lists of different lengths.
@@ -46,7 +45,7 @@ def training_curves(history: Mapping[str, Sequence[float]], *, title=None) -> Fi
     names.sort(key=lambda name: _CURVES.index(name) if name in _CURVES else len(_CURVES))
     across = min(4, len(names))
     down = -(-len(names) // across)
-    figure = drawing.figure(3 * across + 0.4, 2.3 * down + 0.7, title)
+    figure = drawing.figure(3 * across + 0.4, 2.3 * down + 0.7)
     kinds = {"": ("training", drawing.COLOURS[0]), "val_": ("validation", drawing.COLOURS[1])}
     kinds = {prefix: kind for prefix, kind in kinds.items() if any(prefix + name in history for name in names)}
     for i, name in enumerate(names):
@@ -68,14 +67,13 @@ def training_curves(history: Mapping[str, Sequence[float]], *, title=None) -> Fi
     return figure
 
 
-def error_bars(panels: Mapping[str, Mapping[str, Sequence[float]]], *, y_name: str = "error", title=None) -> Figure:
+def error_bars(panels: Mapping[str, Mapping[str, Sequence[float]]], *, y_name: str = "error") -> Figure:
     """Errors as bars on a logarithmic axis, one panel a task, with each seed's error as a dot.
 
     Args:
         panels: {panel: {method: errors > 0, one a seed}}; the first two methods are drawn grey, and a method
             has one colour in all panels.
         y_name: what the error is.
-        title: over the figure.
 
     Raises:
         ValueError: no panel.
@@ -83,7 +81,7 @@ def error_bars(panels: Mapping[str, Mapping[str, Sequence[float]]], *, y_name: s
     methods = _methods(panels)
     across = min(3, len(panels))
     down = -(-len(panels) // across)
-    figure = drawing.figure(4.6 * across, 3.2 * down + 0.4, title)
+    figure = drawing.figure(4.6 * across, 3.2 * down + 0.4)
     for axes, bars in zip(_panels(figure, panels, across, down, "y"), panels.values(), strict=True):
         for j, (method, errors) in enumerate(bars.items()):
             mean = float(np.mean(errors))
@@ -108,7 +106,6 @@ def error_curves(
     *,
     x_name: str,
     y_name: str,
-    title=None,
 ) -> Figure:
     """Errors against a number on logarithmic axes: one line a method with one standard deviation as a bar, and marks.
 
@@ -117,9 +114,8 @@ def error_curves(
         marks: {name: {number: error}}, drawn as stars: figures published by others.
         x_name: what the number is.
         y_name: what the error is.
-        title: over the figure.
     """
-    figure = drawing.figure(7.2, 4.6, title)
+    figure = drawing.figure(7.2, 4.6)
     axes = figure.subplots()
     for i, (method, points) in enumerate(curves.items()):
         numbers = [number for number, errors in points.items() if errors]
@@ -182,7 +178,6 @@ def dots(
     *,
     x_name: str,
     best: float | None = None,
-    title=None,
 ) -> Figure:
     """Scores of methods, a dot a seed and a bar at their mean, one panel a task; published ones as diamonds below.
 
@@ -191,14 +186,13 @@ def dots(
         marks: {name: score} of others, drawn in the first panel.
         x_name: what the score is.
         best: the highest score there can be, where the axis ends.
-        title: over the figure.
 
     Raises:
         ValueError: no panel.
     """
     colours = _methods(panels)
     rows = [[*methods, *(marks if i == 0 else ())] for i, methods in enumerate(panels.values())]
-    figure = drawing.figure(5.6 * len(panels), 0.28 * max(map(len, rows)) + 1.2, title)
+    figure = drawing.figure(5.6 * len(panels), 0.28 * max(map(len, rows)) + 1.2)
     for axes, methods, names in zip(_panels(figure, panels, len(panels)), panels.values(), rows, strict=True):
         for row, method in enumerate(names):
             if method in methods:
@@ -219,7 +213,6 @@ def bands(
     *,
     x_name: str | Mapping[str, str],
     y_names: Mapping[str, str] | None = None,
-    title: str | None = None,
 ) -> Figure:
     """Curves over a number: the mean over seeds, a band from the least to the greatest; one panel a quantity.
 
@@ -227,13 +220,12 @@ def bands(
         panels: {panel: {method: {number: values, one a seed}}}.
         x_name: what the number is, or {panel: what it is}.
         y_names: {panel: what its values are}; the panel's own name if left out.
-        title: over the figure.
 
     Raises:
         ValueError: no panel.
     """
     methods = _methods(panels)
-    figure = drawing.figure(5.0 * len(panels), 4.0, title)
+    figure = drawing.figure(5.0 * len(panels), 4.0)
     styles: dict[str, dict[str, Any]] = {
         method: dict(color=_colour(i), marker=drawing.MARKERS[i % len(drawing.MARKERS)], label=method)
         for i, method in enumerate(methods)
@@ -252,15 +244,12 @@ def bands(
     return figure
 
 
-def mean_ranks(
-    panels: Mapping[str, Mapping[str, float]], differences: Mapping[str, float], *, title: str | None = None
-) -> Figure:
+def mean_ranks(panels: Mapping[str, Mapping[str, float]], differences: Mapping[str, float]) -> Figure:
     """Mean ranks of methods, the best on top; bars join those nearer than what is critical (Demsar 2006).
 
     Args:
         panels: {panel: {method: mean rank, 1 the best}}; a method has one colour in all panels.
         differences: {panel: how far apart two mean ranks must be to differ}.
-        title: over the figure.
 
     Raises:
         ValueError: no panel.
@@ -268,7 +257,7 @@ def mean_ranks(
     colours = _methods(panels)
     across = min(3, len(panels))
     down = -(-len(panels) // across)
-    figure = drawing.figure(4.6 * across, down * (0.26 * max(map(len, panels.values())) + 1.3), title)
+    figure = drawing.figure(4.6 * across, down * (0.26 * max(map(len, panels.values())) + 1.3))
     for axes, (name, ranks) in zip(_panels(figure, panels, across, down), panels.items(), strict=True):
         order = sorted(ranks, key=ranks.__getitem__)
         values = [ranks[method] for method in order]

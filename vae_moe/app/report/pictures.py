@@ -17,6 +17,7 @@ CURVES = ("loss", "recon", "kl_z", "kl_c", "kl_c2", "nll")
 EMBEDDED_ROWS = 2000
 TSNE_ITERATIONS = 500
 LEAST_ROWS = 10  # for t-SNE
+BINS = 10  # of a curve of reliability, at most
 SHEET_CELL = 56  # dots a side of an image on a sheet, at least
 
 
@@ -43,7 +44,7 @@ def latent_space(points: np.ndarray, groups: np.ndarray, n_groups: int, kind: st
         kind: what a group is.
     """
     named = {group: str(group) for group in range(n_groups)}
-    figure = drawing.figure(drawing.PANEL + 1.6 + len(named) // drawing.LONG, drawing.PANEL + 0.2, None)
+    figure = drawing.figure(drawing.PANEL + 1.6 + len(named) // drawing.LONG, drawing.PANEL + 0.2)
     axes = figure.subplots()
     drawing.embedding(axes, points, groups, named)
     drawing.legend(figure, named, kind)
@@ -94,16 +95,15 @@ def sheet(pixels: np.ndarray, across: int) -> bytes:
     return buffer.getvalue()
 
 
-def reliability(probabilities: np.ndarray, correct: np.ndarray, bins: int = 10) -> bytes:
+def reliability(probabilities: np.ndarray, correct: np.ndarray) -> bytes:
     """How often a prediction of some probability is right: bins of equally many rows against the diagonal.
 
     Args:
         probabilities: [N], of the predicted class.
         correct: [N], whether it was the true one.
-        bins: at most.
     """
     order = np.argsort(probabilities, kind="stable")
-    parts = [part for part in np.array_split(order, min(bins, max(1, len(order) // 10))) if len(part)]
+    parts = [part for part in np.array_split(order, min(BINS, max(1, len(order) // 10))) if len(part)]
     predicted = np.array([probabilities[part].mean() for part in parts])
     right = np.array([correct[part].mean() for part in parts])
     intervals = [binomtest(int(correct[part].sum()), len(part)).proportion_ci(method="wilson") for part in parts]
@@ -120,7 +120,7 @@ def coverage(levels: Sequence[float], covered: Sequence[float]) -> bytes:
 
 
 def _against_the_diagonal(x, y, error, **axes_) -> bytes:
-    figure = drawing.figure(4.6, 4.2, None)
+    figure = drawing.figure(4.6, 4.2)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", label="perfect")
     axes.errorbar(x, y, error, color=drawing.COLOURS[0], marker="o", capsize=3, label="held-out rows")

@@ -53,15 +53,14 @@ class Comparison:
         return f"not told apart from the linear model's {span}: so many rows do not decide which predicts better"
 
 
-def compare(losses: np.ndarray, others: np.ndarray, seed: int = 0) -> Comparison:
+def compare(losses: np.ndarray, others: np.ndarray) -> Comparison:
     """Compare two methods on the same rows by the paired bootstrap (Efron & Tibshirani 1993, chapter 16).
 
     Args:
         losses: [N] of each row.
         others: [N] of the other method.
-        seed: of the resamples.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     if len(losses) > COMPARED_ROWS:
         rows = rng.choice(len(losses), COMPARED_ROWS, replace=False)
         losses, others = losses[rows], others[rows]
@@ -71,9 +70,9 @@ def compare(losses: np.ndarray, others: np.ndarray, seed: int = 0) -> Comparison
     return Comparison(1 - float(losses.mean()) / max(float(others.mean()), TINY), low, high)
 
 
-def expected_calibration_error(probabilities: np.ndarray, correct: np.ndarray, bins: int = 10) -> float:
-    """Mean gap of confidence and accuracy over bins of equally many rows (Naeini et al. 2015), in [0, 1]."""
-    parts = np.array_split(np.argsort(probabilities, kind="stable"), min(bins, len(probabilities)))
+def expected_calibration_error(probabilities: np.ndarray, correct: np.ndarray) -> float:
+    """Mean gap of confidence and accuracy over ten bins of equally many rows (Naeini et al. 2015), in [0, 1]."""
+    parts = np.array_split(np.argsort(probabilities, kind="stable"), min(10, len(probabilities)))
     gaps = [abs(probabilities[part].mean() - correct[part].mean()) * len(part) for part in parts]
     return float(sum(gaps) / len(probabilities))
 
