@@ -40,7 +40,7 @@ figures: $(INSTALLED)  ## Figures 4 to 11 of all runs, one page a data set
 readme: $(INSTALLED)  ## the tables of README.md and docs again, from the records of the runs
 	@$(PYTHON) -m experiments.readme --workdir $(WORKDIR)
 
-docs: $(INSTALLED)  ## the API reference, build/docs/index.html
+docs: $(INSTALLED)  ## a site of the pages, the tutorial and the API reference, links checked: build/docs/index.html
 	@$(PYTHON) docs/reference
 
 tutorial: $(INSTALLED)  ## docs/tutorial.ipynb and docs/ways.md executed anew

@@ -167,6 +167,20 @@ def test_ways_end_well(script):
     assert EXECUTE["way"](script)
 
 
+def test_the_site_has_all_pages_and_its_links_lead_somewhere(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "reference")
+    pages = importlib.import_module("pages")
+    (tmp_path / "reference").mkdir()
+    (tmp_path / "reference" / "index.html").touch()
+    pages.write(tmp_path)  # raises for a link that leads nowhere
+    assert len(list(tmp_path.glob("*.html"))) == len(PAGES) + 2
+    tutorial = (tmp_path / "tutorial.html").read_text(encoding="utf-8")
+    assert "data:image/png" in tutorial and "DMVAEClustering" in tutorial
+    (tmp_path / "index.html").write_text('<a href="ways.html#no-such-way">', encoding="utf-8")
+    with pytest.raises(ValueError, match="no-such-way, which is no heading"):
+        pages.check(tmp_path)
+
+
 def test_the_reference_is_made_without_warnings(tmp_path):
     program = runpy.run_path(str(ROOT / "docs" / "reference"))
     with warnings.catch_warnings():

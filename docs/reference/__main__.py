@@ -1,9 +1,10 @@
-"""The API reference, made of the docstrings by pdoc: ``python docs/reference [FOLDER]``."""
+"""The site: the pages, and the reference that pdoc makes of the docstrings: ``python docs/reference [FOLDER]``."""
 
 import pkgutil
 import sys
 from pathlib import Path
 
+import pages
 import pdoc
 
 import vae_moe
@@ -28,4 +29,6 @@ def write(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1] if len(sys.argv) > 1 else "build/docs"))
+    site = Path(sys.argv[1] if len(sys.argv) > 1 else "build/docs")
+    write(site / "reference")
+    pages.write(site)
