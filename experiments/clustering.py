@@ -42,7 +42,7 @@ PUBLISHED = {
     "N2D, of 70000 (McConville et al. 2021)": 97.9,
     "DynAE, augmented, of 70000 (Mrabah et al. 2020)": 98.7,
     "ASPC-DA, augmented, of 70000 (Guo et al. 2020)": 98.8,
-    "SPC, 15 autoencoders, of 70000 (Mahon et al. 2021)": 99.2,
+    "SPC, 15 autoencoders, of 70000 (Mahon and Lukasiewicz 2021)": 99.2,
 }
 #: Seeds no choice has seen (docs/design.md, what chose what).
 FRESH = range(5, 10)

@@ -207,6 +207,6 @@ def test_the_pages_say_what_labels_chose():
 
 
 def test_what_is_published_names_its_paper_and_hhar_its_data():
-    assert all(re.search(r"\([A-Z]\w+ et al\. \d{4}\)$", name) for name in clustering.PUBLISHED)
+    assert all(re.search(r"\([A-Z]\w+ (et al\.|and [A-Z]\w+) \d{4}\)$", name) for name in clustering.PUBLISHED)
     for text in (datasets.hhar.__doc__, (ROOT / "docs" / "training.md").read_text(encoding="utf-8")):
         assert "UCI HAR" in text and "Stisen et al. 2015" in text
