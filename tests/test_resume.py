@@ -23,6 +23,8 @@ from vae_moe.engine import resume
 from vae_moe.engine.files import whole_file
 from vae_moe.training import callbacks
 
+#: Of runs in one process; those in processes of their own, and of the command, are of compiled steps.
+pytestmark = pytest.mark.usefixtures("no_graphs")
 SMALL = {"latent_dim": 4, "z_encoder_sizes": (16,), "c_encoder_sizes": (16,), "decoder_sizes": (16,)}
 
 
