@@ -7,6 +7,8 @@ import pytest
 from experiments import gaps
 from experiments.gaps import methods, named
 
+pytestmark = pytest.mark.usefixtures("short_steps", "no_graphs")
+
 
 @pytest.fixture
 def small(rng, monkeypatch):

@@ -8,6 +8,8 @@ import pytest
 import vae_moe
 from vae_moe import DMVAE, DeepMoE, DVMoE
 
+pytestmark = pytest.mark.usefixtures("no_graphs")
+
 
 @pytest.mark.parametrize("name", ["VAE", "VaDE", "DMVAE", "HDMVAE", "DeepMoE", "DVMoE", "VaDEMoE", "HMoE"])
 def test_signatures_name_every_argument(name):
