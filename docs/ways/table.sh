@@ -11,6 +11,9 @@ vae-moe cluster wine.csv --labels target
 # The groups of rows, which may be new ones.
 vae-moe predict wine-clusters wine.csv --out - | head -n 3
 
+# Which columns make a row's cluster, and not the next one?
+vae-moe explain wine-clusters wine.csv | head -n 4
+
 # One column from the others.
 vae-moe experts wine.csv --target alcohol --drop target
 

@@ -104,16 +104,19 @@ def of_experts(estimator: Any, rows: Any, config: dict[str, Any]) -> dict[str, n
         rows: N, prepared.
         config: of the training.
     """
+    from vae_moe.estimators.intervals import calibrated  # with TensorFlow, which the estimator has imported
+
     found: dict[str, np.ndarray] = {}
     if config["task"] == "classification":
         name, probs = f"predicted_{config['target'][0]}", estimator.predict_proba(rows)
         found |= {name: estimator.classes_[probs.argmax(-1)], f"{name}_probability": probs.max(-1)}
         found |= {f"{name}_probability_{each}": p for each, p in zip(estimator.classes_, probs.T, strict=True)}
+        gate = estimator.gate_proba(rows)
     else:
-        means = np.asarray(estimator.predict(rows)).reshape(len(rows), -1)  # [N, O]
-        bounds = estimator.predict_interval(rows, LEVEL).reshape(len(rows), -1, 2)
+        density = estimator.predict_distribution(rows)  # once for all that is told of it
+        gate, means = density.gate, density.mean.reshape(len(rows), -1)  # [N, K], [N, O]
+        bounds = density.between(calibrated(estimator.ranks_, LEVEL)).reshape(len(rows), -1, 2)
         for i, target in enumerate(config["target"]):
             name = f"predicted_{target}"
             found |= {name: means[:, i], f"{name}_low": bounds[:, i, 0], f"{name}_high": bounds[:, i, 1]}
-    gate = estimator.gate_proba(rows)
     return {**found, "expert": gate.argmax(-1), "expert_probability": gate.max(-1)}
