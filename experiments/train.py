@@ -198,7 +198,7 @@ def main(arguments: list[str] | None = None) -> int:
     run's or cannot be written, or a bad loss; 130 if interrupted."""
     parser = argparse.ArgumentParser(prog="python -m experiments.train", description="Train one run and measure it.")
     parser.add_argument("name", help="one of: " + ", ".join(recipes.names()))
-    parser.add_argument("--preset", default="default", help="default (ours) or paper (the report's); default: default")
+    parser.add_argument("--preset", default="default", help="default, augment, scratch, paper (the report's) or warm")
     parser.add_argument("--seed", type=int, default=0, help="of everything random; default: 0")
     parser.add_argument("--epochs", type=int, help="of the bound, in place of the recipe's")
     parser.add_argument("--task", choices=recipes.TASKS, help="of a mixture of experts; default: regression")

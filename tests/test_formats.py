@@ -154,6 +154,9 @@ def test_a_command_takes_a_file_or_a_query(capsys):
         with pytest.raises(SystemExit):
             app.main(arguments)
         assert "give a file, a folder or -" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        app.main(["cluster", "https://example.org/a.csv"])
+    assert "https://example.org/a.csv is an address: fetch it" in capsys.readouterr().err
     assert [app._name(path and app.Path(path)) for path in (None, "-", "wine.csv", "b/wine.csv.gz")] == [
         *("query", "stdin", "wine", "wine")
     ]

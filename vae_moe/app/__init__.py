@@ -9,6 +9,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 
 from vae_moe import registry
@@ -17,6 +18,10 @@ from vae_moe.app import failures, folder
 TASKS = ("regression", "classification")
 MADE = {"cluster": "clusters", "experts": "experts"}  # how the folder of a file is called where no name is given
 SEEDS = 2**32  # NumPy's
+EXAMPLES = """examples:
+  vae-moe cluster wine.csv                        # wine-clusters/report.html
+  vae-moe experts wine.csv --target alcohol       # wine-experts/report.html
+  vae-moe predict wine-experts new.csv --out -    # a line a row; explain tells why"""
 
 _DATA = "a .csv, .xlsx, .jsonl, .parquet, .feather, .npy or .npz file, also .gz or .zst; a folder of images; or - for "
 _DATA += "standard input"
@@ -69,14 +74,17 @@ def _name(data: Path | None) -> str:
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, nargs="?", help=_DATA)
+    parser.add_argument("data", type=_place, nargs="?", help=_DATA)
     parser.add_argument("--sql", metavar="URL", help="database to ask in place of a file, such as sqlite:///wine.db")
     parser.add_argument("--query", metavar="SQL", help='what to ask it, such as "select * from wine"')
 
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
-    parser = argparse.ArgumentParser(prog="vae-moe", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="vae-moe", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=metadata.version("vae_moe"))
     parser.set_defaults(kept=None)  # the folder, as soon as what was trained is in it
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Command)
 
@@ -196,6 +204,12 @@ def _add_training(parser: argparse.ArgumentParser, models: Sequence[str]) -> Non
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error, to report it")
+
+
+def _place(words: str) -> Path:
+    if "://" in words:
+        raise argparse.ArgumentTypeError(f"{words} is an address: fetch it, such as by curl -L {words} | vae-moe ... -")
+    return Path(words)
 
 
 def _whole(words: str, wanted: str, least: int, below: float = math.inf) -> int:
