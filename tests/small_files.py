@@ -48,14 +48,14 @@ def cifar_rows(n_rows=20, seed=0):
 
 
 def write_cifar(folder, layout, rows):
-    """The files of a layout in a folder."""
+    """Write the files of a layout into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for file, row in rows.items():
         (folder / (file + ".bin" * (layout == "binary"))).write_bytes(row[layout])
 
 
 def write_cifar_archive(path, layout, rows):
-    """They as an archive, with others before them, as in the official one."""
+    """Write them as an archive, with others before them, as in the official one."""
     with tarfile.open(path, "w:gz") as archive:
         for name, content in [
             ("batches.meta", b"other"),
