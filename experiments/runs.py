@@ -198,12 +198,17 @@ def peak_memory() -> float:
 
 
 def git_commit() -> str:
-    """The commit of this checkout, "-dirty" appended if it was changed since; "unknown" outside of one."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    """The commit of this checkout, "-dirty" appended if its code was changed since; "unknown" outside of one."""
+    git = ["git", "-C", str(Path(__file__).parents[1])]
+    changes = [*git, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!results", ":!docs"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        commit, changed = (
+            subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+            for command in ([*git, "rev-parse", "--short=12", "HEAD"], changes)
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+    return f"{commit}-dirty" if changed else commit
 
 
 def now() -> str:
