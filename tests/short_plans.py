@@ -14,8 +14,11 @@ CLASSIFIERS = (estimators.DVMoEClassifier, estimators.VaDEMoEClassifier, estimat
 SHORT = {"hidden_layer_sizes": (8,), "start_epochs": 1, "epochs": 1, "batch_size": 500, "random_state": 0}
 
 
-def shorten(patch, steps=1):
-    """Let an epoch of any stage have ``steps`` at least, not 20, and one way find the start; patch is a MonkeyPatch."""
+def shorten(patch, steps=1, **start):
+    """Let an epoch of any stage have ``steps`` at least, not 20, and one way find the start; patch is a MonkeyPatch.
+
+    Further arguments are of the clusterings' warm starts.
+    """
 
     def unasked(x, neighbors, one_way, seed):
         resp = one_way(np.arange(len(x)))
@@ -24,7 +27,7 @@ def shorten(patch, steps=1):
     patch.setattr(consensus, "agreed", unasked)
     for name in ("FEW", "MANY", "EXPERTS"):
         usual = getattr(plan, name)
-        stages = replace(usual.warm_start, least_steps=steps)
+        stages = replace(usual.warm_start, least_steps=steps, **start)
         patch.setattr(plan, name, replace(usual, least_steps=steps, warm_start=stages))
 
 

@@ -16,12 +16,14 @@ from vae_moe import estimators
 from vae_moe.app import commands, main
 from vae_moe.estimators import _base
 
+#: Each epoch is kept, which takes as long as ten of them.
+START = {"autoencoder_epochs": 3, "distill_epochs": 3}
 COMMAND = (
     "import sys\n"
     "from vae_moe.estimators import _base\n"
     "_base.KEEP_EVERY = 0.0\n"
     "import pytest, short_plans\n"
-    "short_plans.shorten(pytest.MonkeyPatch(), 2)\n"
+    f"short_plans.shorten(pytest.MonkeyPatch(), 2, **{START})\n"
     "from vae_moe.app import main\n"
     "sys.exit(main(sys.argv[1:]))\n"
 )
@@ -32,7 +34,7 @@ def short(monkeypatch):
     """Every epoch is kept, and has two steps; what was trained is not looked at."""
     monkeypatch.setattr(_base, "KEEP_EVERY", 0.0)
     monkeypatch.setattr(commands, "_look", lambda *_: None)
-    short_plans.shorten(monkeypatch, 2)
+    short_plans.shorten(monkeypatch, 2, **START)
 
 
 @pytest.mark.parametrize(
