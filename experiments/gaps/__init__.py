@@ -167,7 +167,11 @@ def _cells(questions: Sequence[str], wanted: Sequence[str], seeds: Sequence[int]
 #: What is shown of a question: the figure, how it is called, and whether much of it is good.
 _SHOWN = {
     "fill": (("error", "error of numbers, standard deviations", False), ("wrong", "wrong levels, %", False)),
-    "mixed": (("ari", "adjusted Rand index with the classes", True), ("accuracy", "accuracy, %", True)),
+    "mixed": (
+        ("ari", "adjusted Rand index with the classes", True),
+        ("nmi", "normalised mutual information with the classes", True),
+        ("accuracy", "accuracy, %", True),
+    ),
     "predict": (("rmse", "root mean square error", False),),
 }
 
