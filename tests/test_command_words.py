@@ -104,7 +104,7 @@ def test_a_damaged_report_is_named(kept, tmp_path, capsys):
     ("arguments", "message"),
     [
         ("cluster nothing.csv --components 3", "nothing.csv is not there"),
-        ("cluster wine.csv --components 300", "wine.csv has 178 rows, 600 at least for 300"),
+        ("cluster wine.csv --components 300", "wine.csv has 178 rows, 600 at least are needed for 300 groups"),
         (
             "cluster wine.csv --components 3 --drop colour",
             "wine.csv: --drop names 'colour', which is no column: the columns are 'alcohol'",

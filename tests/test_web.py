@@ -72,6 +72,11 @@ def test_what_cannot_be_answered_is_refused_in_words(client, body, kind, status,
     assert found.status_code == status and words in found.json()["error"]
 
 
+def test_another_address_is_told_what_there_is(client):
+    for found, status in ((client.post("/predict", json={"rows": []}), 404), (client.get("/cluster"), 405)):
+        assert found.status_code == status and "ask POST /cluster, POST /explain" in found.json()["error"]
+
+
 def test_odd_values_are_refused_and_not_the_services_fault(client):
     rows = json.loads(own_files.wine().head(2).to_json(orient="records"))
     for value in ("much", 1e300, 10**400, True, "\x00", "\ud800", -(2**70)):

@@ -262,7 +262,8 @@ def _check_rows(path: Path, n_rows: int, n_groups: int | str) -> None:
     n_groups = 1 if isinstance(n_groups, str) else n_groups  # as many as there are
     least = max(10, 2 * n_groups)
     if n_rows < least:
-        raise DatasetError(f"{path} has {n_rows} rows, {least} at least for {n_groups}. Give more, or ask for fewer.")
+        fewer = f" for {n_groups} groups. Ask for fewer, or give" if n_groups > 5 else ". Give"
+        raise DatasetError(f"{path} has {n_rows} rows, {least} at least are needed{fewer} more rows.")
 
 
 COMMANDS = {

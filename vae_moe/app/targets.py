@@ -111,7 +111,10 @@ def _task(name: str, column: pd.Series, kind: Kind) -> str:
 
 def _classes(frame: pd.DataFrame, names: list[str], task: str | None) -> Target:
     if len(names) > 1:
-        raise DatasetError(f"a classification has one target, got {', '.join(map(repr, names))}: name one --target.")
+        raise DatasetError(
+            f"a classification has one target, got {', '.join(map(repr, names))}: name one --target, "
+            "or say --task regression if all are numbers."
+        )
     name = names[0]
     y = cells.text(frame[name]).to_numpy(str)
     classes, counts = np.unique(y[y != MISSING], return_counts=True)

@@ -117,6 +117,7 @@ def application(folder_: Path) -> Any:
         from fastapi import FastAPI, Request
         from fastapi.concurrency import run_in_threadpool
         from fastapi.responses import JSONResponse, Response
+        from starlette.exceptions import HTTPException
     except ImportError as error:
         raise DatasetError("serve needs FastAPI and uvicorn. pip install 'vae_moe[serve]'.") from error
     service = Service(folder_)
@@ -143,12 +144,19 @@ def application(folder_: Path) -> Any:
 
     answer.__annotations__ = {"request": Request, "return": Response}
     extra = {"requestBody": {"content": content, "required": True}}
-    for path in ("cluster" if service.config["kind"] == "cluster" else "predict", "explain"):
-        app.add_api_route(f"/{path}", answer, methods=["POST"], name=path, openapi_extra=extra)
+    posts = "/cluster" if service.config["kind"] == "cluster" else "/predict", "/explain"
+    for path in posts:
+        app.add_api_route(path, answer, methods=["POST"], name=path[1:], openapi_extra=extra)
 
     @app.get("/health")
     def health() -> dict[str, Any]:
         return {"status": "ok", "kind": service.config["kind"], "columns": service.columns}
+
+    @app.exception_handler(HTTPException)
+    def not_here(request: Any, error: HTTPException) -> JSONResponse:
+        asked = ", ".join(f"POST {path}" for path in posts)
+        words = f"{request.method} {request.url.path} is not answered here: ask {asked}, GET /health or GET /docs."
+        return JSONResponse({"error": words}, error.status_code, error.headers)
 
     @app.exception_handler(Refused)
     def refused(request: Any, error: Refused) -> JSONResponse:

@@ -179,7 +179,7 @@ class KerasClustering(
         return self.from_entries(self.model_.decode(Z).reshape(len(Z), -1))
 
     def sample(self, n_samples: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """Draw components and points z of them from the prior, and return the means of p(x | z).
+        """Draw components in their shares of the rows of the fit, and points z of them, and return the means of p(x | z).
 
         Returns
         -------
@@ -194,8 +194,8 @@ class KerasClustering(
             raise ValueError(f"n_samples must be at least 1, got {n_samples!r}. Ask for some.")
         random_state = check_random_state(self.random_state)
         prior = self.model_.mixture.prior
-        weights = np.exp(np.asarray(prior.log_weights(), np.float64))
-        counts = random_state.multinomial(n_samples, weights / weights.sum())
+        sizes = np.bincount(self.labels_, minlength=self.n_components_)
+        counts = random_state.multinomial(n_samples, sizes / sizes.sum())
         z = [prior.sample(n, k, int(random_state.randint(2**31 - 1))) for k, n in enumerate(counts)]
         components, points = np.repeat(np.arange(len(counts)), counts), np.concatenate(z)
         if self._table is None:
