@@ -179,7 +179,7 @@ class KerasClustering(
         return self.from_entries(self.model_.decode(Z).reshape(len(Z), -1))
 
     def sample(self, n_samples: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """Draw components in their shares of the rows of the fit, and points z of them, and return the means of p(x | z).
+        """Draw components in their shares of the rows of the fit, and points z of them; return the means of p(x | z).
 
         Returns
         -------
