@@ -21,4 +21,4 @@ vae-moe experts wine.csv --target alcohol --drop target
 vae-moe predict wine-experts wine.csv --out alcohol.csv
 
 # Of the first rows.
-cut -d , -f 1-4 alcohol.csv | head -n 3
+head -n 3 alcohol.csv | cut -d , -f 1-4
