@@ -204,6 +204,16 @@ def test_intervals_are_quantiles_of_the_experts_mixture(rng):
     np.testing.assert_allclose(found.cdf(found.quantile(0.05)), 0.05, atol=1e-9)
 
 
+@pytest.mark.parametrize("level", [1e-6, 0.05, 0.5, 0.99, np.array([0.1, 0.5, 0.9])])
+@pytest.mark.parametrize("sharp", [1, 30])
+def test_quantiles_are_exact_also_between_modes_far_apart(level, sharp, rng):
+    logits = sharp * rng.normal(size=(2000, 8))
+    gate = np.exp(logits - logits.max(1, keepdims=True))
+    gate /= gate.sum(1, keepdims=True)
+    found = Predictive(gate, 10 * rng.normal(size=(2000, 8, 3)), np.exp(2 * rng.normal(size=(8, 3))))
+    np.testing.assert_allclose(found.cdf(found.quantile(level)), np.broadcast_to(level, (2000, 3)), atol=1e-12)
+
+
 def test_images_are_classified_by_their_folders(digits, data, tmp_path, capsys):
     metrics = json.loads((digits / "metrics.json").read_text())
     assert metrics["task"] == "classification" and metrics["accuracy"] > 0.7 and metrics["linear_accuracy"] > 0.7

@@ -1,7 +1,10 @@
 """What ``vae-moe`` says of words and files that it cannot use, soon and in one line."""
 
+import io
 import re
 import signal
+from argparse import Namespace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,12 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from own_files import in_a_process, run
+from rich import console
 
 from vae_moe import app
-from vae_moe.app import commands
+from vae_moe.app import commands, telling
 from vae_moe.app.report import findings, mixtures
 from vae_moe.data import columns
 from vae_moe.data.files import DatasetError
+from vae_moe.engine import watch
 from vae_moe.training import health
 
 pytestmark = pytest.mark.usefixtures("short_steps")
@@ -54,6 +59,28 @@ def test_errors_of_libraries_pass_and_descriptions_of_the_machine_do_not():
     )
     done = in_a_process(code)
     assert done.returncode == -signal.SIGABRT and done.stderr.splitlines() == lines[-2:]
+
+
+def test_a_log_keeps_what_is_said_and_what_went_wrong(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    logged = ("cluster", tmp_path / "a.csv", "--out", tmp_path / "b", "--log", tmp_path / "log.txt", "--quiet")
+    assert run(*logged) == 2 and "no column is left" in capsys.readouterr().err
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d [\d:,]+ error: .* no column is left.*\n", (tmp_path / "log.txt").read_text())
+    assert run(*logged[:-2], tmp_path / "no" / "log.txt") == 2
+    assert "log.txt cannot be written: No such file or directory. Give another file." in capsys.readouterr().err
+    assert not telling.logger.handlers
+
+
+def test_one_bar_goes_by_what_trainings_tell(monkeypatch):
+    drawn = io.StringIO()
+    terminal = partial(console.Console, file=drawn, force_terminal=True, width=80)
+    monkeypatch.setattr(console, "Console", lambda stderr: terminal())
+    with telling.bar(Namespace(quiet=False, command="cluster")):
+        for stage, done, total in (("tensorflow", 1, 1), ("fit", 15, 60), ("autoencoder", 1, 30), ("page", 1, 1)):
+            watch.tell(stage, done, total)
+    told = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", drawn.getvalue())
+    assert "cluster: page" in told and "100%" in told and told.count("\n") <= 2
+    watch.tell("fit", 1, 2)  # nobody waits
 
 
 def test_cures_name_what_the_command_has():

@@ -14,7 +14,7 @@ import pytest
 import zstandard
 
 from vae_moe import app
-from vae_moe.app import web
+from vae_moe.app import inputs, web
 from vae_moe.app.arrivals import arrived
 from vae_moe.data import formats, reading
 from vae_moe.data.dialects import Dialect
@@ -97,6 +97,25 @@ def test_decimal_commas_and_days_that_come_first(tmp_path):
     found = Dialect(dayfirst=True).read(odd)
     assert found["when"].tolist() == odd["when"].tolist() and found["time"][1] == "2024-02-01 11:30:00"
     assert Dialect(",").read(pd.DataFrame({"c": ["1,2", "3,4"]}), ["c"])["c"].tolist() == ["1,2", "3,4"]
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_encodings_and_words_for_gaps_are_as_told(encoding, tmp_path, monkeypatch):
+    path = tmp_path / "a.csv"
+    path.write_text("größe;code;wort\n-999;01;äh\n1.5;02;fehlt\n2;03;ö\n", encoding=encoding)
+    expected = pd.DataFrame({"größe": [np.nan, 1.5, 2], "code": ["01", "02", "03"], "wort": ["äh", None, "ö"]})
+    dialect = Dialect(encoding=encoding, gaps=("-999", "fehlt"))
+    _same(reading.read(path, dialect=dialect), expected)
+    _same(next(reading.parts(path, ["code"], dialect))[0], expected)
+    with pytest.raises(DatasetError, match=f"{path.name} (is not UTF-8 at byte|has characters .*NUL).*--encoding"):
+        reading.read(path)
+    with pytest.raises(DatasetError, match=f"{path.name} is not ascii: .*Tell what it is by --encoding"):
+        reading.read(path, dialect=Dialect(encoding="ascii"))
+    kept = {"encoding": encoding, "na_values": ["-999", "fehlt"]}
+    assert inputs.dialect(kept) == dialect and inputs.dialect({}) == Dialect()
+    service = object.__new__(web.Service)
+    service.config, service.preparation = kept, SimpleNamespace(written=[])
+    assert service._frame_of_csv("größe,wort\n-999,äh\n1,b\n".encode())["größe"].isna().tolist() == [True, False]
 
 
 def test_rows_of_a_request_are_of_the_dialect_of_the_training():

@@ -125,6 +125,9 @@ def test_a_trained_folder_keeps_its_white(tmp_path):
         query=None,
         decimal=".",
         dayfirst=False,
+        encoding=None,
+        na_values=[],
+        fast=False,
     )
     source = inputs.read(tmp_path / "training")
     config = commands._config(options, source, None)

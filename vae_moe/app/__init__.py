@@ -2,18 +2,18 @@
 
 import argparse
 import difflib
-import logging
 import math
 import os
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext
 from importlib import metadata
 from pathlib import Path
 
 from vae_moe import registry
-from vae_moe.app import failures, folder
+from vae_moe.app import failures, folder, telling
 
 TASKS = ("regression", "classification")
 MADE = {"cluster": "clusters", "experts": "experts"}  # how the folder of a file is called where no name is given
@@ -35,17 +35,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command in MADE and options.out is None:
         options.out = Path(f"{_name(options.data)}-{MADE[options.command]}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("vae_moe").setLevel(logging.ERROR if options.quiet else logging.INFO)
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    with ExitStack() as while_it_runs:
+        return _run(options, while_it_runs)
+
+
+def _run(options: argparse.Namespace, while_it_runs: ExitStack) -> int:
     try:
+        while_it_runs.enter_context(telling.lines(options.quiet, options.log))
         with failures.signals_raised(), warnings.catch_warnings():
             if options.quiet:
                 warnings.simplefilter("ignore")
             from vae_moe.app.arrivals import arrived
             from vae_moe.app.commands import COMMANDS
 
-            with arrived(options):
+            with arrived(options), telling.bar(options) if options.command in MADE else nullcontext():
                 COMMANDS[options.command](options)
             sys.stdout.flush()
     except BrokenPipeError:  # who reads standard output, such as head, has enough: Python's exit is not to fail there
@@ -55,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         line, code = failures.explain(error, options.kept, folder.resumes(options))
         sys.stderr.write(f"{line}\n")
+        telling.keep(line)
         return code
     return 0
 
@@ -77,6 +81,12 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=_place, nargs="?", help=_DATA)
     parser.add_argument("--sql", metavar="URL", help="database to ask in place of a file, such as sqlite:///wine.db")
     parser.add_argument("--query", metavar="SQL", help='what to ask it, such as "select * from wine"')
+    parser.add_argument(
+        "--encoding",
+        type=_encoding,
+        metavar="NAME",
+        help="of text files, such as latin-1; default: utf-8, or as trained",
+    )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -184,6 +194,9 @@ def _add_training(parser: argparse.ArgumentParser, models: Sequence[str]) -> Non
     )
     parser.add_argument("--dayfirst", action="store_true", help="01/02/2024 is the first of February")
     parser.add_argument(
+        "--na-values", nargs="+", action="extend", default=[], metavar="CELL", help="further cells that say: no value"
+    )
+    parser.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
@@ -191,6 +204,7 @@ def _add_training(parser: argparse.ArgumentParser, models: Sequence[str]) -> Non
     )
     parser.add_argument("--model", choices=models, default=models[0], help=f"default: {models[0]}")
     parser.add_argument("--epochs", type=_positive, metavar="N", help="passes over the rows; default: the model's")
+    parser.add_argument("--fast", action="store_true", help="a third of the passes over the rows: to have a first look")
     parser.add_argument("--seed", type=_seed, default=0, help="of everything random; default: 0")
     parser.add_argument("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to leave out")
     parser.add_argument(
@@ -203,6 +217,7 @@ def _add_training(parser: argparse.ArgumentParser, models: Sequence[str]) -> Non
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="write there, too, what is said, with times")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error, to report it")
 
 
@@ -210,6 +225,14 @@ def _place(words: str) -> Path:
     if "://" in words:
         raise argparse.ArgumentTypeError(f"{words} is an address: fetch it, such as by curl -L {words} | vae-moe ... -")
     return Path(words)
+
+
+def _encoding(words: str) -> str:
+    try:
+        "".encode(words)
+    except LookupError as error:
+        raise argparse.ArgumentTypeError(f"must be an encoding that Python knows, got {words}") from error
+    return words
 
 
 def _whole(words: str, wanted: str, least: int, below: float = math.inf) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vae_moe.data import formats
+from vae_moe.data.dialects import UTF8
 from vae_moe.data.files import DatasetError
 from vae_moe.data.reading import MAX_BYTES
 
@@ -28,7 +29,7 @@ def arrived(options: Namespace) -> Iterator[None]:
         return
     with tempfile.TemporaryDirectory() as folder:
         if sql:
-            options.data = Path(folder) / "query.csv"
+            options.data, options.encoding = Path(folder) / "query.csv", UTF8
             formats.query(sql, options.query, options.data, MAX_BYTES)
         else:
             options.data = _standard_input(Path(folder))

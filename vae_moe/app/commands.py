@@ -18,14 +18,16 @@ import numpy as np
 from sklearn.utils.class_weight import compute_sample_weight
 
 from vae_moe import extremes, registry
-from vae_moe.app import exports, folder, inputs, reasons, scoring, splits, startup, targets, trained, web
+from vae_moe.app import exports, folder, inputs, reasons, scoring, splits, startup, targets, telling, trained, web
 from vae_moe.app.measured import Measured
 from vae_moe.app.report.page import Page
 from vae_moe.app.trained import Trained
 from vae_moe.data import columns
-from vae_moe.data.dialects import Dialect
+from vae_moe.data.dialects import UTF8, Dialect
 from vae_moe.data.files import DatasetError, readable
 from vae_moe.data.preparation import Preparation
+from vae_moe.engine import watch
+from vae_moe.training import plan
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +126,8 @@ def _write_kept_page(path: Path) -> None:
 
 
 def _read(options: Namespace, test: Path | None = None) -> inputs.Source:
-    source = inputs.read(options.data, side=options.size, dialect=Dialect(options.decimal, options.dayfirst))
+    dialect = Dialect(options.decimal, options.dayfirst, options.encoding or UTF8, tuple(options.na_values))
+    source = inputs.read(options.data, side=options.size, dialect=dialect)
     source = splits.joined(source, test)
     return inputs.with_categories(source, options.categorical) if options.categorical else source
 
@@ -160,21 +163,21 @@ def _train(
     **size: int,
 ) -> Trained:
     """Train an estimator of a name on the rows of the first part of a split, the second being held out."""
+    watch.tell("tensorflow", 0, 1)
     startup.import_tensorflow()
     from vae_moe import estimators
 
+    watch.tell("tensorflow", 1, 1)
     train, held_out = split
     learned = inputs.rows_at(rows, train)
-    epochs = {} if options.epochs is None else {"epochs": options.epochs}
-    verbose = int(sys.stdout.isatty() and not options.quiet)  # Keras' progress bars
+    epochs = _fewer_epochs(name, len(learned)) if options.fast else {}
+    epochs |= {} if options.epochs is None else {"epochs": options.epochs}
     resume_dir = options.out / folder.RESUME
     if options.overwrite:
         shutil.rmtree(resume_dir, ignore_errors=True)
     elif resume_dir.exists():
         logger.info("goes on from what an earlier command kept in %s; --overwrite begins anew", readable(resume_dir))
-    estimator = getattr(estimators, name)(
-        **size, **epochs, random_state=options.seed, resume_dir=str(resume_dir), verbose=verbose
-    )
+    estimator = getattr(estimators, name)(**size, **epochs, random_state=options.seed, resume_dir=str(resume_dir))
     if "likelihood" in estimator.get_params() and preparation is not None:  # pixels alone are from 0 to 1
         estimator.set_params(missing="informative", likelihood="gaussian" if preparation.is_plain else "auto")
     logger.info("%s on %d rows of %d columns", name, *learned.shape)
@@ -204,6 +207,7 @@ def _finish(options: Namespace, training: Trained) -> None:
 
 def _look(options: Namespace, out: Path, training: Trained) -> None:
     """Score what was trained, and write its page."""
+    watch.tell("page", 0, 1)
     from vae_moe.app.report import clusters, mixtures
 
     config, source = training.config, training.source
@@ -212,8 +216,20 @@ def _look(options: Namespace, out: Path, training: Trained) -> None:
     else:
         found = mixtures.findings(training, targets.read(source.frame, config["target"], config.get("asked_task")))
     found.write(out)
+    watch.tell("page", 1, 1)
+    summary = "\n".join([*found.summary, f"report: {readable(out / 'report.html')}"])
+    telling.keep(summary)
     if not options.quiet:
-        sys.stdout.write("\n".join([*found.summary, f"report: {readable(out / 'report.html')}", ""]))
+        sys.stdout.write(f"{summary}\n")
+
+
+def _fewer_epochs(name: str, n_rows: int) -> dict[str, int]:
+    """A third of the default epochs of an estimator."""
+    usual = plan.default_plan(n_rows) if name.endswith("Clustering") else plan.EXPERTS
+    assert usual.warm_start is not None
+    stages = usual.warm_start
+    fewer = {"epochs": usual.epochs, "start_epochs": min(stages.autoencoder_epochs, stages.distill_epochs)}
+    return {stage: -(-epochs // 3) for stage, epochs in fewer.items()}
 
 
 def _config(
@@ -233,10 +249,13 @@ def _config(
         "size": options.size,
         "decimal": options.decimal,
         "dayfirst": options.dayfirst,
+        "encoding": options.encoding or UTF8,
+        "na_values": list(options.na_values),
         "out": readable(options.out.name),
         "model": options.model,
         "seed": options.seed,
         "epochs": options.epochs,
+        "fast": options.fast,
         "drop": list(options.drop),
         "categorical": list(options.categorical),
         "image_shape": source.image_shape,

@@ -137,7 +137,8 @@ def prepare(
 
 def dialect(config: Mapping[str, Any]) -> Dialect:
     """How the numbers and dates of a training's tables are written."""
-    return Dialect(config.get("decimal", "."), config.get("dayfirst", False))
+    kept = {name: config[name] for name in ("decimal", "dayfirst", "encoding") if name in config}
+    return Dialect(**kept, gaps=tuple(config.get("na_values", ())))
 
 
 def preparation(folder: Path, config: Mapping[str, Any]) -> Preparation | None:

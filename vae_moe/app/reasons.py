@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 def explain(options: Namespace) -> None:
     """Write what each column has to do with what is predicted of new rows, or with their clusters."""
     config = folder.trained(options.folder)
+    config |= {"encoding": options.encoding} if options.encoding else {}
     predictions.check(options.out, options.overwrite)
     preparation = explained_by(options.folder, config)
     estimator = trained.estimator(options.folder, config)

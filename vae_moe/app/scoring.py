@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 def predict(options: Namespace) -> None:
     """Write the clusters, or the predicted targets, of new rows."""
     config = folder.trained(options.folder)
+    config |= {"encoding": options.encoding} if options.encoding else {}
     predictions.check(options.out, options.overwrite)
     preparation = inputs.preparation(options.folder, config)
     told, estimator, n_rows = Told(config["ranges"], preparation), None, 0

@@ -4,6 +4,7 @@ import json
 import tempfile
 import threading
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from vae_moe.app import folder, inputs, reasons, scoring, trained
 from vae_moe.app.inputs import Source
 from vae_moe.app.measured import Measured
 from vae_moe.data import reading
+from vae_moe.data.dialects import UTF8
 from vae_moe.data.files import DatasetError
 
 MAX_BODY = 8 * 2**20  # bytes
@@ -84,7 +86,8 @@ class Service:
             path = Path(made) / "body.csv"
             path.write_bytes(body)
             try:
-                found = reading.read(path, as_text=self.preparation.written, dialect=inputs.dialect(self.config))
+                written = replace(inputs.dialect(self.config), encoding=UTF8)
+                found = reading.read(path, as_text=self.preparation.written, dialect=written)
             except DatasetError as error:
                 raise Refused(422, str(error).replace(str(path), str(BODY))) from error
         assert isinstance(found, pd.DataFrame)

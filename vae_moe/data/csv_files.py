@@ -78,7 +78,9 @@ def _named_errors(path: Path) -> Iterator[None]:
             warnings.simplefilter("error", pd.errors.ParserWarning)  # surplus cells in the first line
             yield
     except UnicodeDecodeError as error:
-        raise DatasetError(f"{path} is not UTF-8 at byte {error.start}. Save it as UTF-8.") from error
+        raise DatasetError(
+            f"{path} is not UTF-8 at byte {error.start}. Save it as UTF-8, or tell what it is: --encoding latin-1."
+        ) from error
     except pd.errors.EmptyDataError as error:
         raise DatasetError(f"{path} is empty. Give a table with a header and rows.") from error
     except pd.errors.ParserWarning as error:
@@ -93,7 +95,10 @@ def _parser(path: Path, decimal: str) -> tuple[Callable[..., Any], list[str], st
     with path.open(encoding="utf-8-sig", newline="") as file:
         sample = file.read(MAX_COLUMNS * 100)
     if "\0" in sample:
-        raise DatasetError(f"{path} has characters that are none (NUL): it is UTF-16, or damaged. Save it as UTF-8.")
+        raise DatasetError(
+            f"{path} has characters that are none (NUL): it is UTF-16, or damaged. Save it as UTF-8, or tell it: "
+            "--encoding utf-16."
+        )
     hint = SEPARATOR_LINE.match(sample)
     sample = sample[hint.end() :] if hint else sample
     delimiter = hint["separator"] if hint else max(DELIMITERS, key=lambda delimiter: _regularity(sample, delimiter))

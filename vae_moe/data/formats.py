@@ -1,7 +1,9 @@
 """Excel, JSON lines, Feather, compressed files and SQL queries as tables, all through pandas, within bounds."""
 
+import codecs
 import contextlib
 import gzip
+import shutil
 import tempfile
 import zipfile
 import zlib
@@ -13,9 +15,11 @@ import numpy as np
 import pandas as pd
 
 from vae_moe.data.csv_files import check_names, composed
+from vae_moe.data.dialects import UTF8
 from vae_moe.data.files import DatasetError
 
 PACKED = (".gz", ".zst")
+TEXTS = (".csv", ".tsv", ".txt", ".jsonl")
 CHUNK, CHUNK_ROWS = 2**20, 10_000
 #: What contents begin with, by the ending of their files.
 BEGINNINGS = {
@@ -53,6 +57,29 @@ def unpacked(path: str | Path, most: int) -> Iterator[Path]:
             yield plain
         except DatasetError as error:
             raise DatasetError(str(error).replace(str(plain), str(path))) from error
+
+
+@contextlib.contextmanager
+def in_utf8(path: Path, encoding: str) -> Iterator[Path]:
+    """The file itself, or while it is needed a copy in UTF-8 of a text file of another encoding.
+
+    Raises:
+        DatasetError: it is not of that encoding; errors inside name the file, not the copy.
+    """
+    if path.suffix.lower() not in TEXTS or codecs.lookup(encoding).name == UTF8:
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        try:
+            with path.open(encoding=encoding, newline="") as text, copy.open("w", encoding=UTF8, newline="") as file:
+                shutil.copyfileobj(text, file, CHUNK)
+        except UnicodeError as error:
+            raise DatasetError(f"{path} is not {encoding}: {error}. Tell what it is by --encoding.") from error
+        try:
+            yield copy
+        except DatasetError as error:
+            raise DatasetError(str(error).replace(str(copy), str(path))) from error
 
 
 def copy_at_most(source: Any, copy: BinaryIO, most: int, name: Any) -> None:

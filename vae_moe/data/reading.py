@@ -59,7 +59,7 @@ def read(
     if not path.is_file():
         raise DatasetError(f"{path} is not there. Give a file ({ENDINGS}) or a folder of images.")
     _check_bytes(path, path.stat().st_size)
-    with formats.unpacked(path, MAX_BYTES) as plain:
+    with formats.unpacked(path, MAX_BYTES) as bare, formats.in_utf8(bare, dialect.encoding) as plain:
         reader = _reader(plain, as_text, dialect)
         if reader is None:
             raise DatasetError(f"{path} has the ending {path.suffix!r}. Give one of {ENDINGS}, or a folder of images.")
@@ -109,8 +109,9 @@ def parts(
     """
     path = Path(path)
     if path.suffix.lower() in TEXTS:
-        for frame, share in csv_files.parts(path, PART, as_text, dialect.decimal):
-            yield dialect.read(frame, as_text), share
+        with formats.in_utf8(path, dialect.encoding) as plain:
+            for frame, share in csv_files.parts(plain, PART, as_text, dialect.decimal):
+                yield dialect.read(frame, as_text), share
         return
     with _parquet_file(path) as file:
         done = 0

@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from vae_moe.engine import watch
 from vae_moe.engine.files import whole_file
 from vae_moe.engine.pipelines import compile_model, repeatable
 from vae_moe.engine.steps import LoopingModel
@@ -183,6 +184,7 @@ class Record(keras.callbacks.History):
             logs["val_nll"] = self.best()
         super().on_epoch_end(epoch, {name: float(value) for name, value in (logs or {}).items()})
         self.n_epochs = epoch + 1
+        watch.tell(self.stage, self.n_epochs, self.params["epochs"])
         if self.best is not None:
             name = "val_nll" if callable(self.best) else self.best
             self._keep(self.history[name][-1], epoch)

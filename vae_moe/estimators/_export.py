@@ -14,9 +14,9 @@ import tensorflow as tf
 
 from vae_moe.engine.files import whole_folder
 from vae_moe.estimators import _arrays, _onnx
-from vae_moe.estimators.intervals import BISECTIONS, FAR, calibrated, stddevs_of
+from vae_moe.estimators.intervals import FAR, calibrated, stddevs_of
 from vae_moe.exported import model as numpy_model
-from vae_moe.exported.model import LEVEL
+from vae_moe.exported.model import BISECTIONS, LEVEL
 from vae_moe.models import serving
 from vae_moe.models.base import READOUT_SAMPLES
 from vae_moe.probabilities import normalised_tensor

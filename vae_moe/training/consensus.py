@@ -16,6 +16,7 @@ from sklearn.metrics import adjusted_rand_score, pairwise_distances_argmin_min
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 
+from vae_moe.engine import threads
 from vae_moe.training import cuts
 from vae_moe.training.graphs import Neighbors, adjacency, core, nearest_neighbors
 from vae_moe.training.initialization import COVARIANCES, fit_mixture
@@ -208,7 +209,8 @@ def clusterings(x: np.ndarray, first: np.ndarray, *, seed: int = 0) -> tuple[lis
     rows = np.arange(len(x))
     if len(x) > MOST_ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False))
-    k_means = KMeans(n_components, n_init=10, random_state=seed).fit(x[rows])
+    with threads.one_if(threads.few_rows(len(rows))):
+        k_means = KMeans(n_components, n_init=10, random_state=seed).fit(x[rows])
     of_k_means = k_means.predict(x)
     mixtures: list[GaussianMixture] = []
     for shape in COVARIANCES:
@@ -237,7 +239,8 @@ def consensus(found: Sequence[np.ndarray], *, seed: int = 0) -> np.ndarray:
     """
     n_components = found[0].shape[1]
     described = np.concatenate(found, -1)  # [N, K * clusterings]
-    agreed = np.eye(n_components)[KMeans(n_components, n_init=10, random_state=seed).fit_predict(described)]
+    with threads.one_if(threads.few_rows(len(described))):
+        agreed = np.eye(n_components)[KMeans(n_components, n_init=10, random_state=seed).fit_predict(described)]
     votes = [resp @ (resp.T @ agreed / np.maximum(resp.sum(0), 1)[:, np.newaxis]) for resp in found]
     resp = np.mean(votes, 0)
     return resp if np.isin(agreed.argmax(-1), resp.argmax(-1)).all() else agreed

@@ -199,10 +199,12 @@ def _cut(graph, n_components: int, seed: int) -> np.ndarray:
     """Clusters [N] of a graph [N, N] of fewer parts than K."""
     vectors = _leading_eigenvectors(graph, min(n_components + EXTRA_EIGENVECTORS[-1], graph.shape[0]), seed)  # [N, E]
     k_means = KMeans(n_components, n_init=10, random_state=seed)
-    clusterings = [k_means.fit_predict(normalize(vectors[:, : n_components + n])) for n in EXTRA_EIGENVECTORS]
+    with threads.one_if(threads.few_rows(graph.shape[0])):
+        clusterings = [k_means.fit_predict(normalize(vectors[:, : n_components + n])) for n in EXTRA_EIGENVECTORS]
     best = best_clustering(graph, [np.eye(n_components)[clusters] for clusters in clusterings])
     root_degrees = np.sqrt(np.maximum(graph.sum(1), np.finfo(float).eps))[:, np.newaxis]  # [N, 1]
-    unscaled = np.eye(n_components)[k_means.fit_predict(vectors[:, :n_components] / root_degrees)]
+    with threads.one_if(threads.few_rows(graph.shape[0])):
+        unscaled = np.eye(n_components)[k_means.fit_predict(vectors[:, :n_components] / root_degrees)]
     by_far = SAME_CUT * normalised_cut(graph, unscaled) < normalised_cut(graph, best)
     return (unscaled if by_far else best).argmax(-1)
 
@@ -216,7 +218,8 @@ def _join(rows: np.ndarray, parts: np.ndarray, counts: np.ndarray, n_components:
     inside = counts * np.eye(len(numbers))[:, parts]  # [P, F]
     sizes = inside.sum(1)
     means = inside @ rows / sizes[:, np.newaxis]  # [P, D]
-    return KMeans(n_components, n_init=10, random_state=seed).fit_predict(means, sample_weight=sizes)[parts]
+    with threads.one_if(threads.few_rows(len(means))):
+        return KMeans(n_components, n_init=10, random_state=seed).fit_predict(means, sample_weight=sizes)[parts]
 
 
 def _leading_eigenvectors(adjacency, n_eigenvectors: int, seed: int) -> np.ndarray:

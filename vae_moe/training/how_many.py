@@ -43,10 +43,11 @@ def silhouettes(x: np.ndarray, *, seed: int = 0, starts: int = STARTS) -> np.nda
     if len(x) > MOST_ROWS:
         x = x[np.random.default_rng(seed).choice(len(x), MOST_ROWS, replace=False)]
     most = min(MOST_COMPONENTS, len(graphs.distinct(x)[0]) - 1)
-    alone = KMeans(max(most, 1), n_init=starts, random_state=seed).fit_predict(x)
-    x = x[np.bincount(alone)[alone] > graphs.LEAST_PART * len(x)]  # else the far rows would be a cluster
-    k_means = [KMeans(k, n_init=starts, random_state=seed) for k in range(2, most + 1)]
-    return np.array([silhouette_score(x, each.fit_predict(x)) for each in k_means])
+    with threads.one_if(threads.few_rows(len(x))):
+        alone = KMeans(max(most, 1), n_init=starts, random_state=seed).fit_predict(x)
+        x = x[np.bincount(alone)[alone] > graphs.LEAST_PART * len(x)]  # else the far rows would be a cluster
+        k_means = [KMeans(k, n_init=starts, random_state=seed) for k in range(2, most + 1)]
+        return np.array([silhouette_score(x, each.fit_predict(x)) for each in k_means])
 
 
 def number(silhouettes: np.ndarray) -> int:
