@@ -66,7 +66,7 @@ test: $(INSTALLED)  ## the tests
 mutations: $(INSTALLED)  ## break the mathematics line by line: do the tests notice?
 	@$(PYTHON) tests/stress/mutations.py
 
-robustness: $(INSTALLED)  ## kill, fuzz, soak, serve and mutate, an hour or more: docs/reliability.md
+robustness: $(INSTALLED)  ## kill, fuzz, soak, serve, export and mutate, an hour or more: docs/reliability.md
 	@$(PYTHON) tests/stress
 
 clean:  ## caches and the virtual environment; runs stay

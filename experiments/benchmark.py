@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments import em_benchmark, grids, peers, recipes, runs, training
+from experiments import em_benchmark, grids, peers, recipes, runs, training, waits
 from experiments.sizes import VADE
 
 #: A file a benchmark, named by its day; the second of a day ends in -2.
@@ -200,12 +200,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--against", choices=peers.PEERS, help="time this library's VaDE too (pip install 'vae_moe[bench]')"
     )
-    kept = _unused(RECORDS / f"{date.today()}.json")
-    parser.add_argument("--json", type=Path, default=kept, help=f"where the records go; default: {kept}")
+    kept = f"{date.today()}.json"
+    parser.add_argument("--json", type=Path, help=f"where the records go; default: {RECORDS / kept}")
+    parser.add_argument("--waits", action="store_true", help="what people wait for, in place of model.fit")
     parser.add_argument("--quick", action="store_true", help="1000 rows, one epoch: to see that it runs")
     options = parser.parse_args(arguments)
     if options.epochs < 1:
         parser.error(f"epochs must be 1 or more, got {options.epochs}.")
+    target = options.json or _unused((waits.RECORDS if options.waits else RECORDS) / kept)
+    if options.waits:
+        print(f"\n{waits.table(waits.write(target))}\n\n{target}")
+        return 0
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from vae_moe.data import datasets
 
@@ -229,9 +234,9 @@ def main(arguments: list[str] | None = None) -> int:
         **runs.provenance(),
     }
     records = [{**record, **shared} for record in records]
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    runs.write_json(options.json, records)
-    print(f"\n{table(records)}\n\n{options.json}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    runs.write_json(target, records)
+    print(f"\n{table(records)}\n\n{target}")
     return 0
 
 

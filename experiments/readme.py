@@ -27,6 +27,7 @@ from experiments import (
     tables,
     tabular,
     trees,
+    waits,
 )
 
 README = Path("README.md")
@@ -124,6 +125,8 @@ def sections() -> dict[str, str]:
     written = {
         "runs": table(runs.RECORDS),
         "speed": newest,
+        "waits": waits.table(waits.read()),
+        "waits-told": waits.sentence(waits.read()),
         "older-speed": "\n\n".join(older),
         "drawn": drawn.table(grids.read(clustering.FOLDER)),
         "scaling": scaling.table(scaling.read()),

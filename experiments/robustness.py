@@ -7,7 +7,7 @@ from experiments import grids, runs
 
 RECORD = Path("results/robustness.json")
 PAGE = Path("docs/reliability.md")
-PARTS = ("kill", "fuzz", "soak", "serve", "mutants")
+PARTS = ("kill", "fuzz", "soak", "serve", "exports", "mutants")
 Figures = dict[str, Any]
 
 
@@ -74,9 +74,19 @@ def _serve(figures: Figures) -> tuple[str, str]:
     )
 
 
+def _exports(figures: Figures) -> tuple[str, str]:
+    apart, worst = figures["apart"], figures["worst"]
+    return (
+        f"an estimator of each of {figures['tables']} tables of the benchmarks, exported as NumPy and as ONNX, "
+        f"asked for {figures['rows']} rows",
+        f"probabilities, means and intervals differ from `predict`'s by at most {apart['numpy']:.1g} "
+        f"({worst['numpy']}) and {apart['onnx']:.1g} ({worst['onnx']}), numbers in standard deviations of y",
+    )
+
+
 def _mutants(figures: Figures) -> tuple[str, str]:
     n, killed = figures["mutants"], figures["killed"]
     return f"{n} changes of the mathematics", f"{killed} killed by the tests ({100 * killed / n:.0f} %)"
 
 
-_CELLS = {"kill": _kill, "fuzz": _fuzz, "soak": _soak, "serve": _serve, "mutants": _mutants}
+_CELLS = {"kill": _kill, "fuzz": _fuzz, "soak": _soak, "serve": _serve, "exports": _exports, "mutants": _mutants}

@@ -118,3 +118,13 @@ def test_several_targets():
     gaps = frame.assign(y=[1.0, np.nan] * 20, z=[np.nan, 1.0] * 20)
     with pytest.raises(DatasetError, match="no row has all of the targets 'y', 'z'"):
         targets.read(gaps, ["y", "z"], None)
+
+
+def test_several_targets_are_numbers_whichever_comes_first():
+    frame = pd.DataFrame({"two": [0, 1] * 20, "many": np.arange(40) / 7, "word": ["a", "b"] * 20})
+    for names in (["two", "many"], ["many", "two"]):
+        assert targets.read(frame, names, None).task == "regression"
+    assert targets.read(frame, ["two"], None).task == "classification"
+    for names in (["word", "many"], ["many", "word"]):
+        with pytest.raises(DatasetError, match="a classification has one target, got '"):
+            targets.read(frame, names, None)

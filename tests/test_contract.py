@@ -205,14 +205,11 @@ def test_same_seed_same_training(name, x):
 
 
 @pytest.mark.parametrize("given", [{"loss": "mse"}, {"metrics": ["mae"]}, {"weighted_metrics": ["mae"]}], ids=str)
-@pytest.mark.parametrize("task", ["fit", "evaluate", "train_on_batch"])
-def test_a_loss_or_metrics_of_keras_are_refused(given, task, x):
+def test_a_loss_or_metrics_of_keras_are_refused(given):
     """They would be left out, or fail in Keras on outputs that the user does not know of."""
     name = "DeepMoE" if "loss" in given else "DMVAE"  # metrics are of y, which the former has
-    model = MODELS[name]()
-    model.compile("adam", run_eagerly=True, **given)
     with pytest.raises(ValueError, match=rf"{name} was compiled with a loss( or metrics)?: its loss is the sum of its"):
-        getattr(model, task)(x, TARGETS.get(name))
+        MODELS[name]().compile("adam", **given)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 from short_plans import shorten
+from sklearn.exceptions import NotFittedError
 
+from vae_moe import estimators
 from vae_moe.estimators import DeepMoEClassifier, DeepMoERegressor, EnsembleClassifier, EnsembleRegressor
 from vae_moe.estimators.intervals import Predictive, calibrated
 
@@ -98,6 +100,21 @@ def test_an_ensemble_of_classifiers_has_the_mean_of_their_probabilities(rows):
 def test_members_are_of_this_package(rows):
     with pytest.raises(TypeError, match=r"must be a regressor of vae_moe.estimators, got DeepMoEClassifier\(\)"):
         EnsembleRegressor(DeepMoEClassifier()).fit(*rows)
+
+
+def test_an_ensemble_is_saved_with_its_members(ensemble, rows, tmp_path):
+    X, _ = rows
+    with pytest.raises(NotFittedError):
+        EnsembleRegressor().save(tmp_path / "none")
+    given = EnsembleRegressor(DeepMoERegressor(3, hidden_layer_sizes=(4, 4)), 4, random_state=1)
+    given.__dict__ |= {name: value for name, value in vars(ensemble).items() if name.endswith("_")}
+    given.save(tmp_path / "made")
+    loaded = estimators.load(tmp_path / "made")
+    assert str(loaded) == str(given) and len(loaded.estimators_) == len(ensemble.estimators_)
+    np.testing.assert_array_equal(loaded.predict_interval(X), ensemble.predict_interval(X))
+    (tmp_path / "made" / "member-1" / "arrays.npz").unlink()
+    with pytest.raises(estimators.LoadError, match="is not whole"):
+        estimators.load(tmp_path / "made")
 
 
 def test_one_estimator_is_no_ensemble(rows):

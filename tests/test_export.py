@@ -1,5 +1,7 @@
 """Exports of estimators and of the command's folders: the answers are those of ``predict``."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import tensorflow as tf
 from own_files import numpy_alone
 
 from vae_moe import estimators
+from vae_moe.exported.model import Model
 
 pytestmark = pytest.mark.usefixtures("short_steps")
 SHORT = {"epochs": 2, "start": None, "random_state": 0}
@@ -117,6 +120,29 @@ def test_onnx_gives_the_same_answers_without_intervals(name, fitted, tmp_path):
     )
     expected = {name: value for name, value in answers(estimator, X).items() if name not in ("low", "high")}
     assert_same(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        (
+            "regressor",
+            np.inf,
+            "X has inf in row 1, column 2, counted from 0: numbers are at most 1e+30, and the model knows",
+        ),
+        ("regressor", np.nan, "X has nan in row 1, column 2"),
+        ("table", -np.inf, "X has -inf in row 1, column 2, counted from 0: numbers are at most 1e+30. Correct it."),
+    ],
+)
+def test_numpy_alone_refuses_what_the_estimator_refuses(name, value, words, fitted, tmp_path):
+    estimator, X = fitted[name]
+    estimator.export(tmp_path / "served", "numpy")
+    x = entries(estimator, X).copy()
+    x[1, 2] = value
+    with pytest.raises(ValueError, match=re.escape(words)):
+        Model(tmp_path / "served").predict(x)
+    with pytest.raises(ValueError, match=r"has the shape .*: give rows of"):
+        Model(tmp_path / "served").predict(x[:, 1:])
 
 
 def test_what_a_form_has_not_is_said(fitted, tmp_path):

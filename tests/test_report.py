@@ -173,6 +173,9 @@ def test_what_was_read_otherwise_is_said_where_gaps_are():
     table, *_ = columns.described(preparation, features, 200)
     assert table["rows"][0][:3] == ["price", "number: '$900' is read as 900", "none"]
     assert table["rows"][1][1] == "number: '-' is read as missing" and table["rows"][1][2]["text"] == "1 (0.5%)"
+    features[1] = Feature("cost", "", "count", likelihood="count")
+    table, *_ = columns.described(preparation, features, 200)
+    assert table["head"][-1] == "likelihood" and [row[-1] for row in table["rows"]] == ["gaussian", "count"]
 
 
 def test_numbers_are_short():

@@ -51,7 +51,10 @@ def test_moons_are_groups_and_few_rows_tell_nothing(rng):
 
 def test_the_page_says_so(rng):
     none, some = separation(rng.normal(size=(200, 3))), separation(_standardised(datasets.load_iris().data))
-    assert "--drop" in clusters._ungrouped(none)["no groups told"] and not clusters._ungrouped(some)
-    assert clusters._apart(none)[0]["text"].startswith("No groups are told beyond chance: to part the rows into ")
-    assert clusters._apart(some)[0]["text"].startswith("There are groups: ") and not clusters._ungrouped(None)
-    assert "so few" in clusters._apart(None)[0]["text"]
+    assert "--drop" in clusters._unlike(none, 3)["no groups told"] and not clusters._unlike(some, 3)
+    assert clusters._apart(none, 3)[0]["text"].startswith("No groups are told beyond chance: to part the rows into ")
+    assert clusters._apart(some, 3)[0]["text"].startswith("There are groups: ") and not clusters._unlike(None, 3)
+    assert "so few" in clusters._apart(None, 3)[0]["text"]
+    assert clusters._apart(none, 1)[0]["tone"] == "good" and not clusters._unlike(none, 1)
+    assert clusters._apart(some, 1)[0]["text"].startswith("There are groups, and all rows are in one component: ")
+    assert f"ask for --components {some.n_groups}" in clusters._unlike(some, 1)["groups joined"]

@@ -11,9 +11,9 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])] 
 def main(arguments: list[str] | None = None) -> int:
     """Measure the parts. Returns the exit code: 0; 1 if something was not withstood."""
     from experiments import robustness
-    from stress import fuzz, kill, mutations, serve, soak
+    from stress import exports, fuzz, kill, mutations, serve, soak
 
-    modules = {"kill": kill, "fuzz": fuzz, "soak": soak, "serve": serve, "mutants": mutations}
+    modules = {"kill": kill, "fuzz": fuzz, "soak": soak, "serve": serve, "exports": exports, "mutants": mutations}
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     description = "Measure what the project withstands; without a part, all of it."
     parser = argparse.ArgumentParser(prog="python tests/stress", description=description)

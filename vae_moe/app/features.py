@@ -23,6 +23,7 @@ class Feature:
         mean, scale: the number is ``mean + scale * x``, seconds counted from 1970; of a count the logarithm of 1 + it
             is, and of a share its log-odds; 0 and 1 of categories.
         squeeze: of a share s, whose log-odds are those of (1 - squeeze) s + squeeze / 2.
+        likelihood: what p(x|z) is of its column.
     """
 
     column: str
@@ -31,6 +32,7 @@ class Feature:
     mean: float = 0.0
     scale: float = 1.0
     squeeze: float = 0.0
+    likelihood: str = "gaussian"
 
     @property
     def name(self) -> str:
@@ -56,9 +58,11 @@ def of_estimator(estimator: Any, preparation: Preparation) -> list[Feature]:
         if field["of"] is not None:
             features.append(Feature(preparation.origin(field["of"])[0], "missing", "number"))
         elif field["kind"] == "categorical":
-            features += [Feature(field["name"], str(level), "category") for level in field["levels"]]
+            levels = field["levels"]
+            features += [Feature(field["name"], str(level), "category", likelihood="categorical") for level in levels]
         else:
             column, part = preparation.origin(field["name"])
             kind = "date" if part else KINDS.get(field["kind"], "number")
-            features.append(Feature(column, part, kind, field["mean"], field["scale"], field["squeeze"]))
+            numbers = field["mean"], field["scale"], field["squeeze"]
+            features.append(Feature(column, part, kind, *numbers, likelihood=field["kind"]))
     return features

@@ -46,8 +46,8 @@ def read(frame: pd.DataFrame, names: Sequence[str], task: str | None) -> Target:
     Args:
         frame: [N, C].
         names: of the columns.
-        task: None: "classification" if the column holds text, categories, truth values or two whole numbers,
-            "regression" otherwise.
+        task: None: "classification" if a column holds text, categories or truth values, or the only one two whole
+            numbers; "regression" otherwise.
 
     Raises:
         DatasetError: a column that is not there, has no such values, the same in every row, or too few of a class; it
@@ -59,12 +59,16 @@ def read(frame: pd.DataFrame, names: Sequence[str], task: str | None) -> Target:
     for name in names:
         if not frame[name].notna().any():
             raise DatasetError(f"target {name!r} is empty in every row: name a column with values.")
-    declared = isinstance(frame[names[0]].dtype, pd.CategoricalDtype)
+    declared = any(isinstance(frame[name].dtype, pd.CategoricalDtype) for name in names)
     if task == "classification" or (declared and not task):
         return _classes(frame, list(names), task)
     commas = columns.has_decimal_commas(frame)
     kinds = {name: _kind(name, frame[name], task, commas) for name in names}
-    chosen = task or _task(names[0], frame[names[0]], kinds[names[0]])
+    one = len(names) == 1  # several, whichever comes first, are numbers
+    tasks = {
+        _task(name, frame[name], kind) if one or kind.name != "number" else "regression" for name, kind in kinds.items()
+    }
+    chosen = task or min(tasks)
     if chosen == "classification":
         return _classes(frame, list(names), task)
     y = np.stack([cells.numbers(name, frame[name], kind.form) for name, kind in kinds.items()], -1)

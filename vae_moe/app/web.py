@@ -70,8 +70,8 @@ class Service:
         source = Source(BODY, frame, None)
         try:
             with self.lock:
+                rows = self.preparation.transform(frame)  # which names all columns that are not there
                 measured = Measured.of(source, self.preparation)
-                rows = self.preparation.transform(frame)
                 if explain:
                     return reasons.table(self.estimator, source, rows, self.config, self.preparation)
                 return scoring.table(self.estimator, source, rows, self.config, self.preparation, measured)

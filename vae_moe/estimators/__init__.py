@@ -1,10 +1,10 @@
 """The Keras models as scikit-learn's estimators: clusterings, regressors and classifiers."""
 
 from pathlib import Path
+from typing import Any
 
 from vae_moe.estimators import _persistence
 from vae_moe.estimators._arrays import ExportError
-from vae_moe.estimators._base import KerasEstimator
 from vae_moe.estimators._persistence import LoadError, SaveError, VersionWarning
 from vae_moe.estimators.clusterings import DMVAEClustering, HDMVAEClustering, VaDEClustering
 from vae_moe.estimators.ensembles import EnsembleClassifier, EnsembleRegressor
@@ -56,8 +56,8 @@ ESTIMATORS = (
 )
 
 
-def load(folder: str | Path) -> KerasEstimator:
-    """Return the fitted estimator that its `save` wrote to a folder; nothing that is read is run.
+def load(folder: str | Path) -> Any:
+    """Return the fitted estimator, or ensemble, that its `save` wrote to a folder; nothing that is read is run.
 
     It warns with a `VersionWarning` where other versions of this package, Keras, TensorFlow or scikit-learn saved it.
 
@@ -66,4 +66,5 @@ def load(folder: str | Path) -> KerasEstimator:
     LoadError
         If the folder is no saved estimator, of another format version, or not whole.
     """
-    return _persistence.load(folder, {each.__name__: each for each in ESTIMATORS})
+    known = (*ESTIMATORS, EnsembleRegressor, EnsembleClassifier)
+    return _persistence.load(folder, {each.__name__: each for each in known})

@@ -18,7 +18,6 @@ from vae_moe import extremes, validation
 from vae_moe.engine.resume import Backup
 from vae_moe.estimators import _export, _persistence
 from vae_moe.estimators._inputs import FAR, LIKELIHOODS, MISSING, Scaling
-from vae_moe.estimators._persistence import SaveError
 from vae_moe.estimators._table import Table, as_frame, is_mixed
 from vae_moe.training.plan import Plan
 from vae_moe.training.warm_start import STARTS
@@ -76,9 +75,6 @@ class KerasEstimator(BaseEstimator, ABC):
             this package's, which alone `load` makes.
         """
         check_is_fitted(self)
-        if not type(self).__module__.startswith(f"{__package__}."):
-            name = type(self).__name__
-            raise SaveError(f"{name} is a class of your own, which load() does not know. Pickle the {name} instead.")
         _persistence.save(self, Path(folder))
 
     def export(self, folder: str | Path, form: str = "tf_saved_model") -> None:

@@ -8,19 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from vae_moe.engine.files import whole_folder
-
-if TYPE_CHECKING:
-    from vae_moe.estimators._base import KerasEstimator
 
 FORMAT, VERSION = "vae_moe.estimators", 3
 PACKAGES = ("vae_moe", "keras", "tensorflow", "scikit-learn")
 DESCRIPTION, ARRAYS, MODEL = "estimator.json", "arrays.npz", "model.keras"
+MEMBER = "member-{}"  # of an ensemble, a folder each
 
 
 class SaveError(ValueError):
@@ -61,15 +60,18 @@ def check_versions(kept: dict[str, str], what: str) -> None:
         warnings.warn(f"{message} Load it where it was saved, or fit it again.", VersionWarning, stacklevel=4)
 
 
-def save(estimator: KerasEstimator, folder: Path) -> None:
-    """Write a fitted estimator as a folder that is whole or absent."""
+def save(estimator: BaseEstimator, folder: Path) -> None:
+    """Write a fitted estimator, or an ensemble of such, as a folder that is whole or absent."""
+    if not type(estimator).__module__.startswith(f"{__package__}."):
+        name = type(estimator).__name__
+        raise SaveError(f"{name} is a class of your own, which load() does not know. Pickle the {name} instead.")
     if folder.exists() and not _replaceable(folder):
         raise SaveError(f"{folder} is there and is no saved estimator. Give another folder, or remove it.")
     with whole_folder(folder) as made:
         _write(estimator, made)
 
 
-def load(folder: str | Path, classes: dict[str, type[KerasEstimator]]) -> KerasEstimator:
+def load(folder: str | Path, classes: dict[str, type]) -> Any:
     """Read what `save` wrote, as one of the classes by name."""
     folder = Path(folder)
     description = _description(folder)
@@ -80,16 +82,19 @@ def load(folder: str | Path, classes: dict[str, type[KerasEstimator]]) -> KerasE
         )
     try:
         given = description["parameters"]
-        parameters: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in given.items()
-        }
+        parameters = _with_tuples(given)
+        if template := parameters.get("estimator"):
+            parameters["estimator"] = classes[template["class"]](**_with_tuples(template["parameters"]))
         estimator = classes[name](**parameters)
         for key, value in description["attributes"].items():
             setattr(estimator, key, value)
         with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
             for key in arrays.files:
                 setattr(estimator, key, arrays[key].astype(object) if key in description["objects"] else arrays[key])
-        estimator.model_ = read_model(folder / MODEL)
+        if (n_members := description.get("members")) is None:
+            estimator.model_ = read_model(folder / MODEL)
+        else:
+            estimator.estimators_ = [load(folder / MEMBER.format(i), classes) for i in range(n_members)]
     except Exception as error:  # damaged files make their readers raise anything
         raise LoadError(f"{folder} is not whole, or was changed: {error}. Save the estimator again.") from error
     kept = description.get("versions")
@@ -97,9 +102,17 @@ def load(folder: str | Path, classes: dict[str, type[KerasEstimator]]) -> KerasE
     return estimator
 
 
-def _write(estimator: KerasEstimator, folder: Path) -> None:
-    parameters = estimator.get_params(deep=False)
-    fitted = {name: value for name, value in vars(estimator).items() if name not in parameters and name != "model_"}
+def _with_tuples(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in parameters.items()}
+
+
+def _write(estimator: Any, folder: Path) -> None:
+    parameters, members = estimator.get_params(deep=False), getattr(estimator, "estimators_", None)
+    if (template := parameters.get("estimator")) is not None:
+        named = {"class": type(template).__name__, "parameters": template.get_params(deep=False)}
+        parameters = {**parameters, "estimator": named}
+    apart = {*parameters, "model_", "estimators_"}
+    fitted = {name: value for name, value in vars(estimator).items() if name not in apart}
     arrays = {name: value for name, value in fitted.items() if isinstance(value, np.ndarray)}
     texts = [name for name, value in arrays.items() if value.dtype.kind not in "biuf"]
     for name in texts:
@@ -114,6 +127,8 @@ def _write(estimator: KerasEstimator, folder: Path) -> None:
         "objects": [name for name in texts if arrays[name].dtype.kind == "O"],
         "versions": versions(),
     }
+    if members is not None:
+        description["members"] = len(members)
     try:
         text = json.dumps(description, indent=2, default=_plain)
     except TypeError as error:
@@ -121,7 +136,11 @@ def _write(estimator: KerasEstimator, folder: Path) -> None:
     (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
     plain: dict[str, Any] = {name: value.astype(str) if name in texts else value for name, value in arrays.items()}
     np.savez(folder / ARRAYS, **plain)
-    without_optimizer(estimator.model_).save(folder / MODEL)
+    if members is None:
+        without_optimizer(estimator.model_).save(folder / MODEL)
+    for i, member in enumerate(members or ()):
+        (folder / MEMBER.format(i)).mkdir()
+        _write(member, folder / MEMBER.format(i))
 
 
 @in_float32()

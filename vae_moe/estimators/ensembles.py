@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from vae_moe import fitting, validation
+from vae_moe.estimators import _persistence
 from vae_moe.estimators._base import SEEDS
 from vae_moe.estimators._experts import LEAST_HELD_OUT, KerasMixtureOfExperts
 from vae_moe.estimators._tasks import Classifier, Regressor
@@ -58,6 +60,20 @@ class _Ensemble(BaseEstimator):
         if hasattr(self.estimators_[0], "feature_names_in_"):
             self.feature_names_in_ = self.estimators_[0].feature_names_in_
 
+    def save(self, folder: str | Path) -> None:
+        """Write the fitted ensemble to a folder, for `vae_moe.estimators.load`, as its members' `save` would.
+
+        Raises
+        ------
+        NotFittedError
+            If there is nothing to save.
+        SaveError
+            If the folder is there and holds something else, a parameter is no plain value, or the class is none of
+            this package's.
+        """
+        check_is_fitted(self)
+        _persistence.save(self, Path(folder))
+
     def explain(self, X: Any) -> Explanation:
         """Return the mean over the members of what each column of X [N, D] has to do with what is predicted.
 
@@ -74,7 +90,6 @@ class EnsembleRegressor(RegressorMixin, _Ensemble):
 
     p(y | x) is the mean of the regressors' densities. Each regressor chooses when its training ends by a part of the
     rows of its own, and learns from all others; its errors there calibrate the intervals (cross-conformal, Vovk 2015).
-    pickle keeps it, or `save` each of `estimators_`.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ import numpy as np
 
 HERE = Path(__file__).parent
 LEVEL = 0.9  # of intervals
+LARGEST = 1e30
 BISECTIONS, FAR = 60, 10.0  # of a quantile; standard deviations beyond which none is looked for
 LOG_VAR_BOUND, LOG_MEAN_BOUND = 10.0, 15.0
 PARAMETERS = {"gaussian": 2, "student": 2, "count": 2}  # of an entry of a column; of other kinds one
@@ -36,9 +37,13 @@ class Model:
             A dictionary of arrays. Of a regression ``y``, ``low`` and ``high`` [N] or [N, O], between which nine in ten
             lie, and ``gate_probabilities`` [N, K]; of a classification ``y`` [N], ``probabilities`` [N, C] and
             ``gate_probabilities``; of a clustering ``cluster`` [N] and ``probabilities`` [N, K].
+
+        Raises:
+            ValueError: X is of another shape, or has what is no number of a table: infinity, or NaN where the model
+                knows no gaps.
         """
         a, task = self.arrays, self.description["task"]
-        x = (np.asarray(X, float) - a["x_mean"]) / a["x_scale"]
+        x = (self._checked(np.asarray(X, float)) - a["x_mean"]) / a["x_scale"]
         x = np.clip(x, -a["x_limit"], a["x_limit"]).astype(np.float32).astype(float)
         seen = self._seen(x)
         logits = self._gate(seen)
@@ -57,6 +62,21 @@ class Model:
         if self.description["one_output"]:
             found = {name: value[:, 0] for name, value in found.items()}
         return {**found, "gate_probabilities": gate}
+
+    def _checked(self, X):
+        n_features = self.description["n_features"]
+        if X.ndim != 2 or X.shape[1] != n_features:
+            raise ValueError(f"X has the shape {list(X.shape)}: give rows of {n_features} numbers, [N, {n_features}].")
+        takes_gaps = "fill" in self.arrays or "columns" in self.description
+        wrong = np.argwhere(~(np.abs(X) <= LARGEST) & ~(takes_gaps & np.isnan(X)))
+        if len(wrong):
+            row, column = wrong[0]
+            gaps = "" if takes_gaps else ", and the model knows no gaps"
+            raise ValueError(
+                f"X has {X[row, column]:g} in row {row}, column {column}, counted from 0: numbers are at most "
+                f"{LARGEST:g}{gaps}. Correct it."
+            )
+        return X
 
     def _seen(self, x):
         """What the networks see of x: of a table 0 in gaps, and which columns have a value."""

@@ -147,15 +147,6 @@ class GatedModel(Shown, LoopingModel):
             loss += replicas_share(y_pred[LAYER_LOSSES])
         return loss
 
-    def _maybe_symbolic_build(self, *args, **options):
-        if self._compile_loss is not None or (self._compile_metrics is not None and not self.HAS_Y):
-            given = "a loss" if self.HAS_Y else "a loss or metrics"
-            raise ValueError(
-                f"{type(self).__name__} was compiled with {given}: its loss is the sum of its own terms, and these are "
-                "reported. Compile it without. A subclass can compute_loss otherwise, a callback can score."
-            )
-        super()._maybe_symbolic_build(*args, **options)
-
     def loss_terms(self, y, y_pred):
         """The terms {name: [B]} of a batch from its targets and outputs; a model with targets adds theirs."""
         del y

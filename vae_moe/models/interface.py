@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
+import keras
+
 from vae_moe.layers import Regularization
 from vae_moe.layers.latent_mixture import LatentMixture
 from vae_moe.layers.mixture_config import MixtureConfig
@@ -19,6 +21,9 @@ class Shown:
     FIXED: Mapping[str, Any]
     #: Whether it has y, which the metrics of Keras' ``compile`` compare with what is predicted.
     HAS_Y = False
+    #: What Keras' ``compile`` makes of its arguments.
+    _compile_loss: Any
+    _compile_metrics: Any
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Give the class a signature, and the docstring of its arguments."""
@@ -28,6 +33,27 @@ class Shown:
             parent = next((each.__doc__ or "" for each in cls.__mro__[1:] if ARGUMENTS in (each.__doc__ or "")), "")
             if ARGUMENTS not in (cls.__doc__ or ""):
                 cls.__doc__ = f"{(cls.__doc__ or '').rstrip()}\n{ARGUMENTS}{parent.partition(ARGUMENTS)[2]}"
+
+    def compile(self, *args: Any, **options: Any) -> None:
+        """Keras' ``compile``.
+
+        Raises:
+            ValueError: it is given a loss, or metrics of a model without y.
+        """
+        super().compile(*args, **options)  # type: ignore[misc]
+        if self._compile_loss is not None or (self._compile_metrics is not None and not self.HAS_Y):
+            given = "a loss" if self.HAS_Y else "a loss or metrics"
+            raise ValueError(
+                f"{type(self).__name__} was compiled with {given}: its loss is the sum of its own terms, and these are "
+                "reported. Compile it without. A subclass can compute_loss otherwise, a callback can score."
+            )
+
+    def compile_from_config(self, config: Any) -> None:
+        """Compile as before saving, which Keras leaves to classes with a ``compile`` of their own."""
+        model: Any = self
+        model.compile(**keras.saving.deserialize_keras_object(config))
+        if model.built:
+            model.optimizer.build(model.trainable_variables)
 
     def predicted(self, outputs: Any) -> Any:
         """What metrics compare with y."""

@@ -38,7 +38,7 @@ def findings(trained: Trained, labels: np.ndarray | None) -> Findings:
         trained,
         found,
         signs,
-        _ungrouped(apart) | shared.troubles_of(trained, signs),
+        _unlike(apart, found.n_groups) | shared.troubles_of(trained, signs),
         n_rows,
         title=f"Clusters of {trained.config['dataset']}",
         subtitle=f"{found.n_groups} components looked for by",
@@ -49,7 +49,7 @@ def findings(trained: Trained, labels: np.ndarray | None) -> Findings:
             ("groups beyond chance", apart.word if apart else "too few rows", "beside tables without groups"),
             ("the model's certainty", f"{sure:.0%}", "mean probability of a row's cluster"),
         ],
-        first=(_apart(apart), groups.overview(found)),
+        first=(_apart(apart, found.n_groups), groups.overview(found)),
         sections={
             "What this cannot tell": _limits(signs, estimator.model_.mixture.c_encoder is not None),
             "How many clusters": _number(estimator.silhouettes_, estimator.resampled_numbers_),
@@ -98,21 +98,27 @@ def _compared(apart: Separation) -> str:
     )
 
 
-def _ungrouped(apart: Separation | None) -> dict[str, str]:
-    """The trouble that no groups are told, if so."""
-    if apart is None or apart.excess >= LIKELY:
+def _unlike(apart: Separation | None, n_components: int) -> dict[str, str]:
+    """The trouble that no groups are told though some were looked for, or that they are though one was, if so."""
+    if apart is not None and apart.excess >= LIKELY and n_components == 1:
+        return {"groups joined": f"{_compared(apart)}: ask for --components {apart.n_groups}, or leave it out"}
+    if apart is None or apart.excess >= LIKELY or n_components == 1:
         return {}
     return {"no groups told": f"{_compared(apart)}: {CURE}"}
 
 
-def _apart(apart: Separation | None) -> list[Block]:
+def _apart(apart: Separation | None, n_components: int) -> list[Block]:
     """Whether there are groups, as one sentence."""
     if apart is None:
         return [page.text("Whether there are groups of rows cannot be told of so few.", "soft")]
+    if apart.excess < LIKELY and n_components == 1:
+        return [page.text(f"No groups are told beyond chance: {_compared(apart)}. One component is what fits.", "good")]
     if apart.excess < LIKELY:
         words = f"No groups are told beyond chance: {_compared(apart)}. However sure the model is, its clusters may be "
         return [page.text(f"{words}a division of rows that are of one kind.", "warn")]
     sure = "There are groups" if apart.word == "clear" else "There likely are groups"
+    if n_components == 1:
+        return [page.text(f"{sure}, and all rows are in one component: {_compared(apart)}.", "warn")]
     return [page.text(f"{sure}: {_compared(apart)}.", "good")]
 
 

@@ -20,15 +20,17 @@ def described(preparation: Preparation, features: Sequence[Feature], n_rows: int
     """
     found = preparation.columns
     kinds = {"number": found.numbers, "date": found.dates, "category": found.categories}
-    rows = []
+    rows, told = [], any(feature.likelihood != "gaussian" for feature in features)
     for kind, name in ((kind, name) for kind, names in kinds.items() for name in names):
         missing = found.missing.get(name, 0)
         share = missing / n_rows
         gaps = page.bar(f"{missing} ({share:.1%})", -share) if missing else "none"
         what = f"{kind}: {found.read_as[name]}" if name in found.read_as else kind
         mine = [feature for feature in features if feature.column == name]
-        rows.append([name, what, gaps, _becomes(kind, mine)])
-    blocks = [page.table(["column", "is a", "missing", "what the model sees"], rows[:COLUMNS_SHOWN])]
+        likelihoods = dict.fromkeys(feature.likelihood for feature in mine if feature.part != "missing")
+        rows.append([name, what, gaps, _becomes(kind, mine), *([", ".join(likelihoods)] if told else [])])
+    names = ["column", "is a", "missing", "what the model sees", *(["likelihood"] if told else [])]
+    blocks = [page.table(names, rows[:COLUMNS_SHOWN])]
     if len(rows) > COLUMNS_SHOWN:
         blocks.append(page.text(f"And {len(rows) - COLUMNS_SHOWN} columns more.", "soft"))
     if found.left_out:

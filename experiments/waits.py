@@ -1,0 +1,239 @@
+"""What people wait for: commands, first fits, new rows by the million, and what memory that takes.
+
+``python -m experiments.benchmark --waits``. They are measured in processes of their own, with the threads that
+libraries take by themselves; beside the fits stands one of scikit-learn's gradient boosting to the same table, in the
+same minutes, since other work on a machine makes all of them slower.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments import grids, runs
+
+RECORDS = Path("results/benchmark/waits")
+ROWS = 1_000_000  # of the file that is predicted
+FITS, EARLY = 100, 20  # whose memory is looked at
+#: Name, words, unit, and the most (or the least, of rates) that there should be.
+ASKED = (
+    ("help", "`vae-moe --help`", "s", 0.3),
+    ("import", "`import vae_moe.estimators`", "s", 5.0),
+    ("cluster", "`vae-moe cluster` of 1000 x 15, up to the page", "s", 20.0),
+    ("cluster_fast", "the same with `--fast`", "s", None),
+    ("regressor", "`DVMoERegressor().fit` of 300 x 18", "s", 3.0),
+    ("regressor_again", "the second of that shape", "s", 1.5),
+    ("clustering", "`DMVAEClustering().fit` of it", "s", 5.0),
+    ("grid", "`GridSearchCV` of 30 such fits", "s", 60.0),
+    ("cluster_rate", "`vae-moe predict` of 1,000,000 x 20, by 4 clusters", "rows/s", 50_000.0),
+    ("experts_rate", "by 4 experts, with intervals", "rows/s", 50_000.0),
+    ("cluster_gib", "memory of the first", "GiB", None),
+    ("experts_gib", "memory of the second", "GiB", None),
+    ("growth", f"memory after {FITS} fits of {FITS} shapes, beside that after {EARLY}", "times", 1.1),
+)
+COMMAND = (sys.executable, "-c", "import vae_moe_command as it, sys; sys.exit(it.main())")
+
+
+def measure() -> dict[str, Any]:
+    """All of ``ASKED``, boosting's seconds beside fits of small tables, and the load of the machine before."""
+    found: dict[str, Any] = {"load": os.getloadavg()[0]}
+    with tempfile.TemporaryDirectory() as folder:
+        for part in (_starts, _commands, _predictions):
+            found |= told(part(Path(folder)))
+        for name in ("small_fits", "memory"):
+            code = f"import json; from experiments import waits; print(json.dumps(waits.{name}()))"
+            found |= told(json.loads(_run([sys.executable, "-c", code], Path.cwd())[0].splitlines()[-1]))
+    return found
+
+
+def told(figures: dict[str, float]) -> dict[str, float]:
+    """Figures, which are printed."""
+    for name, figure in figures.items():
+        print(f"{name}: {figure:.4g}", flush=True)
+    return figures
+
+
+def _starts(folder: Path) -> dict[str, float]:
+    """The best of three: files are read from the disk once."""
+    once = [sys.executable, "-c", "import vae_moe.estimators"]
+    return {
+        "help": min(_run([*COMMAND, "--help"], folder)[1] for _ in range(3)),
+        "import": min(_run(once, folder)[1] for _ in range(3)),
+    }
+
+
+def _commands(folder: Path) -> dict[str, float]:
+    import pandas as pd
+
+    x = _grouped(1000, 15)[0]
+    pd.DataFrame(x).round(4).add_prefix("x").to_csv(folder / "small.csv", index=False)
+    cluster = [*COMMAND, "cluster", "small.csv", "--quiet", "--out"]
+    return {
+        "cluster": _run([*cluster, "usual"], folder)[1],
+        "cluster_fast": _run([*cluster, "fast", "--fast"], folder)[1],
+    }
+
+
+def _predictions(folder: Path) -> dict[str, float]:
+    """Rows a second, the start of the process included, and the most memory that it took."""
+    import pandas as pd
+
+    x, y = _grouped(ROWS, 20)
+    frame = pd.DataFrame(x).round(4).add_prefix("x")
+    frame.to_csv(folder / "new.csv", index=False)
+    frame.head(2000).assign(y=y[:2000].round(4)).to_csv(folder / "old.csv", index=False)
+    brief = ["old.csv", "--epochs", "3", "--quiet", "--out"]
+    _run([*COMMAND, "cluster", "--components", "4", "--drop", "y", *brief, "clusters"], folder)
+    _run([*COMMAND, "experts", "--experts", "4", "--target", "y", *brief, "experts"], folder)
+    found: dict[str, float] = {}
+    for name, made in (("cluster", "clusters"), ("experts", "experts")):
+        predict = [*COMMAND, "predict", made, "new.csv", "--out", f"{made}.csv", "--quiet"]
+        _, seconds, gib = _run(predict, folder)
+        found |= {f"{name}_rate": ROWS / seconds, f"{name}_gib": gib}
+    return found
+
+
+def small_fits() -> dict[str, float]:
+    """Seconds of fits in this process, with the second of boosting's, as the first looks for its threads."""
+    from sklearn.ensemble import HistGradientBoostingRegressor
+    from sklearn.model_selection import GridSearchCV
+
+    from vae_moe.estimators import DMVAEClustering, DVMoERegressor
+
+    x, y = _grouped(300, 18)
+    grid = {"n_experts": [1, 2, 3, 4, 8], "learning_rate": [1e-3, 2e-3]}
+    boosting, regressor = HistGradientBoostingRegressor(random_state=0), DVMoERegressor(random_state=0)
+    search = GridSearchCV(DVMoERegressor(random_state=0), grid, cv=3, refit=False)
+    before = _seconds(lambda: boosting.fit(x, y), 3)
+    found = {
+        "regressor": _seconds(lambda: regressor.fit(x, y)),
+        "regressor_again": _seconds(lambda: regressor.fit(x, y)),
+        "clustering": _seconds(lambda: DMVAEClustering(random_state=0).fit(x)),
+        "grid": _seconds(lambda: search.fit(x, y)),
+    }
+    return {**found, "boosting": (before + _seconds(lambda: boosting.fit(x, y), 3)) / 2}
+
+
+def memory() -> dict[str, float]:
+    """By how much the memory of this process grows over fits of tables of different shapes."""
+    from vae_moe.estimators import DMVAEClustering, DVMoERegressor
+
+    brief: dict[str, Any] = {"epochs": 2, "start_epochs": 2, "random_state": 0}
+    early = 0.0
+    for i in range(FITS):
+        x, y = _grouped(150 + i, 3 + i % 50)
+        k = 2 + i % 3
+        DVMoERegressor(k, **brief).fit(x, y) if i % 2 else DMVAEClustering(k, **brief).fit(x)
+        if i + 1 == EARLY:
+            early = _resident()
+    return {"early_gib": early, "late_gib": _resident(), "growth": _resident() / early}
+
+
+def _grouped(n_rows: int, n_columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows in four groups, each with a linear map of its own to y."""
+    rng = np.random.default_rng(0)
+    group = rng.integers(4, size=n_rows)
+    x = 2 * rng.normal(size=(4, n_columns))[group] + rng.normal(size=(n_rows, n_columns))
+    return x, np.einsum("nd,nd->n", x, rng.normal(size=(4, n_columns))[group]) + rng.normal(size=n_rows)
+
+
+def _run(command: Sequence[str], folder: Path) -> tuple[str, float, float]:
+    """What a process prints, its seconds and the most memory it took, GiB.
+
+    Raises:
+        RuntimeError: it fails.
+    """
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    started = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None
+    printed, errors = process.stdout.read().decode(), process.stderr.read().decode()  # few lines each
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    if status:
+        raise RuntimeError(f"{' '.join(command)} failed: {errors[-1000:]}")
+    return printed, seconds, usage.ru_maxrss / 2**20
+
+
+def _seconds(function: Callable[[], Any], times: int = 1) -> float:
+    """The least seconds of some calls."""
+    found = []
+    for _ in range(times):
+        started = time.perf_counter()
+        function()
+        found.append(time.perf_counter() - started)
+    return min(found)
+
+
+def _resident() -> float:
+    """The memory that this process holds, GiB."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.partition("VmRSS:")[2].split()[0]) / 2**20
+
+
+def write(path: Path) -> dict[str, Any]:
+    """Measure, and keep the record."""
+    record = {**measure(), **runs.provenance()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    runs.write_json(path, record)
+    return record
+
+
+def read(folder: Path = RECORDS) -> dict[str, Any]:
+    """The newest record; empty if there is none."""
+    found = [runs.read_json(path) for path in folder.glob("*.json")]
+    return max(found, key=lambda record: record["finished_at"], default={})
+
+
+def _is_met(unit: str, figure: float, asked: float) -> bool:
+    return figure >= asked if unit == "rows/s" else figure <= asked
+
+
+def _shown(figure: float, unit: str) -> str:
+    return (
+        f"{figure:.0f} {unit}" if figure >= 1000 else f"{figure:.2g} {unit}" if figure < 10 else f"{figure:.0f} {unit}"
+    )
+
+
+def table(record: dict[str, Any]) -> str:
+    """Markdown: a row a wait, what is asked for, and how many fits of boosting that is."""
+    if not record:
+        return "No record yet."
+    rows = []
+    for name, words, unit, asked in ASKED:
+        figure, limit = record[name], ""
+        if asked is not None:
+            least = "at least" if unit == "rows/s" else "at most"
+            limit = f"{least} {asked:g}" + ("" if _is_met(unit, figure, asked) else ": **not met**")
+        fits = f"{figure / record['boosting']:.1f}" if unit == "s" else ""
+        rows.append([words, _shown(figure, unit), limit, fits])
+    note = (
+        f"{record['boosting']:.2f} s is a fit of HistGradientBoostingRegressor to the 300 x 18 rows, in the same "
+        f"process as the fits above. When this began, the machine's load was {record['load']:.1f}: of other work where "
+        f"it is not near 0. {record['machine']}; {record['finished_at'][:10]}; `python -m experiments.benchmark "
+        f"--waits`, commit `{record['git_commit']}`."
+    )
+    return grids.markdown(["", "measured", "asked for", "fits of boosting"], rows, note)
+
+
+def sentence(record: dict[str, Any]) -> str:
+    """The main figures in a sentence, and how many of what is asked for are met."""
+    if not record:
+        return "No record yet."
+    limits = [(unit, record[name], asked) for name, _, unit, asked in ASKED if asked is not None]
+    met = sum(_is_met(*each) for each in limits)
+    shown = {name: _shown(record[name], unit) for name, _, unit, _ in ASKED}
+    return (
+        f"`vae-moe --help` takes {shown['help']}, `vae-moe cluster` of 1000 x 15 up to the page {shown['cluster']} "
+        f"({shown['cluster_fast']} with `--fast`), a first fit of DVMoERegressor to 300 x 18 {shown['regressor']}, the "
+        f"next {shown['regressor_again']}; a million rows are given clusters at {shown['cluster_rate']}, predictions "
+        f"at {shown['experts_rate']}. {met} of {len(limits)} of what was asked for are met, at a load of "
+        f"{record['load']:.1f} ([all of them](docs/results.md#speed))."
+    )
