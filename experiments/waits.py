@@ -89,9 +89,9 @@ def _predictions(folder: Path) -> dict[str, float]:
     frame = pd.DataFrame(x).round(4).add_prefix("x")
     frame.to_csv(folder / "new.csv", index=False)
     frame.head(2000).assign(y=y[:2000].round(4)).to_csv(folder / "old.csv", index=False)
-    brief = ["old.csv", "--epochs", "3", "--quiet", "--out"]
-    _run([*COMMAND, "cluster", "--components", "4", "--drop", "y", *brief, "clusters"], folder)
-    _run([*COMMAND, "experts", "--experts", "4", "--target", "y", *brief, "experts"], folder)
+    brief = ["--epochs", "3", "--quiet"]
+    _run([*COMMAND, "cluster", "old.csv", "--out", "clusters", "--components", "4", "--drop", "y", *brief], folder)
+    _run([*COMMAND, "experts", "old.csv", "--out", "experts", "--experts", "4", "--target", "y", *brief], folder)
     found: dict[str, float] = {}
     for name, made in (("cluster", "clusters"), ("experts", "experts")):
         predict = [*COMMAND, "predict", made, "new.csv", "--out", f"{made}.csv", "--quiet"]

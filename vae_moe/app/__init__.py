@@ -66,7 +66,10 @@ def _run(options: argparse.Namespace, while_it_runs: ExitStack) -> int:
 def _check_data(options: argparse.Namespace) -> None:
     """End the command unless it has either a file or a query."""
     if (options.sql is None) != (options.query is None) or (options.data is None) == (options.sql is None):
-        parser().error("give a file, a folder or -; or --sql URL and --query SQL")
+        parser().error(
+            "give a file, a folder or -, before options such as --drop, which take all words that follow; or --sql URL "
+            "and --query SQL"
+        )
 
 
 def _name(data: Path | None) -> str:
