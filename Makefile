@@ -44,7 +44,7 @@ docs: $(INSTALLED)  ## a site of the pages, the tutorial and the API reference, 
 	@$(PYTHON) docs/reference
 
 tutorial: $(INSTALLED)  ## docs/tutorial.ipynb and docs/ways.md executed anew
-	@$(PYTHON) docs/execute.py
+	@PYTHONPATH=. $(PYTHON) docs/execute.py
 
 tensorboard: $(INSTALLED)  ## curves, pictures and latents of all runs in the browser
 	@$(VENV)/bin/tensorboard --logdir $(WORKDIR)

@@ -1,4 +1,4 @@
-"""Execute the tutorial's cells and the ways' scripts anew, and keep what they give: ``python docs/execute.py``."""
+"""Execute the tutorial's cells and the ways' scripts anew, and keep what they give: ``make tutorial``."""
 
 import datetime
 import itertools

@@ -202,15 +202,18 @@ def main(arguments: list[str] | None = None) -> int:
     )
     kept = f"{date.today()}.json"
     parser.add_argument("--json", type=Path, help=f"where the records go; default: {RECORDS / kept}")
-    parser.add_argument("--waits", action="store_true", help="what people wait for, in place of model.fit")
+    parser.add_argument(
+        "--waits", nargs="*", choices=waits.PARTS, help="what people wait for, or parts of it, in place of model.fit"
+    )
     parser.add_argument("--quick", action="store_true", help="1000 rows, one epoch: to see that it runs")
     options = parser.parse_args(arguments)
     if options.epochs < 1:
         parser.error(f"epochs must be 1 or more, got {options.epochs}.")
-    target = options.json or _unused((waits.RECORDS if options.waits else RECORDS) / kept)
-    if options.waits:
-        print(f"\n{waits.table(waits.write(target))}\n\n{target}")
+    if options.waits is not None:
+        target = options.json or waits.RECORDS / kept
+        print(f"\n{waits.sentence(waits.write(target, options.waits))}\n\n{target}")
         return 0
+    target = options.json or _unused(RECORDS / kept)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from vae_moe.data import datasets
 

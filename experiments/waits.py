@@ -41,23 +41,22 @@ ASKED = (
 COMMAND = (sys.executable, "-c", "import vae_moe_command as it, sys; sys.exit(it.main())")
 
 
-def measure() -> dict[str, Any]:
-    """All of ``ASKED``, boosting's seconds beside fits of small tables, and the load of the machine before."""
-    found: dict[str, Any] = {"load": os.getloadavg()[0]}
-    with tempfile.TemporaryDirectory() as folder:
-        for part in (_starts, _commands, _predictions):
-            found |= told(part(Path(folder)))
-        for name in ("small_fits", "memory"):
-            code = f"import json; from experiments import waits; print(json.dumps(waits.{name}()))"
-            found |= told(json.loads(_run([sys.executable, "-c", code], Path.cwd())[0].splitlines()[-1]))
+def measure(parts: Sequence[str]) -> dict[str, Any]:
+    """The figures of these of ``PARTS``, and the load of the machine before each, by its name."""
+    found: dict[str, Any] = {}
+    for name in parts:
+        load, part = os.getloadavg()[0], PARTS[name]
+        with tempfile.TemporaryDirectory() as folder:
+            figures = part(Path(folder)) if name in ("starts", "commands", "predictions") else _alone(part)
+        found |= {**figures, f"load_{name}": load}
+        print("\n".join(f"{figure}: {value:.4g}" for figure, value in figures.items()), flush=True)
     return found
 
 
-def told(figures: dict[str, float]) -> dict[str, float]:
-    """Figures, which are printed."""
-    for name, figure in figures.items():
-        print(f"{name}: {figure:.4g}", flush=True)
-    return figures
+def _alone(part: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """What a function of this module gives in a process of its own."""
+    code = f"import json; from experiments import waits; print(json.dumps(waits.{part.__name__}()))"
+    return json.loads(_run([sys.executable, "-c", code], Path.cwd())[0].splitlines()[-1])
 
 
 def _starts(folder: Path) -> dict[str, float]:
@@ -178,9 +177,19 @@ def _resident() -> float:
     return int(status.partition("VmRSS:")[2].split()[0]) / 2**20
 
 
-def write(path: Path) -> dict[str, Any]:
-    """Measure, and keep the record."""
-    record = {**measure(), **runs.provenance()}
+#: What can be measured apart from the rest.
+PARTS: dict[str, Callable[..., dict[str, float]]] = {
+    "starts": _starts,
+    "commands": _commands,
+    "predictions": _predictions,
+    "fits": small_fits,
+    "memory": memory,
+}
+
+
+def write(path: Path, parts: Sequence[str] = ()) -> dict[str, Any]:
+    """Measure these of ``PARTS``, or all, and keep the record; what a file of the day has of others stays."""
+    record = {**(runs.read_json(path) if path.exists() else {}), **measure(parts or list(PARTS)), **runs.provenance()}
     path.parent.mkdir(parents=True, exist_ok=True)
     runs.write_json(path, record)
     return record
@@ -202,9 +211,14 @@ def _shown(figure: float, unit: str) -> str:
     )
 
 
+def _loads(record: dict[str, Any]) -> str:
+    found = [record[f"load_{name}"] for name in PARTS]
+    return f"{min(found):.1f} to {max(found):.1f}"
+
+
 def table(record: dict[str, Any]) -> str:
     """Markdown: a row a wait, what is asked for, and how many fits of boosting that is."""
-    if not record:
+    if not all(name in record for name, *_ in ASKED):
         return "No record yet."
     rows = []
     for name, words, unit, asked in ASKED:
@@ -214,10 +228,11 @@ def table(record: dict[str, Any]) -> str:
             limit = f"{least} {asked:g}" + ("" if _is_met(unit, figure, asked) else ": **not met**")
         fits = f"{figure / record['boosting']:.1f}" if unit == "s" else ""
         rows.append([words, _shown(figure, unit), limit, fits])
+    loads = _loads(record)
     note = (
         f"{record['boosting']:.2f} s is a fit of HistGradientBoostingRegressor to the 300 x 18 rows, in the same "
-        f"process as the fits above. When this began, the machine's load was {record['load']:.1f}: of other work where "
-        f"it is not near 0. {record['machine']}; {record['finished_at'][:10]}; `python -m experiments.benchmark "
+        f"process as the fits above. The machine had other work: its load was {loads} when parts of this began. "
+        f"{record['machine']}; {record['finished_at'][:10]}; `python -m experiments.benchmark "
         f"--waits`, commit `{record['git_commit']}`."
     )
     return grids.markdown(["", "measured", "asked for", "fits of boosting"], rows, note)
@@ -225,7 +240,7 @@ def table(record: dict[str, Any]) -> str:
 
 def sentence(record: dict[str, Any]) -> str:
     """The main figures in a sentence, and how many of what is asked for are met."""
-    if not record:
+    if not all(name in record for name, *_ in ASKED):
         return "No record yet."
     limits = [(unit, record[name], asked) for name, _, unit, asked in ASKED if asked is not None]
     met = sum(_is_met(*each) for each in limits)
@@ -234,6 +249,6 @@ def sentence(record: dict[str, Any]) -> str:
         f"`vae-moe --help` takes {shown['help']}, `vae-moe cluster` of 1000 x 15 up to the page {shown['cluster']} "
         f"({shown['cluster_fast']} with `--fast`), a first fit of DVMoERegressor to 300 x 18 {shown['regressor']}, the "
         f"next {shown['regressor_again']}; a million rows are given clusters at {shown['cluster_rate']}, predictions "
-        f"at {shown['experts_rate']}. {met} of {len(limits)} of what was asked for are met, at a load of "
-        f"{record['load']:.1f} ([all of them](docs/results.md#speed))."
+        f"at {shown['experts_rate']}. {met} of {len(limits)} of what was asked for are met, beside other work "
+        "([all of them](docs/results.md#speed))."
     )

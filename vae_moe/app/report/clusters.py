@@ -158,7 +158,10 @@ def _tree(found: Groups, joined: np.ndarray) -> list[Block]:
     images = None if found.pixels is None else found.samples
     if images is not None:
         words += " Images are means of some that the model generates of each cluster, and of those of a branch."
-    return [page.figure("tree", pictures.tree(joined, "cluster", images), words), page.table(head, rows)]
+    return [
+        page.figure("tree", pictures.tree(joined, "cluster", images), words, photos=images is not None),
+        page.table(head, rows),
+    ]
 
 
 def _outliers(found: Groups, outlier: np.ndarray) -> list[Block]:

@@ -43,14 +43,24 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], caption: str = ""
 
 
 def figure(
-    name: str, png: bytes, caption: str, *, wide: bool = False, pixels: bool = False, map: Block | None = None
+    name: str,
+    png: bytes,
+    caption: str,
+    *,
+    wide: bool = False,
+    pixels: bool = False,
+    photos: bool = False,
+    map: Block | None = None,
 ) -> Block:
     """A picture, a PNG file of a name; wide ones scroll on a narrow screen, pixels are drawn as such.
+
+    On a dark screen a picture is dark, unless it has pixels or photos.
 
     Where scripts run, a map is in its place on a screen, as ``map.js`` draws it: ``x``, ``y`` from 0 to 1, ``group``,
     ``sure``, ``rows`` and ``cells`` of each point, ``columns``, ``colours`` and ``kind``.
     """
-    return {"kind": "figure", "name": name, "png": png, "caption": caption, "wide": wide, "pixels": pixels, "map": map}
+    shown = {"wide": wide, "pixels": pixels, "photos": photos, "map": map}
+    return {"kind": "figure", "name": name, "png": png, "caption": caption, **shown}
 
 
 def cards(values: Iterable[tuple[Cell, Sequence[Block]]]) -> Block:

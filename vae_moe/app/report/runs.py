@@ -65,7 +65,9 @@ def page_of(folder: Path) -> Page:
     sections = {
         "At a glance": [page.tiles(tiles), *overview],
         "Group by group": cards,
-        "Figures": [page.figure(name, png, CAPTIONS.get(name, name), wide=True) for name, png in figures.items()],
+        "Figures": [
+            page.figure(name, png, CAPTIONS.get(name, name), wide=True, photos=True) for name, png in figures.items()
+        ],
         "Health": signs,
         "The run": [*command, page.table(["", "value"], facts)],
     }
