@@ -180,11 +180,26 @@ def test_rows_held_out_tell_how_many_experts():
     one, two = x[:, 0] + noise, np.where(x[:, 1] > 0, 3 * x[:, 0], -3 * x[:, 0]) + noise
     layer = Experts(1, 1, "regression", True, 0)
     layer.build((None, 2))
-    untold = [
+    of_one, of_two = (
         how_many.experts_by_likelihood(layer, x, y[:, np.newaxis], np.ones(300), reg_variance=1e-3) for y in (one, two)
-    ]
-    assert untold[0][1] < min(untold[0].values()) + 0.02
-    assert min(untold[1].values()) < untold[1][1] - 1
-    assert how_many.experts_by_likelihood(layer, x[:6], one[:6, np.newaxis], np.ones(6), reg_variance=1e-3) == {}
+    )
+    assert of_one.n_experts == 1
+    assert of_one.untold[1] < min(of_one.untold.values()) + 0.02
+    assert of_two.n_experts > 1
+    assert min(of_two.untold.values()) < of_two.untold[1] - 1
+    few = how_many.experts_by_likelihood(layer, x[:6], one[:6, np.newaxis], np.ones(6), reg_variance=1e-3)
+    assert few == (1, how_many.SEARCHES["regression"].ridges[0], {})
     alone = DVMoERegressor(hidden_layer_sizes=(4,), start_epochs=1, epochs=1).fit(x[:6], one[:6])
     assert (alone.n_experts_, alone.untold_) == (1, {})
+
+
+def test_of_numbers_that_are_not_told_apart_the_least_is_taken(rng):
+    one = rng.normal(size=400)
+    two = one + rng.normal(0.001, 0.1, 400)  # greater by a fifth of a standard error
+    four = one + 1
+    weights = np.ones(400)
+    assert how_many._simplest({(1, 1.0): one, (2, 1.0): two, (2, 3.0): two}, weights, 1.0) == (1, 1.0)
+    assert how_many._simplest({(1, 1.0): one, (2, 1.0): two + 1, (2, 3.0): two + 1, (4, 1.0): four}, weights, 1.0) == (
+        2,
+        3.0,
+    )

@@ -131,6 +131,10 @@ class GaussianExperts:
         """Return the variances [K, O] of y about its mean at another row, where the maps are taken as known."""
         return self.variances
 
+    def log_predictive(self, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
+        """Return log p(y | x, k) with the `predictive_variances`, as [N, K] for X [N, D], Y [N, O]."""
+        return GaussianExperts.log_prob(replace(self, variances=self.predictive_variances()), X, Y)
+
     def log_penalty(self) -> float:
         """Return the log of the ridge penalty (class docstring)."""
         return -0.5 * self.alpha * float((self._distances() / self.variances).sum())
@@ -203,6 +207,10 @@ class CategoricalExperts:
     def log_prob(self, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
         """Return log p(y | x, k) as [N, K] for X [N, D] and codes Y [N]."""
         return np.take_along_axis(self.log_proba(X), Y[:, None, None], axis=2)[:, :, 0]
+
+    def log_predictive(self, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
+        """Return what `log_prob` does: the maps are taken as known."""
+        return self.log_prob(X, Y)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return the class probabilities of each expert as [N, K, C], inputs [N, D]."""

@@ -105,29 +105,34 @@ class KerasMixtureOfExperts(KerasEstimator):
             )
         self.model_ = self._make_model(x.shape[1], n_outputs, task, seed)
         given = replace(self._with_parameters(plan.EXPERTS), patience=self.patience)
-        given = replace(given, adversarial_reach=self.adversarial_reach)
+        assert given.experts is not None
+        by_em = replace(given.experts, gate_ridge=self.gate_ridge_)
+        given = replace(given, adversarial_reach=self.adversarial_reach, experts=by_em)
         options = {"filled": seen, "sample_weight": weight, "backup": backup, "verbose": self.verbose}
         with shared_steps.twin(self.model_) as model:
             fitted = fit_experts(model, x, y, given, seed=seed, held_out=held_out, **options)
         self.history_, self.best_epoch_ = fitted.history, fitted.best_epoch + 1
         self.n_iter_ = len(self.history_.get("loss", []))
         self._calibrate(x[held_out], y[held_out])
-        assert given.experts is not None
-        refit_experts(self.model_, x, y, given.experts, fitted.ridge, weight)
+        refit_experts(self.model_, x, y, by_em, fitted.ridge, weight)
         backup.remove()
 
     def _find_number(self, x, y, n_outputs: int, task: str, weight, seed: int) -> None:
-        """Set the number of experts, which held-out rows choose where it is not given."""
-        self.untold_: dict[str, float] = {}
-        if self.n_experts != validation.AUTO:
-            self.n_experts_ = int(self.n_experts)
-            return
+        """Set the number of experts and the ridge of the start's gate, which held-out rows choose."""
+        numbers = self._numbers()
         experts = Experts(1, n_outputs, task, task == "regression", seed)
         experts.build((None, x.shape[1]))
         weights = np.ones(len(x)) if weight is None else weight
-        found = how_many.experts_by_likelihood(experts, x, y, weights, reg_variance=plan.REG_VARIANCE, seed=seed)
-        self.untold_ = {str(number): value for number, value in found.items()}
-        self.n_experts_ = min(found, key=lambda number: found[number], default=1)
+        found = how_many.experts_by_likelihood(
+            experts, x, y, weights, reg_variance=plan.REG_VARIANCE, numbers=numbers, seed=seed
+        )
+        self.gate_ridge_, one = found.gate_ridge, len(numbers) == 1
+        self.n_experts_ = numbers[0] if one else found.n_experts
+        self.untold_ = {} if one else {str(number): value for number, value in found.untold.items()}
+
+    def _numbers(self) -> tuple[int, ...]:
+        """Return the numbers of experts among which held-out rows choose."""
+        return how_many.EXPERTS if self.n_experts == validation.AUTO else (int(self.n_experts),)
 
     def gate_proba(self, X: Any) -> np.ndarray:
         """Return p(c | x) of X [N, D] as [N, K]."""

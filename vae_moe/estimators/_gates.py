@@ -68,11 +68,10 @@ class TreeGated(LatentGated):
 
     branching: tuple[int, ...] | None = None
 
-    def _find_number(self, x: np.ndarray, y: np.ndarray, n_outputs: int, task: str, weight: Any, seed: int) -> None:
+    def _numbers(self) -> tuple[int, ...]:
         if self.branching and self.n_experts == AUTO:
-            self.n_experts_, self.untold_ = math.prod(check_branching(self.branching)), {}
-        else:
-            super()._find_number(x, y, n_outputs, task, weight, seed)
+            return (math.prod(check_branching(self.branching)),)
+        return super()._numbers()
 
     def _gate(self) -> dict[str, Any]:
         return {**super()._gate(), "branching": self.branching or ()}

@@ -23,8 +23,6 @@ from vae_moe.em import (
     GaussianExperts,
     GaussianTree,
     RidgeTree,
-    SoftmaxGate,
-    run_em,
 )
 from vae_moe.engine import threads
 from vae_moe.layers import Experts
@@ -40,9 +38,6 @@ INNER_MAX_ITER = 50
 LEAST_VARIANCE = 1e-6
 #: Steps of the fixed point of one map's ridge; it settles within a few.
 EVIDENCE_STEPS = 20
-#: Where a start's clusters are moved: the ridge of the linear gate, steps of its inner loop, E and M steps at most, the
-#: gain in nats a row that ends them, and each expert's part of every row.
-ALPHA_GATE, MOVES_INNER, MOVES, LEAST_MOVE, SMOOTHING = 1.0, 20, 50, 1e-3, 1e-3
 
 
 def fit_experts(
@@ -173,52 +168,6 @@ def shared_kernel(
             for _ in range(EVIDENCE_STEPS):
                 one = one.fit(inputs, y, log_weights, moments)
     return coordinates.kernels_of_x(one.kernels[0], center)
-
-
-def move_clusters(
-    experts: Experts, x: np.ndarray, y: np.ndarray, weights: np.ndarray, rows: np.ndarray, resp, reg_variance: float
-) -> np.ndarray:
-    """Move a start's clusters to where one affine map does not do, by EM with a linear gate on x.
-
-    Args:
-        experts: a mixture's; they tell regression from classification, and stay as they are.
-        x: [N, D].
-        y: [N, O] outputs, or [N] classes.
-        weights: [N], positive.
-        rows: the numbers of those whose y is seen.
-        resp: of the clusters, [N, K].
-        reg_variance: as of :func:`fit_experts`.
-
-    Returns:
-        p(c|x) of the linear gate, [N, K]; no component is without rows.
-    """
-    gate, _, inputs = linear_mixture(experts, x, y, weights, rows, resp, reg_variance)
-    return _smooth(np.exp(gate.log_prob(inputs)))
-
-
-def linear_mixture(
-    experts: Experts, x: np.ndarray, y: np.ndarray, weights: np.ndarray, rows: np.ndarray, resp, reg_variance: float
-) -> tuple[Any, Any, np.ndarray]:
-    """Fit a mixture with a linear gate by EM, from clusters; arguments as of :func:`move_clusters`.
-
-    Returns:
-        Gate and experts, as of :mod:`vae_moe.em`, and the inputs [N, F] that they see.
-    """
-    inputs = Coordinates.of(x.astype(np.float64)).inputs(x)
-    center = shared_kernel(experts, inputs[rows], y[rows], weights[rows])
-    maps: CategoricalExperts | EvidenceExperts
-    if experts.task == "regression":
-        maps = EvidenceExperts(1.0, reg_variance, center=center)
-    else:
-        maps = CategoricalExperts(center.shape[1], 1.0, MOVES_INNER, center=center)
-    gate, log_resp = SoftmaxGate(ALPHA_GATE, MOVES_INNER), np.log(_smooth(resp)[rows])
-    result = run_em(inputs[rows], y[rows], gate, maps, log_resp, y_weight=1.0, max_iter=MOVES, tol=LEAST_MOVE)
-    return result.gate, result.experts, inputs
-
-
-def _smooth(resp: np.ndarray) -> np.ndarray:
-    """Return responsibilities [N, K] in which no component is without rows."""
-    return (1 - SMOOTHING) * resp + SMOOTHING / resp.shape[1]
 
 
 class ExpertsMStep(keras.callbacks.Callback):

@@ -19,7 +19,7 @@ import tensorflow as tf
 from vae_moe.engine import pipelines
 from vae_moe.engine.resume import Backup
 from vae_moe.layers import LatentMixture
-from vae_moe.training import augmentation, callbacks, expert_em, generation, graphs, held_experts
+from vae_moe.training import augmentation, callbacks, expert_em, generation, graphs, held_experts, linear_mixture
 from vae_moe.training.plan import ExpertsByEM, Plan
 from vae_moe.training.stop_on_nan import StopOnNaN
 from vae_moe.training.warm_start import Latents, StartCache, start_gate
@@ -149,9 +149,8 @@ def fit_experts(
     if plan.warm_start is not None:
         move = None
         if by_em is not None and by_em.moved_start:
-            move = functools.partial(
-                expert_em.move_clusters, model.experts, filled, y, weights, rows, reg_variance=by_em.reg_variance
-            )
+            ridges = {"reg_variance": by_em.reg_variance, "gate_ridge": by_em.gate_ridge}
+            move = functools.partial(linear_mixture.move_clusters, model.experts, filled, y, weights, rows, **ridges)
         mixture: Any = getattr(model, "mixture", start_mixture)
         latents, components = start_gate(
             model, mixture, x, plan, seed=seed, filled=filled, move=move, cache=cache, backup=backup, verbose=verbose

@@ -37,6 +37,7 @@ class ExpertsByEM:
     max_iter: int = 6  # E and M steps before the gate is trained
     tol: float = 1e-2  # gain in nats a row that ends them
     moved_start: bool = False  # whether EM with a linear gate first moves the start's clusters to where y differs
+    gate_ridge: float = 3.0  # of that gate, in units of each column's variance
 
 
 @dataclass(frozen=True, kw_only=True)
