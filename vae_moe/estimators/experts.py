@@ -81,7 +81,8 @@ class DVMoERegressor(Regressor, LatentGated):
     n_experts_ : int
         As given, or found.
     gate_ridge_ : float
-        Of the linear gate that moved the start's clusters, in units of each column's variance: rows held out chose it.
+        Of the linear gate that moved the start's clusters, in units of each column's variance. Where the number of
+        experts is found, rows held out choose it, too.
     untold_ : dict of float
         The mean of -log p(y | x) of rows held out, y as scaled, by the numbers of experts that were compared.
     ranks_ : array [M] or [M, O]

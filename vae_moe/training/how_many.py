@@ -130,14 +130,15 @@ def experts_by_likelihood(
         y: [N, O] outputs, or [N] classes.
         weights: [N], positive.
         reg_variance: least variance of an expert, in units of the squared targets.
-        numbers: of experts, ascending; they end where more are no better, or rows are too few.
+        numbers: of experts, ascending; they end where more are no better, or rows are too few. One alone is taken, with
+            the first ridge.
         seed: of the parts, and of the k-means that EM begins with.
     """
     search = SEARCHES[experts.task]
     if len(x) > MOST_ROWS:
         rows = np.random.default_rng(seed).choice(len(x), MOST_ROWS, replace=False)
         x, y, weights = x[rows], y[rows], weights[rows]
-    if len(x) < 2 * FOLDS:
+    if len(x) < 2 * FOLDS or len(numbers) == 1:
         return Found(numbers[0], search.ridges[0], {})
     folds = list(KFold(FOLDS, shuffle=True, random_state=seed).split(x))[
         : FOLDS if len(x) <= FEW_ROWS else search.folds
