@@ -38,6 +38,14 @@ ASKED = (
     ("experts_gib", "memory of the second", "GiB", None),
     ("growth", f"memory after {FITS} fits of {FITS} shapes, beside that after {EARLY}", "times", 1.1),
 )
+#: Runs a command, and prints its seconds and the most memory it took, KiB.
+TIMED = """
+import resource, subprocess, sys, time
+started = time.perf_counter()
+done = subprocess.run(sys.argv[1:])
+print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(done.returncode)
+"""
 COMMAND = (sys.executable, "-c", "import vae_moe_command as it, sys; sys.exit(it.main())")
 
 
@@ -150,15 +158,13 @@ def _run(command: Sequence[str], folder: Path) -> tuple[str, float, float]:
         RuntimeError: it fails.
     """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    started = time.perf_counter()
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None and process.stderr is not None
-    printed, errors = process.stdout.read().decode(), process.stderr.read().decode()  # few lines each
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    if status:
-        raise RuntimeError(f"{' '.join(command)} failed: {errors[-1000:]}")
-    return printed, seconds, usage.ru_maxrss / 2**20
+    timed = [sys.executable, "-c", TIMED, *command]  # a child's most memory counts its parent's: here a small one's
+    done = subprocess.run(timed, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed: {done.stderr[-1000:]}")
+    *printed, last = done.stdout.splitlines(keepends=True)
+    seconds, kib = map(float, last.split())
+    return "".join(printed), seconds, kib / 2**20
 
 
 def _seconds(function: Callable[[], Any], times: int = 1) -> float:

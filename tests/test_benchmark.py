@@ -1,8 +1,10 @@
 import json
+import sys
 
 import numpy as np
+import pytest
 
-from experiments import benchmark, training
+from experiments import benchmark, training, waits
 from vae_moe.data import datasets
 
 
@@ -41,3 +43,24 @@ def test_a_peer_that_is_not_there_is_left_out(monkeypatch, capsys):
     case = benchmark.Case("vade", "default", 256)
     assert benchmark._peer("clustpy", case, datasets.digits(), 1) is None
     assert "clustpy is not installed. Install it with: pip install 'vae_moe[bench]'" in capsys.readouterr().out
+
+
+def test_waits_are_measured_in_parts_and_shown_beside_what_is_asked(tmp_path, monkeypatch):
+    assert waits.table({}) == waits.sentence({}) == "No record yet."
+    asked = {name: limit or 1.0 for name, _, _, limit in waits.ASKED}
+    parts = {"starts": lambda folder: {**asked, "boosting": 0.5}, "memory": lambda folder: {"cluster_rate": 49_999.0}}
+    monkeypatch.setattr(waits, "PARTS", parts)
+    monkeypatch.setattr(waits, "_alone", lambda part: part(None))
+    path = tmp_path / "2020-01-01.json"
+    waits.write(path, ["starts"])
+    shown = waits.table(waits.write(path, ["memory"]))
+    assert "| `vae-moe --help` | 0.3 s | at most 0.3 | 0.6 |" in shown and shown.count("not met") == 1
+    assert "| 49999 rows/s | at least 50000: **not met** |" in shown
+    assert f"{len([each for each in waits.ASKED if each[3]]) - 1} of " in waits.sentence(waits.read(tmp_path))
+
+
+def test_a_process_is_timed_and_its_failure_told(tmp_path):
+    printed, seconds, gib = waits._run([sys.executable, "-c", "print(1)"], tmp_path)
+    assert printed == "1\n" and seconds > 0 and 0 < gib < 1
+    with pytest.raises(RuntimeError, match=r"failed: .*no"):
+        waits._run([sys.executable, "-c", "raise SystemExit('no')"], tmp_path)
