@@ -2,7 +2,8 @@
 
 import logging
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,17 @@ def predict(options: Namespace) -> None:
     predictions.check(options.out, options.overwrite)
     preparation = inputs.preparation(options.folder, config)
     told, estimator, n_rows = Told(config["ranges"], preparation), None, 0
-    with predictions.writer(options.out) as write, progress(options.data, options.quiet) as advance:
+    with (
+        predictions.writer(options.out) as write,
+        progress(options.data, options.quiet) as advance,
+        _meanwhile(write) as write_meanwhile,
+    ):
         for source, rows, share in inputs.parts(options.data, config, preparation):
             ids = identities(source, options.id)
             measured = Measured.of(source, preparation)
             told.look(source, measured)
             estimator = estimator or trained.estimator(options.folder, config)
-            write(table(estimator, source, rows, config, preparation, measured, ids))
+            write_meanwhile(table(estimator, source, rows, config, preparation, measured, ids))
             n_rows += len(rows)
             advance(share)
     told.log()
@@ -112,6 +117,22 @@ class Told:
             logger.warning("column %r has gaps, which training had none of: %s, rows: %d", name, filled, n)
         for words in self.far.values():
             logger.warning("%s", words)
+
+
+@contextmanager
+def _meanwhile(write: Callable[[pd.DataFrame], None]) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """Writes a part while the next one is predicted; no further one waits."""
+    pending: list[Future[None]] = []
+
+    def begin(rows: pd.DataFrame) -> None:
+        while pending:
+            pending.pop().result()
+        pending.append(thread.submit(write, rows))
+
+    with ThreadPoolExecutor(1) as thread:
+        yield begin
+        while pending:
+            pending.pop().result()
 
 
 @contextmanager
