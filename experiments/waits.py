@@ -195,7 +195,8 @@ PARTS: dict[str, Callable[..., dict[str, float]]] = {
 
 def write(path: Path, parts: Sequence[str] = ()) -> dict[str, Any]:
     """Measure these of ``PARTS``, or all, and keep the record; what a file of the day has of others stays."""
-    record = {**(runs.read_json(path) if path.exists() else {}), **measure(parts or list(PARTS)), **runs.provenance()}
+    measured = {**measure(parts or list(PARTS)), **runs.provenance()}
+    record = {**(runs.read_json(path) if path.exists() else {}), **measured}
     path.parent.mkdir(parents=True, exist_ok=True)
     runs.write_json(path, record)
     return record
