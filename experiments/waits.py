@@ -214,7 +214,7 @@ def _is_met(unit: str, figure: float, asked: float) -> bool:
 
 def _shown(figure: float, unit: str) -> str:
     return (
-        f"{figure:.0f} {unit}" if figure >= 1000 else f"{figure:.2g} {unit}" if figure < 10 else f"{figure:.0f} {unit}"
+        f"{figure:.0f} {unit}" if figure >= 1000 else f"{figure:.2f} {unit}" if figure < 10 else f"{figure:.0f} {unit}"
     )
 
 
