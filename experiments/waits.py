@@ -24,7 +24,7 @@ ROWS = 1_000_000  # of the file that is predicted
 FITS, EARLY = 100, 20  # whose memory is looked at
 #: Name, words, unit, and the most (or the least, of rates) that there should be.
 ASKED = (
-    ("help", "`vae-moe --help`", "s", 0.3),
+    ("help", "the help of `vae-moe`", "s", 0.3),
     ("import", "`import vae_moe.estimators`", "s", 5.0),
     ("cluster", "`vae-moe cluster` of 1000 x 15, up to the page", "s", 20.0),
     ("cluster_fast", "the same with `--fast`", "s", None),
@@ -32,7 +32,7 @@ ASKED = (
     ("regressor_again", "the second of that shape", "s", 1.5),
     ("clustering", "`DMVAEClustering().fit` of it", "s", 5.0),
     ("grid", "`GridSearchCV` of 30 such fits", "s", 60.0),
-    ("cluster_rate", "`vae-moe predict` of 1,000,000 x 20, by 4 clusters", "rows/s", 50_000.0),
+    ("cluster_rate", "1,000,000 new rows x 20 in a CSV file, by 4 clusters", "rows/s", 50_000.0),
     ("experts_rate", "by 4 experts, with intervals", "rows/s", 50_000.0),
     ("cluster_gib", "memory of the first", "GiB", None),
     ("experts_gib", "memory of the second", "GiB", None),
@@ -253,7 +253,7 @@ def sentence(record: dict[str, Any]) -> str:
     met = sum(_is_met(*each) for each in limits)
     shown = {name: _shown(record[name], unit) for name, _, unit, _ in ASKED}
     return (
-        f"`vae-moe --help` takes {shown['help']}, `vae-moe cluster` of 1000 x 15 up to the page {shown['cluster']} "
+        f"The help of `vae-moe` takes {shown['help']}, `vae-moe cluster` of 1000 x 15 up to the page {shown['cluster']} "
         f"({shown['cluster_fast']} with `--fast`), a first fit of DVMoERegressor to 300 x 18 {shown['regressor']}, the "
         f"next {shown['regressor_again']}; a million rows are given clusters at {shown['cluster_rate']}, predictions "
         f"at {shown['experts_rate']}. {met} of {len(limits)} of what was asked for are met, beside other work "

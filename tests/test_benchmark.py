@@ -54,7 +54,7 @@ def test_waits_are_measured_in_parts_and_shown_beside_what_is_asked(tmp_path, mo
     path = tmp_path / "2020-01-01.json"
     waits.write(path, ["starts"])
     shown = waits.table(waits.write(path, ["memory"]))
-    assert "| `vae-moe --help` | 0.30 s | at most 0.3 | 0.6 |" in shown and shown.count("not met") == 1
+    assert "| the help of `vae-moe` | 0.30 s | at most 0.3 | 0.6 |" in shown and shown.count("not met") == 1
     assert "| 49999 rows/s | at least 50000: **not met** |" in shown
     assert f"{len([each for each in waits.ASKED if each[3]]) - 1} of " in waits.sentence(waits.read(tmp_path))
 
