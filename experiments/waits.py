@@ -253,7 +253,7 @@ def sentence(record: dict[str, Any]) -> str:
     met = sum(_is_met(*each) for each in limits)
     shown = {name: _shown(record[name], unit) for name, _, unit, _ in ASKED}
     return (
-        f"The help of `vae-moe` takes {shown['help']}, `vae-moe cluster` of 1000 x 15 up to the page {shown['cluster']} "
+        f"Help of `vae-moe` takes {shown['help']}, `vae-moe cluster` of 1000 x 15 up to the page {shown['cluster']} "
         f"({shown['cluster_fast']} with `--fast`), a first fit of DVMoERegressor to 300 x 18 {shown['regressor']}, the "
         f"next {shown['regressor_again']}; a million rows are given clusters at {shown['cluster_rate']}, predictions "
         f"at {shown['experts_rate']}. {met} of {len(limits)} of what was asked for are met, beside other work "
