@@ -71,6 +71,26 @@ def test_a_log_keeps_what_is_said_and_what_went_wrong(tmp_path, capsys):
     assert not telling.logger.handlers
 
 
+def test_a_log_is_apart_from_what_a_command_reads_and_writes(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = {name: f"a,b\n{name},2\n" for name in ("a.csv", "test.csv")}
+    for name, text in words.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "b").mkdir()
+    of_experts = ("experts", "a.csv", "--target", "b", "--test", "test.csv", "--out", "b", "--log")
+    for log, said in (
+        ("a.csv", "--log a.csv is data, too. Give another file."),
+        (tmp_path / "test.csv", "test.csv is --test, too. Give another file."),
+        ("b", "--log b is --out, too. Give another file."),
+        ("b/log.txt", "--log b/log.txt is within --out b, which is made anew. Give a file outside of it."),
+    ):
+        assert run(*of_experts, log) == 2 and said in capsys.readouterr().err
+    assert run("cluster", "a.csv", "--log", "a-clusters/log.txt") == 2
+    assert "--log a-clusters/log.txt is within --out a-clusters, which" in capsys.readouterr().err
+    assert {path.name: path.read_text() for path in tmp_path.glob("*.csv")} == words
+    assert not any((tmp_path / "b").iterdir()) and not (tmp_path / "a-clusters").exists()
+
+
 def test_one_bar_goes_by_what_trainings_tell(monkeypatch):
     drawn = io.StringIO()
     terminal = partial(console.Console, file=drawn, force_terminal=True, width=80)

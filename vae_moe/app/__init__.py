@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, while_it_runs: ExitStack) -> int:
     try:
+        telling.check_log(options)
         while_it_runs.enter_context(telling.lines(options.quiet, options.log))
         with failures.signals_raised(), warnings.catch_warnings():
             if options.quiet:

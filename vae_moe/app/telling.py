@@ -32,6 +32,24 @@ class _Lines(logging.Handler):
         sys.stderr.write(f"{self.format(record)}\n")
 
 
+def check_log(options: Namespace) -> None:
+    """Raise DatasetError if --log would write into what the command reads, or where it writes."""
+    if options.log is None:
+        return
+    log = options.log.resolve()
+    for name in ("data", "test", "out", "folder"):
+        other = getattr(options, name, None)
+        if other is None or str(other) == "-":
+            continue
+        argument, place = f"--{name}" if name in ("test", "out") else name, other.resolve()
+        if log == place:
+            raise DatasetError(f"--log {options.log} is {argument}, too. Give another file.")
+        if name == "out" and place in log.parents:
+            raise DatasetError(
+                f"--log {options.log} is within --out {other}, which is made anew. Give a file outside of it."
+            )
+
+
 @contextmanager
 def lines(quiet: bool, log: Path | None) -> Iterator[None]:
     """Within it, what the package logs goes to standard error, errors alone if quiet, and all of it to a file.
