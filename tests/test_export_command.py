@@ -11,6 +11,7 @@ from own_files import numpy_alone, run
 from vae_moe import estimators
 from vae_moe.app import inputs
 from vae_moe.app.trained import Trained
+from vae_moe.exported.prepare import Preparation
 
 pytestmark = pytest.mark.usefixtures("short_steps", "no_graphs")
 
@@ -68,3 +69,28 @@ def test_an_export_is_replaced_only_where_it_is_asked_for(folders, tmp_path, cap
     (tmp_path / "mine" / "thesis.tex").write_text("all of it")
     assert run("export", folders["wine"], tmp_path / "mine", "--overwrite") == 2
     assert (tmp_path / "mine" / "thesis.tex").exists()
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ([1.0, float("inf")], r"column 'a' has inf: numbers are at most 1e\+30\. Correct it, or give None"),
+        (["-inf", 1], r"column 'a' has -inf: numbers are at most"),
+        ([1.0, -1e300], r"column 'a' has -1e\+300: numbers are at most"),
+        ([1.0, "hello"], "column 'a' is numbers, got 'hello': give a number, or None"),
+        ([1.0], "columns have different numbers of values: 'a' 1, 'b' 2. Give each one of every row"),
+        (1.0, "column 'a' is 1.0: give a list with a value of each row"),
+        ("12", "column 'a' is '12': give a list with a value of each row"),
+        (None, "column 'a' is None: give a list"),
+    ],
+    ids=str,
+)
+def test_rows_that_are_none_are_refused_without_the_package_too(cells, message, tmp_path):
+    features = [{"column": name, "kind": "gaussian"} for name in ("a", "b")]
+    kept = {"columns": {"a": "number", "b": "number"}, "features": features, "limit": 10.0}
+    (tmp_path / "preparation.json").write_text(json.dumps(kept))
+    np.testing.assert_array_equal(
+        Preparation(tmp_path).transform({"a": ["nan", 1e30], "b": np.ones(2)}), [[np.nan, 1], [10, 1]]
+    )
+    with pytest.raises(ValueError, match=message):
+        Preparation(tmp_path).transform({"a": cells, "b": [1.0, 2.0]})

@@ -10,6 +10,7 @@ import numpy as np
 HERE = Path(__file__).parent
 MISSING = None
 OTHER = "(other)"
+LARGEST = 1e30
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
@@ -35,13 +36,19 @@ class Preparation:
             X [N, D], as ``Model.predict`` takes it.
 
         Raises:
-            ValueError: a column is missing, or a value is none of its column's kind.
+            ValueError: a column is missing or shorter than another one, or a value is none of its column's kind.
         """
         kinds, features = self.kept["columns"], self.kept["features"]
         if absent := [name for name in kinds if name not in table]:
             raise ValueError(f"the table lacks {', '.join(map(repr, absent))}: add it.")
         read = {"number": _number, "date": _seconds, "category": _text}
+        for name in kinds:
+            if isinstance(table[name], str) or not hasattr(table[name], "__iter__"):
+                raise ValueError(f"column {name!r} is {table[name]!r}: give a list with a value of each row.")
         values = {name: [read[kind](name, value) for value in table[name]] for name, kind in kinds.items()}
+        if len({len(column) for column in values.values()}) > 1:
+            lengths = ", ".join(f"{name!r} {len(column)}" for name, column in values.items())
+            raise ValueError(f"columns have different numbers of values: {lengths}. Give each one of every row.")
         levels: dict[str, list] = {name: [] for name in kinds}
         for feature in features:
             if feature["kind"] == "category":
@@ -83,9 +90,12 @@ def _is_gap(value):
 
 def _number(name, value):
     try:
-        return MISSING if _is_gap(value) else float(value)
+        number = math.nan if _is_gap(value) else float(value)
     except (TypeError, ValueError):
         raise ValueError(f"column {name!r} is numbers, got {value!r}: give a number, or None.") from None
+    if abs(number) > LARGEST:
+        raise ValueError(f"column {name!r} has {number:g}: numbers are at most {LARGEST:g}. Correct it, or give None.")
+    return MISSING if math.isnan(number) else number
 
 
 def _seconds(name, value):
