@@ -165,7 +165,7 @@ def test_names_of_columns_are_kept(wine):
     ("parameters", "message"),
     [
         ({"n_experts": 0}, "n_experts must be an integer in"),
-        ({"n_experts": "many"}, "n_experts must be one of auto, got 'many'"),
+        ({"n_experts": "many"}, r"n_experts must be an integer in \[1, inf\) or 'auto', got 'many'"),
         ({"epochs": 1.5}, "epochs must be an integer in"),
         ({"validation_fraction": 1.0}, "validation_fraction must be a number in"),
         ({"learning_rate": 0.0}, "learning_rate must be a number in"),

@@ -119,6 +119,14 @@ def test_a_column_that_cannot_be_that_is_refused(columns, likelihood, words):
         DMVAEClustering(2, likelihood=likelihood, **SHORT).fit(pd.DataFrame(columns))
 
 
+def test_text_among_numbers_is_named_with_its_place(frame):
+    table = Table.fit(frame)
+    wrong = frame.astype({"number": object})
+    wrong.loc[wrong.index[3], "number"] = "hello"
+    with pytest.raises(ValueError, match="'hello' in column 'number', row 3, counted from 0, which takes numbers"):
+        table.encode(wrong)
+
+
 def test_columns_of_one_name_are_refused(frame):
     twice = pd.concat([frame[["number", "word"]], frame[["number"]]], axis=1)
     with pytest.raises(ValueError, match="two columns of X are called 'number'"):

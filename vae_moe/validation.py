@@ -49,21 +49,21 @@ SHARES = ("shrinkage", "validation_fraction")
 def check_numbers(parameters: Mapping[str, Any], found: Collection[str] = ()) -> None:
     """Raise ValueError unless each parameter that LEAST knows is a finite number of its kind and range.
 
-    Of those named in found, text is AUTO.
+    Those named in found may be AUTO.
     """
     for name, value in parameters.items():
-        if name in found and isinstance(value, str):
-            check_option(name, value, (AUTO,))
-        elif name in LEAST and not (name in OPTIONAL and value is None):
-            _check_number(name, value)
+        is_found = name in found and isinstance(value, str) and value == AUTO
+        if name in LEAST and not is_found and not (name in OPTIONAL and value is None):
+            _check_number(name, value, f" or {AUTO!r}" if name in found else "")
 
 
-def _check_number(name: str, value: Any) -> None:
+def _check_number(name: str, value: Any, otherwise: str) -> None:
     least, below = LEAST[name], 1.0 if name in SHARES else np.inf
     kind = Integral if isinstance(least, int) else Real
     if not isinstance(value, kind) or isinstance(value, bool) or not least <= float(value) < below:
         wanted = "an integer" if kind is Integral else "a number"
-        raise ValueError(f"{name} must be {wanted} in [{least:.3g}, {below}), got {value!r}. Choose one in that range.")
+        wanted = f"{wanted} in [{least:.3g}, {below}){otherwise}"
+        raise ValueError(f"{name} must be {wanted}, got {value!r}. Choose one in that range{otherwise}.")
 
 
 def check_branching(branching: Any) -> tuple[int, ...]:

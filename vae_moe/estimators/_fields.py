@@ -173,7 +173,14 @@ def _numbers(values: pd.Series) -> np.ndarray:
     if types.is_datetime64_any_dtype(values.dtype):
         naive = values.dt.tz_convert(None) if getattr(values.dt, "tz", None) is not None else values
         return (naive - pd.Timestamp(0)).dt.total_seconds().to_numpy(float)
-    numbers = values.astype("Float64").to_numpy(float, na_value=np.nan)
+    try:
+        numbers = values.astype("Float64").to_numpy(float, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        row = int(np.argmax((pd.to_numeric(values, errors="coerce").isna() & values.notna()).to_numpy()))
+        raise ValueError(
+            f"X has {values.iloc[row]!r} in column {values.name!r}, row {row}, counted from 0, which takes numbers or "
+            "dates. Correct or empty it."
+        ) from error
     if np.isinf(numbers).any() or np.nanmax(np.abs(numbers), initial=0) > validation.LARGEST:
         row = int(np.argmax(np.abs(np.nan_to_num(numbers))))
         raise ValueError(

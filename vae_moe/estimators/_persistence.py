@@ -96,7 +96,8 @@ def load(folder: str | Path, classes: dict[str, type]) -> Any:
         else:
             estimator.estimators_ = [load(folder / MEMBER.format(i), classes) for i in range(n_members)]
     except Exception as error:  # damaged files make their readers raise anything
-        raise LoadError(f"{folder} is not whole, or was changed: {error}. Save the estimator again.") from error
+        found = str(error).rstrip(".")
+        raise LoadError(f"{folder} is not whole, or was changed: {found}. Save the estimator again.") from error
     kept = description.get("versions")
     check_versions(kept if isinstance(kept, dict) else {}, f"{folder}, a {name},")
     return estimator
