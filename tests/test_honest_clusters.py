@@ -63,7 +63,7 @@ def test_a_few_far_rows_change_nothing_for_the_others(rng, three_groups):
 
 
 def test_another_word_for_the_number_is_refused():
-    with pytest.raises(ValueError, match="n_components must be an integer in .* or 'auto', got 'many'"):
+    with pytest.raises(ValueError, match=r"n_components must be an integer in .* or 'auto', got 'many'"):
         DMVAEClustering("many").fit(np.eye(5))
 
 
