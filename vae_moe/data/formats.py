@@ -60,12 +60,13 @@ def unpacked(path: str | Path, most: int) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def in_utf8(path: Path, encoding: str) -> Iterator[Path]:
+def in_utf8(path: str | Path, encoding: str) -> Iterator[Path]:
     """The file itself, or while it is needed a copy in UTF-8 of a text file of another encoding.
 
     Raises:
         DatasetError: it is not of that encoding; errors inside name the file, not the copy.
     """
+    path = Path(path)
     if path.suffix.lower() not in TEXTS or codecs.lookup(encoding).name == UTF8:
         yield path
         return
