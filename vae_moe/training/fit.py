@@ -147,10 +147,13 @@ def fit_experts(
     weights = np.ones(len(x)) if sample_weight is None else sample_weight
     latents, components = None, None
     if plan.warm_start is not None:
-        move = None
+        move: Callable[[np.ndarray], np.ndarray] | None = None
         if by_em is not None and by_em.moved_start:
-            ridges = {"reg_variance": by_em.reg_variance, "gate_ridge": by_em.gate_ridge}
-            move = functools.partial(linear_mixture.move_clusters, model.experts, filled, y, weights, rows, **ridges)
+            ridges = by_em.reg_variance, by_em.gate_ridge
+
+            def move(resp: np.ndarray) -> np.ndarray:
+                return linear_mixture.fit(model.experts, filled, y, weights, rows, resp, *ridges).gate_proba()
+
         mixture: Any = getattr(model, "mixture", start_mixture)
         latents, components = start_gate(
             model, mixture, x, plan, seed=seed, filled=filled, move=move, cache=cache, backup=backup, verbose=verbose

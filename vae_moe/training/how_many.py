@@ -147,13 +147,13 @@ def experts_by_likelihood(
     def log_density(n_experts: int, gate_ridge: float) -> np.ndarray:
         with threads.one_if(threads.few_rows(len(x))):
             resp = np.eye(n_experts)[KMeans(n_experts, n_init=1, random_state=seed).fit_predict(x)]
-        found = []
+        log_densities = []
         for rows, held_out in folds:
             how = reg_variance, gate_ridge
             gate, maps, inputs = linear_mixture.fit(experts, x, y, weights, rows, resp, *how)
             of_each = gate.log_prob(inputs[held_out]) + maps.log_predictive(inputs[held_out], y[held_out])
-            found.append(logsumexp(of_each, 1))
-        return np.maximum(np.concatenate(found), LEAST_LOG_DENSITY)
+            log_densities.append(logsumexp(of_each, 1))
+        return np.maximum(np.concatenate(log_densities), LEAST_LOG_DENSITY)
 
     held_weights = weights[np.concatenate([held_out for _, held_out in folds])]
     densities: dict[tuple[int, float], np.ndarray] = {}

@@ -1,6 +1,6 @@
 """Mixtures of experts with a linear gate, by EM alone: they move a start's clusters, and tell how many are needed."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,33 +15,21 @@ MOVES, LEAST_MOVE, SMOOTHING = 50, 1e-3, 1e-3
 MOVES_INNER = {"regression": 2, "classification": 20}
 
 
-def move_clusters(
-    experts: Experts,
-    x: np.ndarray,
-    y: np.ndarray,
-    weights: np.ndarray,
-    rows: np.ndarray,
-    resp,
-    reg_variance: float,
-    gate_ridge: float,
-) -> np.ndarray:
-    """Move a start's clusters to where one affine map does not do, by EM with a linear gate on x.
+class LinearMixture(NamedTuple):
+    """A mixture with a linear gate.
 
-    Args:
-        experts: a mixture's; they tell regression from classification, and stay as they are.
-        x: [N, D].
-        y: [N, O] outputs, or [N] classes.
-        weights: [N], positive.
-        rows: the numbers of those whose y is seen.
-        resp: of the clusters, [N, K].
-        reg_variance: as of :func:`vae_moe.training.expert_em.fit_experts`.
-        gate_ridge: of the linear gate, in units of each column's variance.
-
-    Returns:
-        p(c|x) of the linear gate, [N, K]; no component is without rows.
+    Attributes:
+        gate, experts: as of :mod:`vae_moe.em`.
+        inputs: what they see of x, [N, F].
     """
-    gate, _, inputs = fit(experts, x, y, weights, rows, resp, reg_variance, gate_ridge)
-    return _smooth(np.exp(gate.log_prob(inputs)))
+
+    gate: Any
+    experts: Any
+    inputs: np.ndarray
+
+    def gate_proba(self) -> np.ndarray:
+        """Return p(c|x) [N, K]; no component is without rows."""
+        return _smooth(np.exp(self.gate.log_prob(self.inputs)))
 
 
 def fit(
@@ -53,11 +41,18 @@ def fit(
     resp,
     reg_variance: float,
     gate_ridge: float,
-) -> tuple[Any, Any, np.ndarray]:
-    """Fit a mixture with a linear gate by EM, from clusters; arguments as of :func:`move_clusters`.
+) -> LinearMixture:
+    """Fit a mixture with a linear gate by EM: it moves a start's clusters to where one affine map does not do.
 
-    Returns:
-        Gate and experts, as of :mod:`vae_moe.em`, and the inputs [N, F] that they see.
+    Args:
+        experts: a mixture's; they tell regression from classification, and stay as they are.
+        x: [N, D].
+        y: [N, O] outputs, or [N] classes.
+        weights: [N], positive.
+        rows: the numbers of those whose y is seen.
+        resp: of the clusters, [N, K].
+        reg_variance: as of :func:`vae_moe.training.expert_em.fit_experts`.
+        gate_ridge: of the linear gate, in units of each column's variance.
     """
     inputs = Coordinates.of(x.astype(np.float64)).inputs(x)
     center = expert_em.shared_kernel(experts, inputs[rows], y[rows], weights[rows])
@@ -69,7 +64,7 @@ def fit(
         maps = CategoricalExperts(center.shape[1], 1.0, inner, center=center)
     gate, log_resp = SoftmaxGate(gate_ridge, inner), np.log(_smooth(resp)[rows])
     result = run_em(inputs[rows], y[rows], gate, maps, log_resp, y_weight=1.0, max_iter=MOVES, tol=LEAST_MOVE)
-    return result.gate, result.experts, inputs
+    return LinearMixture(result.gate, result.experts, inputs)
 
 
 def _smooth(resp: np.ndarray) -> np.ndarray:
