@@ -38,7 +38,7 @@ _OPTIONS: dict[str, tuple[str | None, ...]] = {
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class KerasEstimator(BaseEstimator, ABC):
+class KerasEstimator(_persistence.Saved, BaseEstimator, ABC):
     """Abstract: an estimator around a Keras model, a dataclass of its parameters.
 
     Fitted attributes are the Keras model, arrays and plain values, so that it can be saved without pickle.
@@ -60,22 +60,6 @@ class KerasEstimator(BaseEstimator, ABC):
     x_limit_: float = field(init=False)
     x_center_: np.ndarray = field(init=False)
     table_: dict[str, Any] | None = field(init=False)
-
-    def save(self, folder: str | Path) -> None:
-        """Write the fitted estimator to a folder, for `vae_moe.estimators.load`.
-
-        The folder appears whole or not at all. An estimator that was saved there before is replaced.
-
-        Raises
-        ------
-        NotFittedError
-            If there is nothing to save.
-        SaveError
-            If the folder is there and holds something else, a parameter is no plain value, or the class is none of
-            this package's, which alone `load` makes.
-        """
-        check_is_fitted(self)
-        _persistence.save(self, Path(folder))
 
     def export(self, folder: str | Path, form: str = "tf_saved_model") -> None:
         """Write what the fitted estimator tells of X for programs without this package.

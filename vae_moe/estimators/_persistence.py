@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from vae_moe.engine.files import whole_folder
 
@@ -58,6 +59,26 @@ def check_versions(kept: dict[str, str], what: str) -> None:
         here = ", ".join(f"{name} {now}" for name, now in changed.items())
         message = f"{what} was saved with {before}, here is {here}: it may predict otherwise."
         warnings.warn(f"{message} Load it where it was saved, or fit it again.", VersionWarning, stacklevel=4)
+
+
+class Saved:
+    """What can be saved, beside scikit-learn's BaseEstimator."""
+
+    def save(self, folder: str | Path) -> None:
+        """Write the fitted estimator to a folder, for `vae_moe.estimators.load`.
+
+        The folder appears whole or not at all. An estimator that was saved there before is replaced.
+
+        Raises
+        ------
+        NotFittedError
+            If there is nothing to save.
+        SaveError
+            If the folder is there and holds something else, a parameter is no plain value, or the class is none of
+            this package's, which alone `load` makes.
+        """
+        check_is_fitted(self)
+        save(self, Path(folder))  # type: ignore[arg-type]
 
 
 def save(estimator: BaseEstimator, folder: Path) -> None:

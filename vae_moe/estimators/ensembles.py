@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from vae_moe.estimators.explanations import Explanation, explained
 from vae_moe.estimators.intervals import Predictive, calibrated
 
 
-class _Ensemble(BaseEstimator):
+class _Ensemble(_persistence.Saved, BaseEstimator):
     """Abstract: mixtures of experts whose densities or probabilities are averaged."""
 
     _MEMBER: type[KerasMixtureOfExperts]
@@ -59,20 +58,6 @@ class _Ensemble(BaseEstimator):
         self.n_features_in_ = self.estimators_[0].n_features_in_
         if hasattr(self.estimators_[0], "feature_names_in_"):
             self.feature_names_in_ = self.estimators_[0].feature_names_in_
-
-    def save(self, folder: str | Path) -> None:
-        """Write the fitted ensemble to a folder, for `vae_moe.estimators.load`, as its members' `save` would.
-
-        Raises
-        ------
-        NotFittedError
-            If there is nothing to save.
-        SaveError
-            If the folder is there and holds something else, a parameter is no plain value, or the class is none of
-            this package's.
-        """
-        check_is_fitted(self)
-        _persistence.save(self, Path(folder))
 
     def explain(self, X: Any) -> Explanation:
         """Return the mean over the members of what each column of X [N, D] has to do with what is predicted.
